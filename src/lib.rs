@@ -1,1 +1,19 @@
+//! A proxy extension that appends headers to every HTTP response.
+//!
+//! Three rooms, in the order in which a request meets them:
+//!
+//! - this file is the door: what the proxy calls first;
+//! - [`config`] is what operators write: parse, check, defaults. It knows no proxy;
+//! - [`filter`] is what happens to traffic.
+//!
+//! The filter is left out of unit tests: its host calls exist only inside a proxy.
 
+mod config;
+#[cfg(not(test))]
+mod filter;
+
+#[cfg(not(test))]
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(filter::HeaderAppend::default()));
+}}
