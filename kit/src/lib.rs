@@ -1,1 +1,17 @@
+//! The workshop of a proxy extension.
+//!
+//! - [`manifest`]: the `manifest.yaml` format that Maistra reads;
+//! - [`project`]: the Cargo package that holds the extension, and its build;
+//! - [`toolchain`]: a Rust toolchain that compiles to WebAssembly, found or brought here;
+//! - [`image`]: the container format, written without a container engine;
+//! - [`engine`]: podman, buildah and docker;
+//! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it.
+//!
+//! The kit knows nothing of the extension that it is used on but what it is told.
+
+pub mod engine;
+pub mod envoy;
+pub mod image;
 pub mod manifest;
+pub mod project;
+pub mod toolchain;
