@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use crate::http;
+
 /// The Envoy that is fetched where none is installed.
 pub const VERSION: &str = "1.40.0";
 
@@ -172,9 +174,11 @@ impl Envoy {
         }
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The URL of a path, which begins with `/`, behind the extension.
+    ///
+    /// Envoy answers `/direct` itself, with status 403; all else goes to the upstream.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 }
 
@@ -225,19 +229,10 @@ fn wait_for_start(lines: &Receiver<String>) -> Result<()> {
 /// Asks the admin interface which port the listener got.
 fn listener_address(admin: &Path) -> Result<SocketAddr> {
     let admin = fs::read_to_string(admin).context("Envoy did not write its admin address")?;
-    let mut transfer = curl::easy::Easy::new();
-    transfer.url(&format!("http://{}/listeners?format=json", admin.trim()))?;
-    let mut body = Vec::new();
-    {
-        let mut transfer = transfer.transfer();
-        transfer.write_function(|bytes| {
-            body.extend_from_slice(bytes);
-            Ok(bytes.len())
-        })?;
-        transfer
-            .perform()
-            .context("Envoy's admin interface does not answer")?;
-    }
+    let url = format!("http://{}/listeners?format=json", admin.trim());
+    let body = http::get(&url)
+        .context("Envoy's admin interface does not answer")?
+        .body;
     let listeners: Value = serde_json::from_slice(&body)?;
     let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
     let (Some(ip), Some(port)) = (address["address"].as_str(), address["port_value"].as_u64())

@@ -5,12 +5,14 @@
 //! - [`toolchain`]: a Rust toolchain that compiles to WebAssembly, found or brought here;
 //! - [`image`]: the container format, written without a container engine;
 //! - [`engine`]: podman, buildah and docker;
-//! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it.
+//! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it;
+//! - [`http`]: a client that shows the header lines as they are on the wire.
 //!
 //! The kit knows nothing of the extension that it is used on but what it is told.
 
 pub mod engine;
 pub mod envoy;
+pub mod http;
 pub mod image;
 pub mod manifest;
 pub mod project;

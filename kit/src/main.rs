@@ -139,9 +139,12 @@ fn cargo(project: &Project, arguments: &[String]) -> Result<()> {
     let (subcommand, rest) = arguments
         .split_first()
         .context("cargo needs a subcommand")?;
-    let status = project
-        .toolchain()?
-        .cargo(&[])
+    let mut command = project.toolchain()?.cargo(&[]);
+    if subcommand == "test" {
+        let runner = project.wasm_test_runner()?;
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+    }
+    let status = command
         .args([subcommand, "--target", TARGET])
         .args(rest)
         .status()

@@ -1,7 +1,8 @@
 //! The Cargo package that holds an extension, and its build.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{CrateType, Metadata, MetadataCommand};
@@ -35,14 +36,24 @@ impl Project {
     ///
     /// When there is no package, when it is not built as a `cdylib`, or on a bad manifest.
     pub fn find() -> Result<Self> {
+        Self::at(Path::new("."))
+    }
+
+    /// Reads the package in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Project::find`].
+    pub fn at(folder: &Path) -> Result<Self> {
         let metadata = MetadataCommand::new()
+            .current_dir(folder)
             .other_options([
                 "--locked".to_owned(),
                 "--filter-platform".to_owned(),
                 TARGET.to_owned(),
             ])
             .exec()
-            .context("cannot read the Cargo package in this folder")?;
+            .context("cannot read the Cargo package")?;
         let Some(package) = metadata.root_package() else {
             bail!("{} holds no package", metadata.workspace_root);
         };
@@ -90,6 +101,39 @@ impl Project {
     /// As [`Toolchain::find_or_install`].
     pub fn toolchain(&self) -> Result<Toolchain> {
         Toolchain::find_or_install(&self.target())
+    }
+
+    /// The program that runs the package's unit tests in Node, of the version that Cargo.lock
+    /// names. Where it is missing, it is compiled.
+    ///
+    /// # Errors
+    ///
+    /// When the package does not use wasm-bindgen, or when the program does not compile.
+    pub fn wasm_test_runner(&self) -> Result<PathBuf> {
+        let version = &self
+            .metadata
+            .packages
+            .iter()
+            .find(|package| *package.name == "wasm-bindgen")
+            .context("tests in wasm need the dev-dependency wasm-bindgen-test")?
+            .version;
+        let folder = self.target().join(format!("wasm-bindgen-{version}"));
+        let runner = folder.join("bin/wasm-bindgen-test-runner");
+        if !runner.is_file() {
+            eprintln!("Compiling the runner of tests in wasm, once (about a minute)");
+            let status = Command::new("cargo")
+                .args(["install", "--locked", "--debug", "--root"])
+                .arg(&folder)
+                .args(["--bin", "wasm-bindgen-test-runner"])
+                .arg(format!("wasm-bindgen-cli@{version}"))
+                .status()
+                .context("cannot run cargo")?;
+            ensure!(
+                status.success(),
+                "wasm-bindgen-cli {version} does not compile; the lines above say why"
+            );
+        }
+        Ok(runner)
     }
 
     /// Compiles the module and stages the image's root.

@@ -1,0 +1,61 @@
+//! The service behind the proxy.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::thread;
+
+use futures_util::stream;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+/// The size of the body of `/large`, in bytes.
+pub const LARGE: usize = 4 * 1024 * 1024;
+
+/// Starts the service on a free port of 127.0.0.1. It serves until the test's process ends.
+///
+/// `/own` carries a `custom-header` of its own, `/large` and `/streamed` have bodies to match, and
+/// `/status/N` has the status N.
+pub fn start() -> anyhow::Result<SocketAddr> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        runtime.block_on(async {
+            while let Ok((connection, _)) = listener.accept().await {
+                let serving = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(connection), service_fn(answer));
+                // A connection that breaks is the client's to report.
+                tokio::spawn(async { drop(serving.await) });
+            }
+        });
+    });
+    Ok(address)
+}
+
+async fn answer(
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::http::Error> {
+    let path = request.uri().path();
+    let whole = |body: Vec<u8>| Full::new(Bytes::from(body)).boxed();
+    if let Some(code) = path.strip_prefix("/status/") {
+        let status: StatusCode = code.parse().unwrap_or(StatusCode::BAD_REQUEST);
+        return Response::builder().status(status).body(whole(Vec::new()));
+    }
+    match path {
+        "/own" => Response::builder()
+            .header("custom-header", "upstream")
+            .body(whole(b"own".to_vec())),
+        "/large" => Response::builder().body(whole(vec![b'x'; LARGE])),
+        "/streamed" => {
+            let parts = (0..10).map(|part| Ok(Frame::data(Bytes::from(format!("part {part}\n")))));
+            Response::builder().body(BodyExt::boxed(StreamBody::new(stream::iter(parts))))
+        }
+        _ => Response::builder().body(whole(b"hello".to_vec())),
+    }
+}
