@@ -8,7 +8,6 @@ mod upstream;
 use anyhow::Result;
 use extension_kit::envoy::{self, Configuration, Envoy};
 use extension_kit::http;
-use serde_json::json;
 use support::{module, project};
 
 fn start(configuration: Configuration) -> Result<Envoy> {
@@ -80,14 +79,6 @@ fn an_object_gives_its_headers_in_order() {
             ("x-test-empty", ""),
             ("custom-header", "naïve"),
         ],
-    );
-}
-
-#[test]
-fn an_object_as_istio_hands_it_over() {
-    assert_appends(
-        Configuration::Object(json!({"custom-header": ["one", "two"]})),
-        &[("custom-header", "one"), ("custom-header", "two")],
     );
 }
 

@@ -93,10 +93,8 @@ fn fetch(target: &Path, folder: &Path) -> Result<()> {
 pub enum Configuration {
     /// None at all.
     Absent,
-    /// A string, as Maistra 2.0 hands it over.
+    /// Text, which is how Maistra and Istio hand over strings and JSON objects alike.
     Text(String),
-    /// A JSON object, as Istio's WasmPlugin hands it over.
-    Object(Value),
     /// Any bytes, in base64.
     Base64(String),
 }
@@ -107,7 +105,6 @@ impl Configuration {
         match self {
             Self::Absent => Value::Null,
             Self::Text(text) => any("StringValue", json!(text)),
-            Self::Object(object) => any("Struct", object.clone()),
             Self::Base64(bytes) => any("BytesValue", json!(bytes)),
         }
     }
