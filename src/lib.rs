@@ -3,8 +3,8 @@
 //! Three rooms, in the order in which a request meets them:
 //!
 //! - this file is the door: what the proxy calls first;
-//! - [`config`] is what operators write: parse, check, defaults. It knows no proxy;
-//! - [`filter`] is what happens to traffic.
+//! - `config` is what operators write: parse, check, defaults. It knows no proxy;
+//! - `filter` is what happens to traffic.
 //!
 //! The filter is left out of unit tests: its host calls exist only inside a proxy.
 

@@ -17,7 +17,7 @@ use extension_kit::envoy::{self, Configuration, Envoy};
 use extension_kit::project::Project;
 use extension_kit::{http, image};
 use serde_json::Value;
-use support::{available, module, project};
+use support::{available, module, project, say};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -205,7 +205,7 @@ fn by_buildah() -> Result<()> {
 #[test]
 fn by_docker_where_an_engine_answers() -> Result<()> {
     if !Engine::Docker.answers() {
-        eprintln!("no docker engine answers here; podman and buildah build the same Containerfile");
+        say("no docker engine answers here, so docker builds no image");
         return Ok(());
     }
     let reference = build_with(Engine::Docker)?;

@@ -85,15 +85,30 @@ impl Engine {
 
     fn inspect(self, reference: &str) -> Result<Stored> {
         let output = Command::new(self.command())
-            .args(["images", "--format", "{{.Digest}} {{.Size}}", reference])
+            .args([
+                "images",
+                "--no-trunc",
+                "--format",
+                "{{.ID}}|{{.Digest}}|{{.Size}}",
+                reference,
+            ])
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let Some((digest, size)) = text.lines().next().and_then(|line| line.split_once(' ')) else {
+        let mut fields = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split('|')
+            .map(str::trim);
+        let (Some(id), Some(digest), Some(size)) = (fields.next(), fields.next(), fields.next())
+        else {
             bail!(
                 "{} does not list {reference} after building it",
                 self.command()
             );
         };
+        // Docker gives an image a digest only when it is pushed.
+        let digest = if digest == "<none>" { id } else { digest };
         Ok(Stored {
             digest: digest.to_owned(),
             size: size.to_owned(),

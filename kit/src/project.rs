@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{CrateType, Metadata, MetadataCommand};
 
 use crate::manifest::{self, Manifest};
-use crate::toolchain::{TARGET, Toolchain};
+use crate::toolchain::{TARGET, Toolchain, command_exists};
 
 /// The name under which Istio looks for the module.
 pub const ISTIO_MODULE: &str = "plugin.wasm";
@@ -108,8 +108,12 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// When the package does not use wasm-bindgen, or when the program does not compile.
+    /// When there is no Node, when the package does not use wasm-bindgen, or when the program does not compile.
     pub fn wasm_test_runner(&self) -> Result<PathBuf> {
+        ensure!(
+            command_exists("node"),
+            "tests in wasm run in Node; install it (nodejs.org, or the package nodejs)"
+        );
         let version = &self
             .metadata
             .packages

@@ -149,7 +149,8 @@ fn add_with_rustup() -> bool {
     added
 }
 
-fn command_exists(name: &str) -> bool {
+/// Whether PATH holds a command of this name.
+pub(crate) fn command_exists(name: &str) -> bool {
     let paths = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&paths).any(|folder| folder.join(name).is_file())
 }

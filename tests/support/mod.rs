@@ -1,6 +1,7 @@
 //! What the tests share.
 
 use std::env;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -39,7 +40,14 @@ pub fn available(tool: &str, probe: &str) -> bool {
         "{missing}"
     );
     if !answers {
-        eprintln!("SKIPPED: {missing}");
+        say(&format!("SKIPPED: {missing}"));
     }
     answers
+}
+
+/// Prints a line that the test runner does not keep to itself.
+#[allow(dead_code)] // as above
+pub fn say(line: &str) {
+    // Without a standard error there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
