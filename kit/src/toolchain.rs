@@ -244,14 +244,18 @@ fn build_standard_library(sysroot: &Path, release: &str) -> Result<()> {
     )?;
     let source = fs::canonicalize("/usr/lib/rustlib/src/rust")
         .context("the standard library's source is missing; install rust-web-src")?;
-    // The paths that rustup's standard library carries, in place of this machine's.
-    let remap = [(source.as_path(), "/rustc"), (work.path(), "/std")]
-        .map(|(from, to)| format!("--remap-path-prefix={}={to}/{release}", from.display()));
+    // Bitcode, which link-time optimization reads and Cargo leaves out; and the paths that rustup's
+    // standard library carries, in place of this machine's.
+    let rustflags = [
+        "-Cembed-bitcode=yes".to_owned(),
+        format!("--remap-path-prefix={}=/rustc/{release}", source.display()),
+        format!("--remap-path-prefix={}=/std", work.path().display()),
+    ];
     let status = distribution_cargo()
         .args(["build", "--release", "--target", TARGET])
         .arg("-Zbuild-std=std,panic_abort,test")
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", remap.join("\u{1f}"))
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags.join("\u{1f}"))
         .env("CARGO_TARGET_DIR", package.join("target"))
         .current_dir(&package)
         .status()
