@@ -130,7 +130,8 @@ fn assert_serves(files: &Files) -> Result<()> {
 }
 
 fn build_with(engine: Engine) -> Result<String> {
-    let reference = format!("localhost/{}-test:{}", env!("CARGO_PKG_NAME"), id());
+    // podman and buildah share their storage, so each has a name of its own.
+    let reference = format!("localhost/test-{}:{}", engine.command(), id());
     let image_root = project().image_root();
     engine.build(Path::new("Containerfile"), &image_root, &reference)?;
     Ok(reference)
