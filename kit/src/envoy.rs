@@ -245,17 +245,15 @@ fn listener_address(admin: &Path) -> Result<SocketAddr> {
 fn bootstrap_json(module: &Path, configuration: &Configuration, upstream: SocketAddr) -> Value {
     let loopback =
         |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
-    let mut plugin = json!({
+    let plugin = json!({
         "name": "extension",
         "root_id": "extension",
+        "configuration": configuration.to_json(),
         "vm_config": {
             "runtime": "envoy.wasm.runtime.v8",
             "code": {"local": {"filename": module}},
         },
     });
-    if !matches!(configuration, Configuration::Absent) {
-        plugin["configuration"] = configuration.to_json();
-    }
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "http",
