@@ -5,6 +5,7 @@
 //! - [`toolchain`]: a Rust toolchain that compiles to WebAssembly, found or brought here;
 //! - [`image`]: the container format, written without a container engine;
 //! - [`engine`]: podman, buildah and docker;
+//! - [`proxy`]: an embedded Proxy-Wasm host, for tests in milliseconds;
 //! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it;
 //! - [`http`]: a client that shows the header lines as they are on the wire.
 //!
@@ -16,4 +17,6 @@ pub mod http;
 pub mod image;
 pub mod manifest;
 pub mod project;
+pub mod proxy;
+pub mod testing;
 pub mod toolchain;

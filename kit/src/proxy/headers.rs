@@ -1,0 +1,93 @@
+//! Header and trailer fields.
+
+use std::borrow::Cow;
+
+/// Fields in order, several of one name among them. Names are kept in lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Headers {
+    /// Appends a field.
+    pub fn append(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let name = name.as_ref().to_ascii_lowercase();
+        self.0.push((name, value.as_ref().to_vec()));
+    }
+
+    /// Puts one field in the place of all of this name.
+    pub fn replace(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let name = name.as_ref().to_ascii_lowercase();
+        let place = self.0.iter().position(|(other, _)| *other == name);
+        self.0.retain(|(other, _)| *other != name);
+        let place = place.unwrap_or(self.0.len());
+        self.0.insert(place, (name, value.as_ref().to_vec()));
+    }
+
+    /// Removes all fields of this name.
+    pub fn remove(&mut self, name: impl AsRef<[u8]>) {
+        let name = name.as_ref().to_ascii_lowercase();
+        self.0.retain(|(other, _)| *other != name);
+    }
+
+    /// The first value of this name.
+    pub fn first(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
+        let name = name.as_ref().to_ascii_lowercase();
+        self.0
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// All values of this name, in order; what is not UTF-8 in them is replaced by `U+FFFD`.
+    pub fn values(&self, name: &str) -> Vec<Cow<'_, str>> {
+        let name = name.to_ascii_lowercase();
+        self.0
+            .iter()
+            .filter(|(other, _)| *other == name.as_bytes())
+            .map(|(_, value)| String::from_utf8_lossy(value))
+            .collect()
+    }
+
+    /// All fields, in order: name, value.
+    pub fn bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+    }
+
+    /// The number of fields.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Headers;
+
+    #[test]
+    fn fields_keep_their_order_and_names_ignore_case() {
+        let mut headers = Headers::from_iter([("A", "1"), ("b", "2"), ("a", "3")]);
+        assert_eq!(headers.values("a"), ["1", "3"]);
+        headers.replace("a", "4");
+        assert_eq!(headers, Headers::from_iter([("a", "4"), ("b", "2")]));
+        headers.replace("C", "5");
+        headers.remove("B");
+        assert_eq!(headers, Headers::from_iter([("a", "4"), ("c", "5")]));
+        assert_eq!(headers.first("b"), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! The little of WASI that modules need at their start (ABI: "Unimplemented WASI functions" and
+//! what it says of logging, clocks, randomness and environment variables).
+//!
+//! C++, Go and AssemblyScript modules import it under either of two names. There are no files:
+//! what asks for one gets the error `BADF` or `NOSYS`, as in Envoy.
+
+use wasmi::{Caller, Extern, Linker};
+
+use super::abi::LogLevel;
+use super::context::Host;
+use super::host_calls::nanoseconds;
+
+const SUCCESS: u32 = 0;
+const BADF: u32 = 8;
+const FAULT: u32 = 21;
+const INVAL: u32 = 28;
+const NOSYS: u32 = 52;
+const NOTSUP: u32 = 58;
+
+const STDOUT: u32 = 1;
+const STDERR: u32 = 2;
+
+const REALTIME: u32 = 0;
+const MONOTONIC: u32 = 1;
+
+/// `fs_rights_base` of a file descriptor that can be written: the bit `fd_write`.
+const RIGHT_TO_WRITE: u64 = 64;
+
+/// A bound on what one call writes: more than any module asks for.
+const LONGEST: u32 = 1 << 20;
+
+/// Offers the functions.
+pub(super) fn offer(linker: &mut Linker<Host>) -> Result<(), wasmi::Error> {
+    for module in ["wasi_snapshot_preview1", "wasi_unstable"] {
+        linker.func_wrap(module, "fd_write", fd_write)?;
+        linker.func_wrap(module, "fd_fdstat_get", fd_fdstat_get)?;
+        linker.func_wrap(module, "clock_time_get", clock_time_get)?;
+        linker.func_wrap(module, "random_get", random_get)?;
+        linker.func_wrap(module, "environ_sizes_get", environ_sizes_get)?;
+        linker.func_wrap(module, "environ_get", environ_get)?;
+        linker.func_wrap(module, "args_sizes_get", args_sizes_get)?;
+        linker.func_wrap(module, "args_get", |_: u32, _: u32| SUCCESS)?;
+        linker.func_wrap(module, "proc_exit", proc_exit)?;
+        linker.func_wrap(module, "sched_yield", || SUCCESS)?;
+        linker.func_wrap(module, "fd_close", |_: u32| SUCCESS)?;
+        linker.func_wrap(module, "fd_seek", |_: u32, _: i64, _: u32, _: u32| BADF)?;
+        linker.func_wrap(module, "fd_read", |_: u32, _: u32, _: u32, _: u32| NOSYS)?;
+        linker.func_wrap(module, "fd_fdstat_set_flags", |_: u32, _: u32| NOSYS)?;
+        linker.func_wrap(module, "fd_prestat_get", |_: u32, _: u32| BADF)?;
+        linker.func_wrap(module, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| BADF)?;
+        linker.func_wrap(
+            module,
+            "path_open",
+            |_: u32, _: u32, _: u32, _: u32, _: u32, _: u64, _: u64, _: u32, _: u32| NOSYS,
+        )?;
+        linker.func_wrap(module, "poll_oneoff", |_: u32, _: u32, _: u32, _: u32| {
+            NOSYS
+        })?;
+    }
+    Ok(())
+}
+
+/// The module's memory, for one call.
+struct Memory<'a, 'b> {
+    caller: &'a mut Caller<'b, Host>,
+    memory: wasmi::Memory,
+}
+
+impl<'a, 'b> Memory<'a, 'b> {
+    fn of(caller: &'a mut Caller<'b, Host>) -> Result<Self, u32> {
+        let memory = caller.get_export("memory").and_then(Extern::into_memory);
+        let memory = memory.ok_or(FAULT)?;
+        Ok(Self { caller, memory })
+    }
+
+    fn read(&self, address: u32, size: u32) -> Result<&[u8], u32> {
+        let start = usize::try_from(address).map_err(|_| FAULT)?;
+        let size = usize::try_from(size).map_err(|_| FAULT)?;
+        let end = start.checked_add(size).ok_or(FAULT)?;
+        self.memory
+            .data(&*self.caller)
+            .get(start..end)
+            .ok_or(FAULT)
+    }
+
+    fn read_u32(&self, address: u32) -> Result<u32, u32> {
+        let bytes = self.read(address, 4)?.first_chunk().ok_or(FAULT)?;
+        Ok(u32::from_le_bytes(*bytes))
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), u32> {
+        let address = usize::try_from(address).map_err(|_| FAULT)?;
+        self.memory
+            .write(&mut *self.caller, address, bytes)
+            .map_err(|_| FAULT)
+    }
+
+    fn write_length(&mut self, address: u32, length: usize) -> Result<(), u32> {
+        let length = u32::try_from(length).map_err(|_| INVAL)?;
+        self.write(address, &length.to_le_bytes())
+    }
+}
+
+/// Runs a function and gives its error number.
+fn errno(
+    caller: &mut Caller<'_, Host>,
+    function: impl FnOnce(&mut Memory) -> Result<(), u32>,
+) -> u32 {
+    let result = Memory::of(caller).and_then(|mut memory| function(&mut memory));
+    result.err().unwrap_or(SUCCESS)
+}
+
+fn fd_write(
+    mut caller: Caller<'_, Host>,
+    file: u32,
+    vectors: u32,
+    count: u32,
+    written: u32,
+) -> u32 {
+    let level = match file {
+        STDOUT => LogLevel::Info,
+        STDERR => LogLevel::Error,
+        _ => return BADF,
+    };
+    errno(&mut caller, |memory| {
+        let mut text = Vec::new();
+        for index in 0..count {
+            let vector = index
+                .checked_mul(8)
+                .and_then(|offset| vectors.checked_add(offset))
+                .ok_or(FAULT)?;
+            let address = memory.read_u32(vector)?;
+            let size = memory.read_u32(vector.checked_add(4).ok_or(FAULT)?)?;
+            text.extend_from_slice(memory.read(address, size)?);
+            if text.len() > LONGEST as usize {
+                return Err(INVAL);
+            }
+        }
+        memory.write_length(written, text.len())?;
+        if !text.is_empty() {
+            let line = text.strip_suffix(b"\n").unwrap_or(&text);
+            memory.caller.data_mut().write_log(level, line);
+        }
+        Ok(())
+    })
+}
+
+fn fd_fdstat_get(mut caller: Caller<'_, Host>, file: u32, status: u32) -> u32 {
+    if file != STDOUT && file != STDERR {
+        return BADF;
+    }
+    errno(&mut caller, |memory| {
+        let words = [0, RIGHT_TO_WRITE, 0];
+        memory.write(status, &words.map(u64::to_le_bytes).concat())
+    })
+}
+
+fn clock_time_get(mut caller: Caller<'_, Host>, clock: u32, _precision: u64, time: u32) -> u32 {
+    if clock != REALTIME && clock != MONOTONIC {
+        return NOTSUP;
+    }
+    errno(&mut caller, |memory| {
+        let now = nanoseconds(memory.caller.data().time);
+        memory.write(time, &now.to_le_bytes())
+    })
+}
+
+fn random_get(mut caller: Caller<'_, Host>, buffer: u32, size: u32) -> u32 {
+    if size > LONGEST {
+        return INVAL;
+    }
+    errno(&mut caller, |memory| {
+        let host = memory.caller.data_mut();
+        let mut bytes = Vec::new();
+        while bytes.len() < size as usize {
+            bytes.extend_from_slice(&host.random().to_le_bytes());
+        }
+        bytes.truncate(size as usize);
+        memory.write(buffer, &bytes)
+    })
+}
+
+/// The environment as C strings: `name=value`, and a zero.
+fn environment(host: &Host) -> Vec<String> {
+    let variables = host.options.environment.iter();
+    variables
+        .map(|(name, value)| format!("{name}={value}\0"))
+        .collect()
+}
+
+fn environ_sizes_get(mut caller: Caller<'_, Host>, count: u32, size: u32) -> u32 {
+    errno(&mut caller, |memory| {
+        let variables = environment(memory.caller.data());
+        memory.write_length(count, variables.len())?;
+        memory.write_length(size, variables.iter().map(String::len).sum())
+    })
+}
+
+fn environ_get(mut caller: Caller<'_, Host>, mut pointers: u32, mut strings: u32) -> u32 {
+    errno(&mut caller, |memory| {
+        for variable in environment(memory.caller.data()) {
+            memory.write(pointers, &strings.to_le_bytes())?;
+            memory.write(strings, variable.as_bytes())?;
+            let length = u32::try_from(variable.len()).map_err(|_| INVAL)?;
+            strings = strings.checked_add(length).ok_or(FAULT)?;
+            pointers = pointers.checked_add(4).ok_or(FAULT)?;
+        }
+        Ok(())
+    })
+}
+
+fn args_sizes_get(mut caller: Caller<'_, Host>, count: u32, size: u32) -> u32 {
+    errno(&mut caller, |memory| {
+        memory.write_length(count, 0)?;
+        memory.write_length(size, 0)
+    })
+}
+
+fn proc_exit(_caller: Caller<'_, Host>, code: u32) -> Result<(), wasmi::Error> {
+    Err(wasmi::Error::new(format!(
+        "the module exited with the code {code}"
+    )))
+}
