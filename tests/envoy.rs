@@ -1,14 +1,13 @@
 //! The module that ships, in a real Envoy.
 #![cfg(not(target_family = "wasm"))]
 
-mod support;
 #[path = "support/upstream.rs"]
 mod upstream;
 
 use anyhow::Result;
 use extension_kit::envoy::{self, Configuration, Envoy};
 use extension_kit::http;
-use support::{module, project};
+use extension_kit::testing::{module, project};
 
 fn start(configuration: Configuration) -> Result<Envoy> {
     let binary = envoy::find_or_fetch(&project().target())?;

@@ -15,9 +15,10 @@ use anyhow::{Context, Result, ensure};
 use extension_kit::engine::Engine;
 use extension_kit::envoy::{self, Configuration, Envoy};
 use extension_kit::project::Project;
+use extension_kit::testing::{module, project};
 use extension_kit::{http, image};
 use serde_json::Value;
-use support::{available, module, project, say};
+use support::{available, say};
 
 type Files = BTreeMap<String, Vec<u8>>;
 

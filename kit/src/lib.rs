@@ -2,6 +2,8 @@
 //!
 //! - [`manifest`]: the `manifest.yaml` format that Maistra reads;
 //! - [`project`]: the Cargo package that holds the extension, and its build;
+//! - [`strip`]: taking out of a module what only people read;
+//! - [`testing`]: what an extension's tests begin with;
 //! - [`toolchain`]: a Rust toolchain that compiles to WebAssembly, found or brought here;
 //! - [`image`]: the container format, written without a container engine;
 //! - [`engine`]: podman, buildah and docker;
@@ -18,5 +20,6 @@ pub mod image;
 pub mod manifest;
 pub mod project;
 pub mod proxy;
+pub mod strip;
 pub mod testing;
 pub mod toolchain;

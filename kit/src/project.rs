@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{CrateType, Metadata, MetadataCommand};
 
 use crate::manifest::{self, Manifest};
+use crate::strip::strip;
 use crate::toolchain::{TARGET, Toolchain, command_exists};
 
 /// The name under which Istio looks for the module.
@@ -165,12 +166,17 @@ impl Project {
             status.success(),
             "the extension does not compile; the lines above say why"
         );
-        let built = self
-            .target()
-            .join(TARGET)
-            .join(PROFILE)
-            .join(format!("{}.wasm", self.library));
-        self.stage(&fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?)
+        let built = self.module_with_names();
+        let module =
+            fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+        self.stage(&strip(&module)?)
+    }
+
+    /// The module as it was compiled, with the names of its functions. The one that ships is the
+    /// same without them.
+    pub fn module_with_names(&self) -> PathBuf {
+        let folder = self.target().join(TARGET).join(PROFILE);
+        folder.join(format!("{}.wasm", self.library))
     }
 
     /// Flags that hold for every build of the module, on every machine: a small stack, and none

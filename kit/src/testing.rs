@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use crate::project::Project;
+use crate::proxy::Module;
 
 /// The package whose tests run, with the module built and the image's files staged. Cargo builds
 /// what is missing or stale and says so; what is fresh costs a moment, once for each test program.
@@ -32,15 +33,14 @@ pub fn module() -> PathBuf {
     project().image_root().join(&project().manifest.module)
 }
 
-/// The module that ships.
+/// The module that ships, with the names of its functions beside it, for backtraces.
 ///
 /// # Panics
 ///
 /// As [`project`].
-pub fn extension() -> &'static [u8] {
-    static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        let path = module();
+pub fn extension() -> Module {
+    let read = |path: PathBuf| {
         fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
-    })
+    };
+    Module::with_symbols(read(module()), read(project().module_with_names()))
 }

@@ -2,26 +2,7 @@
 
 use std::env;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-
-use extension_kit::project::Project;
-
-/// The extension's package, with the module built and the image's files staged.
-pub fn project() -> &'static Project {
-    static PROJECT: OnceLock<Project> = OnceLock::new();
-    PROJECT.get_or_init(|| {
-        let project = Project::find().expect("this package");
-        project.build().expect("the module");
-        project
-    })
-}
-
-/// The module that ships.
-pub fn module() -> PathBuf {
-    project().image_root().join(&project().manifest.module)
-}
 
 /// Whether a tool that a test needs works here. In CI it has to.
 #[allow(dead_code)] // not every test needs a tool

@@ -10,6 +10,7 @@ use super::context::{Action, Direction, Event, Half, Host, Part, PluginContext, 
 use super::error::Error;
 use super::headers::Headers;
 use super::message::{Reply, Response};
+use super::module::Module;
 use super::options::Options;
 use super::vm::Vm;
 
@@ -22,7 +23,7 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn load(module: &[u8], options: Options) -> Result<Self, Error> {
+    pub(super) fn load(module: &Module, options: Options) -> Result<Self, Error> {
         let vm = Vm::load(module, options)?;
         Ok(Self { vm })
     }

@@ -5,14 +5,15 @@
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let module = r#"(module
-//! #   (func (export "proxy_abi_version_0_2_1"))
 //! #   (import "env" "proxy_add_header_map_value"
 //! #     (func $add (param i32 i32 i32 i32 i32) (result i32)))
+//! #   (func (export "proxy_abi_version_0_2_1"))
 //! #   (memory (export "memory") 1)
 //! #   (data (i32.const 0) "custom-headertest")
 //! #   (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
 //! #   (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
-//! #     (call $add (i32.const 2) (i32.const 0) (i32.const 13) (i32.const 13) (i32.const 4))))"#;
+//! #     (drop (call $add (i32.const 2) (i32.const 0) (i32.const 13) (i32.const 13) (i32.const 4)))
+//! #     (i32.const 0)))"#;
 //! use extension_kit::proxy::Proxy;
 //!
 //! let proxy = Proxy::load(module)?.configure(r#"{"custom-header": "test"}"#)?;
@@ -53,12 +54,14 @@
 //!   counter sets it, as the ABI says. (Envoy refuses zero as well, and adds what is recorded.)
 
 mod abi;
+mod backtrace;
 mod context;
 mod core;
 mod error;
 mod headers;
 mod host_calls;
 mod message;
+mod module;
 mod options;
 mod plugin;
 mod stream;
@@ -70,6 +73,7 @@ pub use context::{HostCall, HttpCall, LogLine, Metric};
 pub use error::{Error, Frame, Trap};
 pub use headers::Headers;
 pub use message::{Message, Reply, Response};
+pub use module::Module;
 pub use options::Options;
 pub use plugin::Proxy;
 pub use stream::{Request, Stream};

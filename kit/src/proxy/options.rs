@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::abi::LogLevel;
 use super::error::Error;
+use super::module::Module;
 use super::plugin::Proxy;
 
 /// How a VM is set up. What is not set is as in a plain Envoy.
@@ -121,7 +122,7 @@ impl Options {
     /// # Errors
     ///
     /// As [`Proxy::load`].
-    pub fn load(self, module: impl AsRef<[u8]>) -> Result<Proxy, Error> {
-        Proxy::start(module.as_ref(), self)
+    pub fn load(self, module: impl Into<Module>) -> Result<Proxy, Error> {
+        Proxy::start(&module.into(), self)
     }
 }

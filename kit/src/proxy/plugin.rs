@@ -9,6 +9,7 @@ use super::context::{HttpCall, LogLine, Metric};
 use super::core::Core;
 use super::error::Error;
 use super::message::Reply;
+use super::module::Module;
 use super::options::Options;
 use super::stream::Request;
 
@@ -45,11 +46,11 @@ impl Proxy {
     ///
     /// [`Error::Load`] when no proxy would load it, [`Error::Refused`] when its
     /// `proxy_on_vm_start` returns false, [`Error::Trap`] when it traps.
-    pub fn load(module: impl AsRef<[u8]>) -> Result<Self, Error> {
+    pub fn load(module: impl Into<Module>) -> Result<Self, Error> {
         Options::new().load(module)
     }
 
-    pub(super) fn start(module: &[u8], options: Options) -> Result<Self, Error> {
+    pub(super) fn start(module: &Module, options: Options) -> Result<Self, Error> {
         let mut core = Core::load(module, options)?;
         let id = core.start_plugin()?;
         Ok(Self {

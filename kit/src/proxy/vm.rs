@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use wasmi::{
-    CompilationMode, Config, Engine, ExternType, Func, Linker, Memory, Module, Store, Val, ValType,
+    CompilationMode, Config, Engine, ExternType, Func, Linker, Memory, Store, Val, ValType,
 };
 
+use super::backtrace::{self, Backtrace, Names};
 use super::context::Host;
 use super::error::{Error, Trap};
+use super::module::Module;
 use super::options::Options;
 use super::{host_calls, wasi};
 
@@ -41,19 +43,26 @@ pub(super) struct Vm {
     store: Store<Host>,
     callbacks: HashMap<&'static str, Func>,
     memory: Memory,
+    backtrace: Option<Backtrace>,
+    names: Names,
     has_ended: bool,
 }
 
 impl Vm {
     /// Loads a module as Envoy does: the ABI's marker, the exports and imports, then
     /// `_initialize` and `main`, or `_start` (ABI: "Integration").
-    pub(super) fn load(bytes: &[u8], options: Options) -> Result<Self, Error> {
+    pub(super) fn load(module: &Module, options: Options) -> Result<Self, Error> {
         let mut config = Config::default();
         config
             .consume_fuel(true)
-            .compilation_mode(CompilationMode::Eager);
+            .compilation_mode(CompilationMode::Eager)
+            .set_max_recursion_depth(backtrace::DEEPEST);
         let engine = Engine::new(&config);
-        let module = Module::new(&engine, bytes).map_err(load_error)?;
+        let bytes = wat::parse_bytes(&module.bytes).map_err(|e| Error::Load(e.to_string()))?;
+        wasmi::Module::validate(&engine, &bytes).map_err(load_error)?;
+        let names = backtrace::names(module.symbols.as_deref().unwrap_or(&bytes));
+        let wrapped = backtrace::wrap(&bytes, &engine)?;
+        let module = wasmi::Module::new(&engine, &wrapped).map_err(load_error)?;
         let has_log_level = check_exports(&module)?;
 
         let mut linker = Linker::new(&engine);
@@ -91,10 +100,13 @@ impl Vm {
             .into_iter()
             .filter_map(|(name, ..)| Some((name, instance.get_func(&store, name)?)))
             .collect();
+        let backtrace = Backtrace::of(&instance, &store);
         let mut vm = Self {
             store,
             callbacks,
             memory,
+            backtrace,
+            names,
             has_ended: false,
         };
         let start = |name| instance.get_func(&vm.store, name).map(|func| (name, func));
@@ -144,11 +156,11 @@ impl Vm {
         host.current = context;
         host.effective = None;
         host.callback_log.clear();
-        let before = self.fuel();
+        let before = self.fuel() + self.overhead();
         let mut all = vec![context];
         all.extend_from_slice(arguments);
         let result = self.run(callback, func, &all)?;
-        let used = before.saturating_sub(self.fuel());
+        let used = before.saturating_sub(self.fuel() + self.overhead());
         let remaining = self.fuel().saturating_sub(CALL_COST);
         self.store.set_fuel(remaining).map_err(load_error)?;
         let host = self.host_mut();
@@ -157,6 +169,12 @@ impl Vm {
             stream.fuel += used;
         }
         Ok(Some(result))
+    }
+
+    /// The fuel that the backtrace's wrappers have used, which is not the module's.
+    fn overhead(&self) -> u64 {
+        let backtrace = self.backtrace.as_ref();
+        backtrace.map_or(0, |backtrace| backtrace.overhead(&self.store))
     }
 
     fn fuel(&self) -> u64 {
@@ -182,7 +200,10 @@ impl Vm {
                 Err(Error::Trap(Trap {
                     callback: name.to_owned(),
                     reason: error.to_string(),
-                    backtrace: Vec::new(),
+                    backtrace: match &self.backtrace {
+                        Some(backtrace) => backtrace.frames(&self.store, &self.names),
+                        None => Vec::new(),
+                    },
                     log: std::mem::take(&mut self.host_mut().callback_log),
                 }))
             }
@@ -200,7 +221,7 @@ fn load_error(error: wasmi::Error) -> Error {
 }
 
 /// Checks what the module exports. Whether its ABI has `proxy_get_log_level`.
-fn check_exports(module: &Module) -> Result<bool, Error> {
+fn check_exports(module: &wasmi::Module) -> Result<bool, Error> {
     let has = |name: &str| module.get_export(name).is_some();
     let has_log_level = has("proxy_abi_version_0_2_1");
     if !has_log_level && !has("proxy_abi_version_0_2_0") {

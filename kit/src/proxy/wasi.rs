@@ -77,10 +77,7 @@ impl<'a, 'b> Memory<'a, 'b> {
         let start = usize::try_from(address).map_err(|_| FAULT)?;
         let size = usize::try_from(size).map_err(|_| FAULT)?;
         let end = start.checked_add(size).ok_or(FAULT)?;
-        self.memory
-            .data(&*self.caller)
-            .get(start..end)
-            .ok_or(FAULT)
+        self.memory.data(&*self.caller).get(start..end).ok_or(FAULT)
     }
 
     fn read_u32(&self, address: u32) -> Result<u32, u32> {
