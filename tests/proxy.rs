@@ -1,8 +1,11 @@
-//! The module that ships, in the embedded proxy.
+//! The module that ships, in the embedded proxy: what it does to a response.
 #![cfg(not(target_family = "wasm"))]
 
-use extension_kit::proxy::{Error, Proxy, Reply};
+mod support;
+
+use extension_kit::proxy::{Error, HostCall, LogLevel, Proxy, Reply, Response, Status};
 use extension_kit::testing::extension;
+use support::say;
 
 #[test]
 fn a_response_gets_the_header() -> Result<(), Error> {
@@ -13,34 +16,67 @@ fn a_response_gets_the_header() -> Result<(), Error> {
 }
 
 #[test]
-fn figures() -> Result<(), Error> {
-    let _ = Proxy::load(extension())?;
-    let start = std::time::Instant::now();
-    let proxy = Proxy::load(extension())?.configure(r#"{"custom-header": "test"}"#)?;
-    println!("load {:?}", start.elapsed());
+fn headers_come_in_order_after_those_of_the_upstream() -> Result<(), Error> {
+    let proxy = Proxy::load(extension())?.configure(r#"{"x-b": "1", "x-a": ["2", "3"]}"#)?;
+    let reply = Reply::new(200).header("x-a", "upstream").body("hello");
+    let response = proxy.request("GET", "/").respond(reply)?;
+    let headers: Vec<_> = response.headers().bytes().collect();
+    let expected: [(&[u8], &[u8]); 5] = [
+        (b":status", b"200"),
+        (b"x-a", b"upstream"),
+        (b"x-b", b"1"),
+        (b"x-a", b"2"),
+        (b"x-a", b"3"),
+    ];
+    assert_eq!(headers, expected);
+    assert_eq!(response.body(), b"hello");
+    Ok(())
+}
+
+#[test]
+fn a_refused_configuration_leaves_the_earlier_one_in_force() -> Result<(), Error> {
+    let proxy = Proxy::load(extension())?.configure("first")?;
+    let Err(Error::Refused { log, .. }) = proxy.reconfigure(r#"{"a": 1}"#) else {
+        panic!("it was accepted");
+    };
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0].level, LogLevel::Error);
+    assert!(log[0].message.contains("write it in quotes"), "{}", log[0]);
     let response = proxy.request("GET", "/").respond(200)?;
-    println!("{} {:?}", response.fuel(), response.host_calls());
-    let start = std::time::Instant::now();
-    for _ in 0..100_000 {
-        proxy
-            .request("GET", "/")
-            .respond(Reply::new(200).body("x"))?;
-    }
-    println!(
-        "100k requests {:?} pages {}",
-        start.elapsed(),
-        proxy.memory_pages()
-    );
-    let start = std::time::Instant::now();
-    for _ in 0..10_000 {
-        proxy.reconfigure(r#"{"custom-header": "test", "b": ["c", "d"]}"#)?;
-        let _ = proxy.reconfigure(r#"{"custom-header": "test", "b": ["c", 1]}"#);
-    }
-    println!(
-        "20k reconfigure {:?} pages {}",
-        start.elapsed(),
-        proxy.memory_pages()
-    );
-    println!("{:?}", proxy.log().last());
+    assert_eq!(response.header("custom-header"), ["first"]);
+    Ok(())
+}
+
+#[test]
+fn an_accepted_configuration_names_its_headers_in_the_log() -> Result<(), Error> {
+    let proxy = Proxy::load(extension())?.configure(r#"{"x-a": "1", "x-b": "2"}"#)?;
+    let log = proxy.log();
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0].level, LogLevel::Info);
+    assert!(log[0].message.ends_with("x-a, x-b"), "{}", log[0]);
+    Ok(())
+}
+
+#[test]
+fn a_header_costs_one_host_call_and_its_fuel() -> Result<(), Error> {
+    let respond = |headers: usize| -> Result<Response, Error> {
+        let members = (0..headers).map(|index| format!(r#""x-{index}": "value""#));
+        let configuration = format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
+        let proxy = Proxy::load(extension())?.configure(configuration)?;
+        let first = proxy.request("GET", "/").respond(200)?;
+        let second = proxy.request("GET", "/").respond(200)?;
+        assert_eq!(first.fuel(), second.fuel());
+        let call = HostCall {
+            name: "proxy_add_header_map_value",
+            status: Status::Ok,
+        };
+        assert_eq!(first.host_calls(), vec![call; headers]);
+        Ok(first)
+    };
+    let [one, ten] = [respond(1)?.fuel(), respond(10)?.fuel()];
+    assert!(one < ten);
+    say(&format!(
+        "fuel of a request: {one} with one header, {ten} with ten"
+    ));
     Ok(())
 }

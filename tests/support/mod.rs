@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Whether a tool that a test needs works here. In CI it has to.
-#[allow(dead_code)] // not every test needs a tool
+#[allow(dead_code)] // not every test program needs a tool
 pub fn available(tool: &str, probe: &str) -> bool {
     let answers = Command::new(tool)
         .arg(probe)
@@ -27,7 +27,6 @@ pub fn available(tool: &str, probe: &str) -> bool {
 }
 
 /// Prints a line that the test runner does not keep to itself.
-#[allow(dead_code)] // as above
 pub fn say(line: &str) {
     // Without a standard error there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "{line}");
