@@ -63,15 +63,17 @@ fn a_header_costs_one_host_call_and_its_fuel() -> Result<(), Error> {
         let members = (0..headers).map(|index| format!(r#""x-{index}": "value""#));
         let configuration = format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
         let proxy = Proxy::load(extension())?.configure(configuration)?;
-        let first = proxy.request("GET", "/").respond(200)?;
-        let second = proxy.request("GET", "/").respond(200)?;
-        assert_eq!(first.fuel(), second.fuel());
+        // The first request also makes the tables that later ones find.
+        proxy.request("GET", "/").respond(200)?;
+        let response = proxy.request("GET", "/").respond(200)?;
+        let again = proxy.request("GET", "/").respond(200)?;
+        assert_eq!(response.fuel(), again.fuel());
         let call = HostCall {
             name: "proxy_add_header_map_value",
             status: Status::Ok,
         };
-        assert_eq!(first.host_calls(), vec![call; headers]);
-        Ok(first)
+        assert_eq!(response.host_calls(), vec![call; headers]);
+        Ok(response)
     };
     let [one, ten] = [respond(1)?.fuel(), respond(10)?.fuel()];
     assert!(one < ten);
