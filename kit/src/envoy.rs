@@ -62,7 +62,7 @@ impl Builder {
             &bootstrap,
             resources::bootstrap(&file, self.upstream).to_string(),
         )?;
-        let mut server = Server::start(&self.binary, &bootstrap, self.workers, folder.path())?;
+        let server = Server::start(&self.binary, &bootstrap, self.workers, folder.path())?;
         if let Answer::Refused(log) = server.wait_for_answer(&Mark::default())? {
             bail!("Envoy refused to start its listeners:\n{log}");
         }

@@ -120,7 +120,7 @@ impl Server {
     }
 
     /// Waits for the answer to the file that was written after the mark.
-    pub fn wait_for_answer(&mut self, mark: &Mark) -> Result<Answer> {
+    pub fn wait_for_answer(&self, mark: &Mark) -> Result<Answer> {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let counts = Counts::read(&self.admin).with_context(|| {
