@@ -1,29 +1,37 @@
 //! What the tests share.
 
 use std::env;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{self, Write};
+use std::process::{Command, ExitStatus, Stdio};
 
-/// Whether a tool that a test needs works here. In CI it has to.
+/// Whether a tool that a test needs works here: it has to end well when asked. In CI it has to work.
 #[allow(dead_code)] // not every test program needs a tool
 pub fn available(tool: &str, probe: &str) -> bool {
-    let answers = Command::new(tool)
-        .arg(probe)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    let missing = format!(
-        "`{tool} {probe}` does not answer; install {tool}, for example with apt-get install {tool}"
-    );
+    let answers = quietly(Command::new(tool).arg(probe)).is_ok_and(|status| status.success());
+    report(answers, &format!("`{tool} {probe}` does not answer"), tool)
+}
+
+/// Whether a tool that a test needs is installed. In CI it has to be.
+#[allow(dead_code)] // as above
+pub fn installed(tool: &str) -> bool {
+    let starts = quietly(&mut Command::new(tool)).is_ok();
+    report(starts, &format!("there is no {tool}"), tool)
+}
+
+fn quietly(command: &mut Command) -> io::Result<ExitStatus> {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status()
+}
+
+fn report(available: bool, problem: &str, tool: &str) -> bool {
+    let missing = format!("{problem}; install {tool}, for example with apt-get install {tool}");
     assert!(
-        answers || env::var("CI").as_deref() != Ok("true"),
+        available || env::var("CI").as_deref() != Ok("true"),
         "{missing}"
     );
-    if !answers {
+    if !available {
         say(&format!("SKIPPED: {missing}"));
     }
-    answers
+    available
 }
 
 /// Prints a line that the test runner does not keep to itself.

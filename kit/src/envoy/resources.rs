@@ -1,0 +1,118 @@
+//! What Envoy reads: its bootstrap, and the listeners that can be changed while it runs.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// The configuration of an extension, in the form in which a proxy gets it.
+#[derive(Clone, Debug)]
+pub enum Configuration {
+    /// None at all.
+    Absent,
+    /// Text, which is how Maistra and Istio hand over strings and JSON objects alike.
+    Text(String),
+    /// Any bytes, in base64.
+    Base64(String),
+}
+
+impl Configuration {
+    fn to_json(&self) -> Value {
+        let any = |name: &str, value: Value| json!({"@type": format!("type.googleapis.com/google.protobuf.{name}"), "value": value});
+        match self {
+            Self::Absent => Value::Null,
+            Self::Text(text) => any("StringValue", json!(text)),
+            Self::Base64(bytes) => any("BytesValue", json!(bytes)),
+        }
+    }
+}
+
+/// A listener, and the extension in its chain of filters.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The listener's name, also in Envoy's statistics.
+    pub name: String,
+    /// Which of the module's root contexts the extension is.
+    pub root_id: String,
+    /// What the extension gets.
+    pub configuration: Configuration,
+}
+
+impl Listener {
+    fn to_json(&self, module: &Path) -> Value {
+        // Extensions of one `vm_id`, here the empty one, and one module share a VM for each worker.
+        let plugin = json!({
+            "name": "extension",
+            "root_id": self.root_id,
+            "configuration": self.configuration.to_json(),
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": module}},
+            },
+        });
+        let manager = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": self.name,
+            "codec_type": "AUTO",
+            "route_config": {"virtual_hosts": [{
+                "name": "all",
+                "domains": ["*"],
+                "routes": [
+                    {"match": {"path": "/direct"}, "direct_response": {"status": 403, "body": {"inline_string": "direct"}}},
+                    {"match": {"prefix": "/"}, "route": {"cluster": "upstream"}},
+                ],
+            }]},
+            "http_filters": [
+                {"name": "extension", "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                    "config": plugin,
+                }},
+                {"name": "router", "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                }},
+            ],
+        });
+        json!({
+            "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+            "name": self.name,
+            "stat_prefix": self.name,
+            "address": loopback(0),
+            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        })
+    }
+}
+
+/// The answer to Envoy's question for listeners, as it reads it from a file.
+pub fn listeners(module: &Path, listeners: &[Listener]) -> Value {
+    let resources: Vec<Value> = listeners
+        .iter()
+        .map(|listener| listener.to_json(module))
+        .collect();
+    json!({"resources": resources})
+}
+
+/// Envoy's bootstrap: an admin interface, the upstream, and the file that holds the listeners.
+pub fn bootstrap(listeners: &Path, upstream: SocketAddr) -> Value {
+    json!({
+        "admin": {"address": loopback(0)},
+        // Envoy asks for listeners only under a name of its own.
+        "node": {"id": "test", "cluster": "test"},
+        "dynamic_resources": {"lds_config": {
+            "resource_api_version": "V3",
+            "path_config_source": {"path": listeners},
+        }},
+        "static_resources": {
+            "clusters": [{
+                "name": "upstream",
+                "type": "STATIC",
+                "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [
+                    {"endpoint": {"address": loopback(upstream.port())}},
+                ]}]},
+            }],
+        },
+    })
+}
+
+fn loopback(port: u16) -> Value {
+    json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
+}
