@@ -2,6 +2,7 @@
 //!
 //! - [`manifest`]: the `manifest.yaml` format that Maistra reads;
 //! - [`project`]: the Cargo package that holds the extension, and its build;
+//! - [`shrink`]: making a module pay for what it uses alone;
 //! - [`strip`]: taking out of a module what only people read;
 //! - [`testing`]: what an extension's tests begin with;
 //! - [`toolchain`]: a Rust toolchain that compiles to WebAssembly, found or brought here;
@@ -20,6 +21,7 @@ pub mod image;
 pub mod manifest;
 pub mod project;
 pub mod proxy;
+pub mod shrink;
 pub mod strip;
 pub mod testing;
 pub mod toolchain;
