@@ -224,7 +224,7 @@ fn the_same_source_gives_the_same_module_in_another_folder() -> Result<()> {
         run("cp", &["-R", name, &folder.path().to_string_lossy()])?;
     }
     let elsewhere = Project::at(folder.path())?;
-    let built = elsewhere.build()?.join("extension.wasm");
+    let built = elsewhere.build()?.module;
     assert!(
         fs::read(built)? == fs::read(module())?,
         "the modules differ"

@@ -1,6 +1,6 @@
 //! `extension`: builds and packages a proxy extension.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +10,8 @@ use extension_kit::engine::Engine;
 use extension_kit::envoy;
 use extension_kit::image;
 use extension_kit::project::Project;
+use extension_kit::shrink::{Shrunk, shrink};
+use extension_kit::strip::strip;
 use extension_kit::toolchain::TARGET;
 
 /// Builds and packages the proxy extension in this folder.
@@ -22,8 +24,30 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Compile the module and stage the image's files under target/image
-    Build,
+    /// Compile the module, shrink it, and stage the image's files under target/image
+    Build {
+        /// Leave the module as the compiler made it
+        #[arg(long, env = "NO_SHRINK")]
+        no_shrink: bool,
+        /// Say of each callback why it stays or goes
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Shrink a module of another extension that is written with the Rust SDK
+    Shrink {
+        /// The module, with the names of its functions
+        module: PathBuf,
+        /// Where the shrunk module is written
+        #[arg(long, short)]
+        output: PathBuf,
+        /// An unoptimized build of the same extension, which tells the callbacks that it implements;
+        /// without it, all stay
+        #[arg(long)]
+        survey: Option<PathBuf>,
+        /// Say of each callback why it stays or goes
+        #[arg(long)]
+        explain: bool,
+    },
     /// Package the staged files as a container image
     Image {
         /// The image's name and tag, instead of those of manifest.yaml
@@ -54,9 +78,19 @@ fn main() -> ExitCode {
 }
 
 fn run(task: Task) -> Result<()> {
+    if let Task::Shrink {
+        module,
+        output,
+        survey,
+        explain,
+    } = task
+    {
+        return shrink_file(&module, &output, survey.as_deref(), explain);
+    }
     let project = Project::find()?;
     match task {
-        Task::Build => build(&project),
+        Task::Build { no_shrink, explain } => build(&project, !no_shrink, explain),
+        Task::Shrink { .. } => Ok(()),
         Task::Image { image, engine } => package(&project, image, engine.as_deref()),
         Task::Cargo { arguments } => cargo(&project, &arguments),
         Task::Envoy => {
@@ -66,13 +100,58 @@ fn run(task: Task) -> Result<()> {
     }
 }
 
-fn build(project: &Project) -> Result<()> {
-    let folder = project.build()?;
-    let module = folder.join(&project.manifest.module);
-    let bytes = std::fs::metadata(&module)?.len();
-    println!("Module: {} ({bytes} bytes)", shown(&module));
-    println!("Staged: {}", shown(&folder));
+fn build(project: &Project, shrinks: bool, explain: bool) -> Result<()> {
+    let built = project.build_with(shrinks)?;
+    if let Some(shrunk) = &built.shrunk {
+        report(shrunk, explain);
+    }
+    let (bytes, pages) = (built.size.bytes, built.size.pages);
+    println!(
+        "Module: {} ({bytes} bytes; {} of memory)",
+        shown(&built.module),
+        counted(pages, "page")
+    );
+    println!("Staged: {}", shown(&built.folder));
     Ok(())
+}
+
+fn shrink_file(module: &Path, output: &Path, survey: Option<&Path>, explain: bool) -> Result<()> {
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let survey = survey.map(read).transpose()?;
+    let shrunk = shrink(&read(module)?, survey.as_deref())?;
+    std::fs::write(output, strip(&shrunk.module)?)
+        .with_context(|| format!("cannot write {}", output.display()))?;
+    report(&shrunk, explain);
+    println!("Module: {}", shown(output));
+    Ok(())
+}
+
+/// Prints what shrinking did.
+fn report(shrunk: &Shrunk, explain: bool) {
+    if explain {
+        for decision in &shrunk.decisions {
+            println!("{decision}");
+        }
+    }
+    let (before, after) = (shrunk.before, shrunk.after);
+    println!(
+        "Shrunk: {} exports to {}, {} imports to {}, {} bytes to {}, {} of memory to {}",
+        before.exports,
+        after.exports,
+        before.imports,
+        after.imports,
+        before.bytes,
+        after.bytes,
+        counted(before.pages, "page"),
+        after.pages
+    );
+}
+
+fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 fn package(project: &Project, image: Option<String>, engine: Option<&str>) -> Result<()> {

@@ -1,6 +1,8 @@
 //! The Cargo package that holds an extension, and its build.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{CrateType, Metadata, MetadataCommand};
 
 use crate::manifest::{self, Manifest};
+use crate::shrink::{Shrunk, Size, measure, shrink};
 use crate::strip::strip;
 use crate::toolchain::{TARGET, Toolchain, command_exists};
 
@@ -17,8 +20,24 @@ pub const ISTIO_MODULE: &str = "plugin.wasm";
 /// The Cargo profile that compiles the module that ships.
 const PROFILE: &str = "wasm";
 
+/// The profile of the build that is only looked at: see [`shrink`].
+const SURVEY: &str = "survey";
+
 /// The module's stack, in bytes. Rust's default of 1 MiB would cost each of a proxy's workers.
 const STACK_SIZE: u32 = 64 * 1024;
+
+/// What a build has made.
+#[derive(Debug)]
+pub struct Built {
+    /// The folder that holds exactly what the image's root holds.
+    pub folder: PathBuf,
+    /// The module in it.
+    pub module: PathBuf,
+    /// What the module is made of.
+    pub size: Size,
+    /// What shrinking it did, unless it was left out.
+    pub shrunk: Option<Shrunk>,
+}
 
 /// An extension's package, in the folder that this program runs in.
 #[derive(Debug)]
@@ -141,24 +160,57 @@ impl Project {
         Ok(runner)
     }
 
-    /// Compiles the module and stages the image's root.
+    /// Compiles the module, shrinks it, and stages the image's root.
     ///
     /// # Errors
     ///
     /// When there is no toolchain, when the extension does not compile, or on a full disk.
-    pub fn build(&self) -> Result<PathBuf> {
-        let status = self
-            .toolchain()?
+    pub fn build(&self) -> Result<Built> {
+        self.build_with(true)
+    }
+
+    /// As [`Project::build`], and leaves the module as the compiler made it if it is told to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Project::build`].
+    pub fn build_with(&self, shrinks: bool) -> Result<Built> {
+        let toolchain = self.toolchain()?;
+        let module = self.compile(&toolchain, PROFILE, &[])?;
+        let shrunk = if shrinks {
+            // Nothing is merged or inlined, so that each function keeps its name.
+            let survey = self.compile(
+                &toolchain,
+                SURVEY,
+                &[
+                    "--config=profile.survey.inherits=\"dev\"",
+                    "--config=profile.survey.opt-level=0",
+                    "--config=profile.survey.debug=false",
+                ],
+            )?;
+            Some(shrink(&module, Some(&survey))?)
+        } else {
+            None
+        };
+        let with_names = shrunk.as_ref().map_or(&module, |shrunk| &shrunk.module);
+        write_whole(&self.module_with_names(), with_names)?;
+        let module = strip(with_names)?;
+        let size = measure(&module)?;
+        let folder = self.stage(&module)?;
+        Ok(Built {
+            module: folder.join(&self.manifest.module),
+            folder,
+            size,
+            shrunk,
+        })
+    }
+
+    fn compile(&self, toolchain: &Toolchain, profile: &str, options: &[&str]) -> Result<Vec<u8>> {
+        let status = toolchain
             .cargo(&self.rustflags())
-            .args([
-                "build",
-                "--locked",
-                "--lib",
-                "--profile",
-                PROFILE,
-                "--target",
-                TARGET,
-            ])
+            .args(["build", "--locked", "--lib"])
+            .args(["--profile", profile, "--target", TARGET])
+            .args(options)
             .current_dir(&self.root)
             .status()
             .context("cannot run cargo")?;
@@ -166,17 +218,14 @@ impl Project {
             status.success(),
             "the extension does not compile; the lines above say why"
         );
-        let built = self.module_with_names();
-        let module =
-            fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
-        self.stage(&strip(&module)?)
+        let folder = self.target().join(TARGET).join(profile);
+        let module = folder.join(format!("{}.wasm", self.library));
+        fs::read(&module).with_context(|| format!("cannot read {}", module.display()))
     }
 
-    /// The module as it was compiled, with the names of its functions. The one that ships is the
-    /// same without them.
+    /// The module that ships, with the names of its functions, which it ships without.
     pub fn module_with_names(&self) -> PathBuf {
-        let folder = self.target().join(TARGET).join(PROFILE);
-        folder.join(format!("{}.wasm", self.library))
+        self.target().join(format!("{}.names.wasm", self.library))
     }
 
     /// Flags that hold for every build of the module, on every machine: a small stack, and none
@@ -214,10 +263,43 @@ impl Project {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         }
         let image_root = self.image_root();
+        if same_files(folder.path(), &image_root) {
+            return Ok(image_root);
+        }
         if image_root.exists() {
             fs::remove_dir_all(&image_root)?;
         }
         fs::rename(folder.keep(), &image_root)?;
         Ok(image_root)
     }
+}
+
+/// Whether two folders hold the same files with the same bytes.
+fn same_files(one: &Path, other: &Path) -> bool {
+    let files = |folder: &Path| -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
+        let mut files = BTreeMap::new();
+        let mut open = vec![folder.to_owned()];
+        while let Some(next) = open.pop() {
+            for entry in fs::read_dir(next)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    open.push(path);
+                } else if let Ok(name) = path.strip_prefix(folder) {
+                    files.insert(name.to_owned(), fs::read(&path)?);
+                }
+            }
+        }
+        Ok(files)
+    };
+    matches!((files(one), files(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Writes a file beside its place and moves it there, so that it is whole or not there.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().context("a file without a folder")?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
 }

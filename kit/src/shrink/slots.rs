@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use rustc_demangle::demangle;
 use walrus::ir::{Instr, InstrSeq, LoadKind, Value, Visitor, dfs_in_order};
 use walrus::{
     ConstExpr, DataKind, ElementItems, ElementKind, ExportItem, FunctionBuilder, FunctionId,
@@ -160,6 +161,8 @@ impl Visitor<'_> for Direct {
 #[derive(Default)]
 struct Calls {
     variables: Variables,
+    /// The standard library knows no trait of the SDK, and calls none of its methods.
+    in_standard_library: bool,
     /// Signatures, and the offsets from which their functions are read.
     offsets: BTreeMap<TypeId, BTreeSet<u32>>,
     /// Signatures with calls of which it does not show where the function comes from.
@@ -192,6 +195,9 @@ impl<'instr> Visitor<'instr> for Calls {
 
 impl Calls {
     fn call(&mut self, signature: TypeId, function: Option<Source>) {
+        if self.in_standard_library {
+            return;
+        }
         for origin in self.variables.origins(function) {
             match origin {
                 Source::Load(offset) => {
@@ -202,6 +208,25 @@ impl Calls {
             }
         }
     }
+}
+
+/// Whether a function of this name belongs to the standard library with all that is in it: one that
+/// is generic may have been compiled with a type of the extension.
+fn is_standard(name: &str) -> bool {
+    let is_path_character = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '.';
+    let paths = name
+        .split(|c: char| !is_path_character(c))
+        .filter(|path| !path.is_empty() && !path.starts_with("::"));
+    let mut names_it = false;
+    for path in paths {
+        match path.split_once("::") {
+            Some(("core" | "alloc" | "std", _)) => names_it = true,
+            // A primitive type or a word; parameters such as T begin with a capital letter.
+            None if path.starts_with(|c: char| c.is_lowercase()) => {}
+            _ => return false,
+        }
+    }
+    names_it
 }
 
 /// Clears the slots of methods that nothing can call, and says how many functions they held.
@@ -221,6 +246,8 @@ pub(super) fn clear(module: &mut Module) -> usize {
         .collect();
     let mut calls = Calls::default();
     for (id, function) in module.funcs.iter_local() {
+        let name = module.funcs.get(id).name.as_deref().unwrap_or_default();
+        calls.in_standard_library = is_standard(&format!("{:#}", demangle(name)));
         let called_by_proxy = exported.contains(&id) && !direct.contains(&id);
         calls.variables = Variables::of(function, called_by_proxy);
         dfs_in_order(&mut calls, function, function.entry_block());
@@ -356,6 +383,33 @@ fn replace(module: &mut Module, gone: &BTreeSet<FunctionId>) {
                     *function = trap;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_standard;
+
+    #[test]
+    fn functions_of_the_standard_library_are_told_by_their_names() {
+        for name in [
+            "<std::panic::PanicHookInfo as core::fmt::Display>::fmt",
+            "<str as core::fmt::Debug>::fmt",
+            "<core::fmt::builders::DebugStruct>::field",
+            "core::fmt::write",
+        ] {
+            assert!(is_standard(name), "{name}");
+        }
+        for name in [
+            "",
+            "proxy_on_configure",
+            "<&T as core::fmt::Debug>::fmt",
+            "<alloc::vec::Vec<T,A> as core::fmt::Debug>::fmt",
+            "<my_extension::Filter as core::fmt::Debug>::fmt",
+            "core::ptr::drop_in_place<my_extension::Filter>",
+        ] {
+            assert!(!is_standard(name), "{name}");
         }
     }
 }
