@@ -136,25 +136,18 @@ struct Name(String);
 impl Name {
     fn new(name: &str) -> Result<Self, String> {
         let lower = name.to_ascii_lowercase();
-        if lower.is_empty() {
-            Err("a header's name is empty; write one".to_owned())
+        let problem = if lower.is_empty() {
+            "is empty; write a header's name"
         } else if lower.starts_with(':') {
-            Err(format!(
-                "{} is a pseudo-header, which only the proxy sets; remove it",
-                excerpt(name)
-            ))
+            "is a pseudo-header, which only the proxy sets; remove it"
         } else if !lower.bytes().all(is_token_character) {
-            Err(format!(
-                "{} is no header name; use letters, digits, - and _ only",
-                excerpt(name)
-            ))
+            "is no header name; use letters, digits, - and _ only"
         } else if RESERVED_NAMES.contains(&lower.as_str()) {
-            Err(format!(
-                "{lower} frames or routes the message and can't be appended; remove it"
-            ))
+            "frames or routes the message and can't be appended; remove it"
         } else {
-            Ok(Self(lower))
-        }
+            return Ok(Self(lower));
+        };
+        Err(format!("{} {problem}", excerpt(name)))
     }
 }
 

@@ -3,7 +3,8 @@
 //! A module that is written with the Rust SDK exports every callback there is, so that a proxy
 //! enters the VM for nothing; and it imports nearly every host call, because all of the SDK's
 //! methods are in the tables of its trait objects. [`shrink`] takes out the callbacks that the
-//! extension does not implement, the methods that nothing can call, and what only those reached.
+//! extension does not implement, the methods that nothing can call,
+//! what only those reached, and all but one of functions that are the same.
 //! It encodes the module anew, which also does without the reference-types proposal: its long form
 //! of `call_indirect` is all that Rust needs it for.
 
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use walrus::{Module, ModuleConfig};
 
 mod callbacks;
+mod duplicates;
 mod slots;
 
 pub use callbacks::{Decision, Verdict};
@@ -76,7 +78,7 @@ pub fn shrink(module: &[u8], survey: Option<&[u8]>) -> Result<Shrunk> {
             needed.extend(missing);
             continue;
         }
-        let bytes = emit(shrunk);
+        let bytes = emit(duplicates::merge(shrunk)?);
         return Ok(Shrunk {
             before: measure(module)?,
             after: measure(&bytes)?,
