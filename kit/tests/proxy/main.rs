@@ -4,18 +4,23 @@
 
 mod bodies;
 mod contexts;
+mod fuel;
 mod headers;
+mod hostile;
 mod http_calls;
 mod lifecycle;
 mod loading;
 mod local_responses;
 mod logging;
+mod memory;
 mod metrics;
 mod pausing;
 mod properties;
 mod queues;
 mod shared_data;
+mod statuses;
 mod time;
 mod trailers;
+mod traps;
 mod wasi;
 mod wat;
