@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmi::{StoreLimits, StoreLimitsBuilder};
 
 use super::abi::{BufferType, LogLevel, MapType, MetricType, Status};
-use super::headers::Headers;
+use super::headers::{EMPTY, Headers};
 use super::message::Reply;
 use super::options::Options;
 
@@ -331,12 +331,14 @@ impl Host {
         let half = stream.half(direction);
         match part {
             // What has arrived can be logged, whether it has passed or not.
-            Part::Trailers if logging => half.passed_trailers.as_ref().or(half.trailers.as_ref()),
-            Part::Trailers if half.is_open(part) || half.may_add_trailers() => {
-                half.trailers.as_ref()
+            Part::Trailers if logging => {
+                let arrived = half.passed_trailers.as_ref().or(half.trailers.as_ref());
+                Some(arrived.unwrap_or(&EMPTY))
             }
-            Part::Headers if logging => (!half.headers.is_empty()).then_some(&half.headers),
-            Part::Headers if half.is_open(part) => Some(&half.headers),
+            Part::Trailers if half.is_open(part) || half.may_add_trailers() => {
+                Some(half.trailers.as_ref().unwrap_or(&EMPTY))
+            }
+            Part::Headers if logging || half.is_open(part) => Some(&half.headers),
             _ => None,
         }
     }

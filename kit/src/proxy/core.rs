@@ -3,6 +3,7 @@
 //! A callback never runs inside another: what a module asks for while it runs (to resume a
 //! stream, to send a response, to tell a queue's plugin) is done after it has returned.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::abi::Status;
@@ -223,6 +224,9 @@ impl Core {
         };
         let half = stream.half(direction);
         if let Some(part) = half.paused {
+            if part == Part::Headers {
+                join_bodies(&mut half.events);
+            }
             pass(half, part);
             self.then(Action::Next(id, direction));
         }
@@ -413,6 +417,20 @@ fn pass(half: &mut Half, part: Part) {
     if half.end_of_stream {
         half.passed_trailers = half.trailers.take();
         half.passed_all = true;
+    }
+}
+
+/// Makes one piece of the pieces of a body, as Envoy does with what held headers have held up.
+fn join_bodies(events: &mut VecDeque<Event>) {
+    for event in std::mem::take(events) {
+        if let Event::Body(chunk, end) = &event
+            && let Some(Event::Body(body, has_ended)) = events.back_mut()
+        {
+            body.extend(chunk);
+            *has_ended |= end;
+        } else {
+            events.push_back(event);
+        }
     }
 }
 

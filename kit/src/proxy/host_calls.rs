@@ -326,7 +326,12 @@ impl<'a> Call<'a> {
     ) -> Outcome {
         let buffer = BufferType::try_from(buffer)?;
         let bytes = self.read(data, data_size)?;
-        let body = self.host().buffer_mut(buffer).ok_or(Status::NotFound)?;
+        let host = self.host();
+        if host.buffer_mut(buffer).is_none() && host.buffer(buffer).is_some() {
+            // As in Envoy: it is there, but not to be changed.
+            return Err(Status::BadArgument.into());
+        }
+        let body = host.buffer_mut(buffer).ok_or(Status::NotFound)?;
         let start = usize::try_from(start).unwrap_or(usize::MAX).min(body.len());
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let end = start.saturating_add(size).min(body.len());

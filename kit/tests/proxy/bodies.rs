@@ -176,7 +176,7 @@ fn buffers_are_at_hand_in_their_own_callbacks_alone() -> Result<(), Error> {
             let change = format!("$proxy_set_buffer_bytes #{buffer} #0 #0 @\"x\"");
             let answers = answers(callback, &[&read, &status, &change])?;
             let expected = match own {
-                Some(7) if buffer == 7 => ["0", "0", "1"],
+                Some(7) if buffer == 7 => ["0", "0", "2"],
                 own if own == Some(buffer) => ["0", "0", "0"],
                 _ => ["1", "1", "1"],
             };

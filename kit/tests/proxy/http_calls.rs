@@ -4,23 +4,14 @@ use std::time::Duration;
 
 use extension_kit::proxy::{Error, Options, Reply};
 
-use crate::wat::{Wat, said};
-
-/// Puts the headers of a call at the address 100: `:method` GET, `:path` / and `:authority` a.
-const HEADERS: &str = r#"(func $point (param $text i32) (param i32)
-    (i32.store #100 #3)
-    (i32.store #104 #7) (i32.store #108 #3)
-    (i32.store #112 #5) (i32.store #116 #1)
-    (i32.store #120 #10) (i32.store #124 #1)
-    (memory.copy #128 (local.get $text) #33))
-  (func $headers (call $point @":method\0GET\0:path\0/\0:authority\0a\0"))"#;
+use crate::wat::{CALL_HEADERS, Wat, said};
 
 const CALL: &str = r#"(call $headers)
     (call $number (call $proxy_http_call @"upstream" #100 #61 @"body" #0 #0 #2000 #0))
     (call $number (i32.load #0))"#;
 
 fn calls(callback: &str, body: &str) -> Wat {
-    Wat::new().with(HEADERS).on(callback, body)
+    Wat::new().with(CALL_HEADERS).on(callback, body)
 }
 
 #[test]
@@ -151,7 +142,7 @@ fn each_of_the_required_headers_is_required() -> Result<(), Error> {
         (":authority", ":auxxxxxxx"),
     ] {
         let wat = Wat::new()
-            .with(&HEADERS.replace(name, other))
+            .with(&CALL_HEADERS.replace(name, other))
             .on("proxy_on_tick", CALL);
         let proxy = wat.load()?;
         proxy.tick()?;

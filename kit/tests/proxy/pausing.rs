@@ -74,15 +74,18 @@ fn a_request_that_is_held_gets_no_answer() -> Result<(), Error> {
 fn held_headers_hold_all_that_follows() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_request_headers", "(return #1)")
-        .on("proxy_on_request_body", "(call $say @\"body\")")
+        .on(
+            "proxy_on_request_body",
+            "(call $say @\"body\") (call $number (local.get $size)) (call $number (local.get $end))",
+        )
         .on("proxy_on_request_trailers", "(call $say @\"trailers\")")
         .on("proxy_on_tick", RESUME);
     let proxy = wat.load()?;
-    let request = proxy.request("POST", "/").body("one").trailer("a", "b");
-    let stream = request.send()?;
+    let request = proxy.request("POST", "/").body("one").body("three");
+    let stream = request.trailer("a", "b").send()?;
     assert!(proxy.log().is_empty());
     proxy.tick()?;
-    assert_eq!(said(&proxy), ["0", "0", "body", "trailers"]);
+    assert_eq!(said(&proxy), ["0", "0", "body", "8", "0", "trailers"]);
     assert!(stream.upstream().expect("a request").is_complete);
     Ok(())
 }

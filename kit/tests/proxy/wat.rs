@@ -16,6 +16,15 @@ use extension_kit::proxy::{Error, Options, Proxy};
 /// An address at which no module of these tests has memory.
 pub const BAD: &str = "#0x7fffffff";
 
+/// Puts the headers of a call at the address 100: `:method` GET, `:path` / and `:authority` a.
+pub const CALL_HEADERS: &str = r#"(func $point (param $text i32) (param i32)
+    (i32.store #100 #3)
+    (i32.store #104 #7) (i32.store #108 #3)
+    (i32.store #112 #5) (i32.store #116 #1)
+    (i32.store #120 #10) (i32.store #124 #1)
+    (memory.copy #128 (local.get $text) #33))
+  (func $headers (call $point @":method\0GET\0:path\0/\0:authority\0a\0"))"#;
+
 /// The callbacks: the names of their parameters, and what they return when a body returns nothing.
 const CALLBACKS: [(&str, &str, Option<u32>); 19] = [
     ("_initialize", "", None),
