@@ -8,7 +8,7 @@ mod wat;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -29,8 +29,7 @@ struct Real {
 
 impl Real {
     fn start(module: &Wat) -> Result<Self> {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
-        let binary = envoy::find_or_fetch(&target)?;
+        let binary = binary()?;
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("module.wasm");
         fs::write(&path, ::wat::parse_str(module.text())?)?;
@@ -60,17 +59,26 @@ impl Real {
 
     /// What the module has logged once it has logged a line.
     fn said_after(&self, line: &str) -> Result<Vec<String>> {
-        // A line carries the names of the plugin and its root; a plugin's own the latter alone.
         let log = self.envoy.log_until(&format!(" extension: {line}\n"))?;
-        let said = log
-            .lines()
-            .filter_map(|line| Some(line.split_once("wasm log")?.1.split_once(" extension: ")?.1));
-        Ok(said.map(str::to_owned).collect())
+        Ok(messages(&log))
     }
 
     fn trace(&self) -> Result<Vec<String>> {
         self.said_after(END)
     }
+}
+
+fn binary() -> Result<PathBuf> {
+    envoy::find_or_fetch(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(".."))
+}
+
+/// What the module has logged. A line carries the names of the plugin and of its root before, or
+/// the latter alone where no stream is at hand.
+fn messages(log: &str) -> Vec<String> {
+    log.lines()
+        .filter_map(|line| Some(line.split_once("wasm log")?.1.split_once(" extension: ")?.1))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn request(method: &str, path: &str, body: &str) -> String {
@@ -542,4 +550,61 @@ fn statuses(said: &[String]) -> Vec<String> {
         .unwrap_or_default();
     let answers = asked.iter().take_while(|line| *line != "end");
     answers.cloned().collect()
+}
+
+/// The documentation of the embedded proxy says what Envoy does otherwise: here Envoy does it.
+#[test]
+fn envoy_does_what_the_documentation_says_of_it() -> Result<()> {
+    let module = Wat::new()
+        .on(
+            "proxy_on_response_headers",
+            "(drop (call $proxy_define_metric #0 @\"counter\" #16))
+             (drop (call $proxy_record_metric (i32.load #16) (i64.const 5)))
+             (drop (call $proxy_record_metric (i32.load #16) (i64.const 5)))
+             (drop (call $proxy_get_metric (i32.load #16) #24)) (call $number (i32.load #24))
+             (drop (call $proxy_get_header_map_size #2 #32))
+             (drop (call $proxy_get_header_map_pairs #2 @out))
+             (call $number (i32.eq (i32.load #32) (i32.load #4)))
+             (call $number (call $proxy_close_stream #2))",
+        )
+        .on("proxy_on_done", "(return #0)")
+        .on("proxy_on_delete", "(call $say @\"deleted\")");
+    let real = Real::start(&module)?;
+    real.exchange("GET", "/", "")?;
+    assert_eq!(real.trace()?, ["10", "0", "0", "deleted"]);
+
+    let proxy = module.load()?.configure("configuration")?;
+    proxy.request("GET", "/").respond(hello())?;
+    assert_eq!(said(&proxy), ["5", "1", "2", "deleted"]);
+    Ok(())
+}
+
+#[test]
+fn each_plugin_of_a_vm_is_started_as_in_envoy() -> Result<()> {
+    let module = Wat::new()
+        .with("(global $starts (mut i32) (i32.const 0))")
+        .on(
+            "proxy_on_vm_start",
+            "(global.set $starts (i32.add (global.get $starts) #1))",
+        )
+        .on(
+            "proxy_on_configure",
+            "(call $say @\"starts\") (call $number (global.get $starts))",
+        );
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("module.wasm");
+    fs::write(&path, ::wat::parse_str(module.text())?)?;
+    let text = |text: &str| Configuration::Text(text.to_owned());
+    let envoy = Envoy::builder(&binary()?, &path, upstream()?)
+        .workers(1)
+        .listener("one", "extension", &text("one"))
+        .listener("two", "extension", &text("two"))
+        .start()?;
+    let starts = messages(&envoy.log_until(" extension: 2\n")?);
+
+    let first = module.load()?.configure("one")?;
+    first.add_plugin("two")?;
+    assert_eq!(said(&first), ["starts", "1", "starts", "2"]);
+    assert!(starts.iter().any(|line| line == "1"), "{starts:?}");
+    Ok(())
 }
