@@ -6,8 +6,11 @@ use crate::wat::{Wat, answers, said};
 
 const BODIES: [(&str, u32); 2] = [("proxy_on_request_body", 0), ("proxy_on_response_body", 1)];
 
-/// Sends a body in pieces both ways and gives what came out on the other side.
-fn pass(wat: &Wat, pieces: &[&str]) -> Result<(Vec<u8>, Vec<u8>, Vec<String>), Error> {
+/// What came out on the other side, and what the module logged.
+type Passed = (Vec<u8>, Vec<u8>, Vec<String>);
+
+/// Sends a body in pieces both ways.
+fn pass(wat: &Wat, pieces: &[&str]) -> Result<Passed, Error> {
     let proxy = wat.load()?;
     let request = pieces
         .iter()
