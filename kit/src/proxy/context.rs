@@ -17,7 +17,8 @@ const TABLE_ELEMENTS: usize = 10_000_000;
 const TABLES: usize = 10;
 
 /// The fuel that a host call costs beside the module's instructions, and that of each byte that it
-/// moves, so that what a module can make the host do is bounded as well.
+/// moves, so that what a module can make the host do is bounded as well, and so is a chain of callbacks that
+/// lead to one another.
 const HOST_CALL_COST: u64 = 1_000;
 const BYTE_COST: u64 = 10;
 

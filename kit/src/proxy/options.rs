@@ -107,7 +107,7 @@ impl Options {
 
     /// How much fuel one step of a test may use (a request's headers, say, and all that follows
     /// from them) before the module traps. An instruction costs about one; towards this limit
-    /// alone, a callback or a host call costs a thousand more, and each byte that it moves ten.
+    /// alone, a host call costs a thousand more, and each byte that it moves ten.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
         self

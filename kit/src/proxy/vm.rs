@@ -41,10 +41,6 @@ const STARTS: [(&str, usize, bool); 3] = [
     ("main", 2, true),
 ];
 
-/// The fuel that a callback costs beside its instructions, so that callbacks which do nothing and
-/// lead to one another come to an end as well.
-const CALL_COST: u64 = 1_000;
-
 /// A module as it runs.
 pub(super) struct Vm {
     store: Store<Host>,
@@ -170,8 +166,6 @@ impl Vm {
         let result = self.run(callback, func, &all)?;
         let left = self.fuel() + self.overhead() + self.host().host_fuel;
         let used = before.saturating_sub(left);
-        let remaining = self.fuel().saturating_sub(CALL_COST);
-        self.store.set_fuel(remaining).map_err(load_error)?;
         let host = self.host_mut();
         host.effective = None;
         if let Some(stream) = host.streams.get_mut(&context) {

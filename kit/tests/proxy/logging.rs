@@ -66,12 +66,25 @@ fn standard_output_is_info_and_standard_error_is_error() -> Result<(), Error> {
                (drop (call $write #1)) (call $number (i32.load #0))
                (drop (call $write #2)) (call $number (call $write #0)) (call $number (call $write #3))
                (call $pieces #0 #0 #0 #0) (call $number (call $write #1)) (call $number (i32.load #0))
-               (call $pieces #0 #1 #0x7fffffff #1) (call $number (call $write #1))"#,
+               (call $pieces #0 #1 #0x7fffffff #1) (call $number (call $write #1))
+               (call $number (call $wasi_fd_write #1 #8192 #1024 #0))
+               (call $number (call $wasi_fd_write #1 #8192 #1025 #0))"#,
         );
     let proxy = wat.load()?;
     assert_eq!(
         said(&proxy),
-        ["two pieces", "11", "two pieces", "8", "8", "0", "0", "21"]
+        [
+            "two pieces",
+            "11",
+            "two pieces",
+            "8",
+            "8",
+            "0",
+            "0",
+            "21",
+            "0",
+            "28"
+        ]
     );
     let log = proxy.log();
     assert_eq!(

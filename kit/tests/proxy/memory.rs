@@ -334,6 +334,8 @@ fn tables_are_bounded() -> Result<(), Error> {
     assert_eq!(said(&proxy), ["4294967295", "1"]);
     let huge = Wat::new().with("(table 0x7fffffff funcref)").load();
     assert!(matches!(huge, Err(Error::Load(_))));
+    let many = Wat::new().with(&"(table 1 funcref)".repeat(11)).load();
+    assert!(matches!(many, Err(Error::Load(_))));
     Ok(())
 }
 
