@@ -190,6 +190,16 @@ impl Envoy {
         Ok(())
     }
 
+    /// Waits until Envoy has logged a text, and gives all that it has logged until then, from its
+    /// start.
+    ///
+    /// # Errors
+    ///
+    /// When it does not within a minute: what it has logged.
+    pub fn log_until(&self, text: &str) -> Result<String> {
+        self.server.log_until(text)
+    }
+
     /// Envoy's counters and gauges whose names have a match for the regular expression `filter`, for
     /// example `listener_manager`.
     ///

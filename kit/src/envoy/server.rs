@@ -109,6 +109,22 @@ impl Server {
         }
     }
 
+    /// Waits until the log contains a text, and gives the log.
+    pub fn log_until(&self, text: &str) -> Result<String> {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let log = self.process.log_from(0)?;
+            if log.contains(text) {
+                return Ok(log);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "Envoy did not log {text:?} within {TIMEOUT:?}:\n{log}"
+            );
+            thread::sleep(POLL);
+        }
+    }
+
     /// Marks the point before an update.
     pub fn mark(&self) -> Result<Mark> {
         let counts = Counts::read(&self.admin)?;

@@ -7,9 +7,20 @@ use std::time::Duration;
 use wasmi::{StoreLimits, StoreLimitsBuilder};
 
 use super::abi::{BufferType, LogLevel, MapType, MetricType, Status};
-use super::headers::Headers;
+use super::headers::{EMPTY, Headers};
 use super::message::Reply;
 use super::options::Options;
+
+/// How many elements the module's tables may have, and how many tables there may be: as in V8, where
+/// one table is the rule.
+const TABLE_ELEMENTS: usize = 10_000_000;
+const TABLES: usize = 10;
+
+/// The fuel that a host call costs beside the module's instructions, and that of each byte that it
+/// moves, so that what a module can make the host do is bounded as well, and so is a chain of callbacks that
+/// lead to one another.
+const HOST_CALL_COST: u64 = 1_000;
+const BYTE_COST: u64 = 10;
 
 /// How many log lines are kept; older ones are dropped.
 const LOG_LENGTH: usize = 10_000;
@@ -126,6 +137,12 @@ impl Half {
         self.open[part as usize]
     }
 
+    /// "They can be added in proxy_on_request_body, but only when the proxied request doesn't have
+    /// trailers", and likewise for responses.
+    fn may_add_trailers(&self) -> bool {
+        self.is_open(Part::Body) && self.end_of_stream
+    }
+
     pub(super) fn set_open(&mut self, part: Part, open: bool) {
         self.open[part as usize] = open;
     }
@@ -197,6 +214,10 @@ pub(super) struct Host {
     pub(super) effective: Option<u32>,
     /// `_initialize`, `main` or `_start` runs: only logging and WASI are at hand.
     pub(super) starting: bool,
+    /// The module allocates memory for a host call, which may not ask for memory in turn.
+    pub(super) allocating: bool,
+    /// The fuel that host calls have cost during the callback that runs.
+    pub(super) host_fuel: u64,
     pub(super) actions: VecDeque<Action>,
     pub(super) time: Duration,
     pub(super) random_state: u64,
@@ -216,6 +237,8 @@ impl Host {
         Self {
             limits: StoreLimitsBuilder::new()
                 .memory_size(options.memory_limit)
+                .table_elements(TABLE_ELEMENTS)
+                .tables(TABLES)
                 .build(),
             plugins: BTreeMap::new(),
             streams: HashMap::new(),
@@ -223,6 +246,8 @@ impl Host {
             current: 0,
             effective: None,
             starting: false,
+            allocating: false,
+            host_fuel: 0,
             actions: VecDeque::new(),
             time: options.time,
             random_state: options.random_seed,
@@ -305,18 +330,17 @@ impl Host {
         let stream = self.stream()?;
         let logging = stream.logging;
         let half = stream.half(direction);
-        if logging {
-            return match part {
-                Part::Trailers => half.passed_trailers.as_ref(),
-                _ => half.passed_headers.as_ref(),
-            };
-        }
-        if !half.is_open(part) {
-            return None;
-        }
         match part {
-            Part::Trailers => half.trailers.as_ref(),
-            _ => Some(&half.headers),
+            // What has arrived can be logged, whether it has passed or not.
+            Part::Trailers if logging => {
+                let arrived = half.passed_trailers.as_ref().or(half.trailers.as_ref());
+                Some(arrived.unwrap_or(&EMPTY))
+            }
+            Part::Trailers if half.is_open(part) || half.may_add_trailers() => {
+                Some(half.trailers.as_ref().unwrap_or(&EMPTY))
+            }
+            Part::Headers if logging || half.is_open(part) => Some(&half.headers),
+            _ => None,
         }
     }
 
@@ -324,11 +348,10 @@ impl Host {
     pub(super) fn map_mut(&mut self, map: MapType) -> Option<&mut Headers> {
         let (direction, part) = place(map)?;
         let half = self.stream()?.half(direction);
-        // "They can be added in proxy_on_request_body, but only when the proxied request doesn't
-        // have trailers", and likewise for responses.
-        let may_add = part == Part::Trailers && half.is_open(Part::Body) && half.end_of_stream;
         match part {
-            Part::Trailers if may_add => Some(half.trailers.get_or_insert_with(Headers::default)),
+            Part::Trailers if half.may_add_trailers() => {
+                Some(half.trailers.get_or_insert_with(Headers::default))
+            }
             _ if !half.is_open(part) => None,
             Part::Trailers => half.trailers.as_mut(),
             _ => Some(&mut half.headers),
@@ -383,6 +406,14 @@ impl Host {
     pub(super) fn metric(&mut self, id: u32) -> Option<&mut Metric> {
         let index = usize::try_from(id.checked_sub(1)?).ok()?;
         self.metrics.get_mut(index).map(|(_, metric)| metric)
+    }
+
+    /// What a host call costs, by the bytes that it moves: taken off the fuel that is left.
+    pub(super) fn cost_of_host_call(&mut self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let cost = HOST_CALL_COST.saturating_add(bytes.saturating_mul(BYTE_COST));
+        self.host_fuel = self.host_fuel.saturating_add(cost);
+        cost
     }
 
     /// The number of the metric of this name, which is created where there is none.

@@ -3,6 +3,7 @@
 //! A callback never runs inside another: what a module asks for while it runs (to resume a
 //! stream, to send a response, to tell a queue's plugin) is done after it has returned.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::abi::Status;
@@ -16,6 +17,9 @@ use super::vm::Vm;
 
 /// `WasmResult::BrokenConnection`: what Envoy's `proxy_get_status` has after a failed HTTP call.
 const BROKEN_CONNECTION: (u32, &str) = (9, "reset");
+
+/// The latest time that there is: what the ABI's 64 bits of nanoseconds count.
+pub(super) const LATEST: Duration = Duration::from_nanos(u64::MAX);
 
 /// A VM and all that runs in it.
 pub(super) struct Core {
@@ -53,9 +57,12 @@ impl Core {
         let size = host.options.vm_configuration.len();
         self.vm.call("proxy_on_context_create", id, &[0])?;
         let started = self.vm.call("proxy_on_vm_start", id, &[length(size)])?;
-        self.accepted("proxy_on_vm_start", started)?;
+        let accepted = self.accepted("proxy_on_vm_start", started);
         self.settle()?;
-        Ok(id)
+        if accepted.is_err() {
+            self.shut_down(id)?;
+        }
+        accepted.map(|()| id)
     }
 
     /// Hands a configuration to a plugin (ABI: `proxy_on_configure`).
@@ -81,7 +88,9 @@ impl Core {
     /// Ends a plugin: at once, or when it calls `proxy_done` (ABI: `proxy_on_done`).
     pub(super) fn shut_down(&mut self, id: u32) -> Result<(), Error> {
         self.vm.refuel()?;
-        self.plugin(id)?;
+        if self.plugin(id)?.awaits_done {
+            return Err(Error::OutOfOrder("the plugin is being shut down already"));
+        }
         if self.vm.call("proxy_on_done", id, &[])? == Some(0) {
             self.plugin(id)?.awaits_done = true;
         } else {
@@ -90,10 +99,13 @@ impl Core {
         self.settle()
     }
 
+    /// Deletes a plugin's context, and the HTTP calls that nobody waits for any more.
     fn delete_plugin(&mut self, id: u32) -> Result<(), Error> {
-        self.vm.call("proxy_on_delete", id, &[])?;
-        self.host_mut().plugins.remove(&id);
-        Ok(())
+        let deleted = self.vm.call("proxy_on_delete", id, &[]);
+        let host = self.host_mut();
+        host.plugins.remove(&id);
+        host.calls.retain(|_, call| call.plugin != id);
+        deleted.map(drop)
     }
 
     pub(super) fn plugin(&mut self, id: u32) -> Result<&mut PluginContext, Error> {
@@ -146,7 +158,10 @@ impl Core {
                 Action::Resume(id, direction) => self.resume(id, direction),
                 Action::LocalResponse(id) => self.send_local_response(id),
                 Action::QueueReady { plugin, queue } => {
-                    self.vm.call("proxy_on_queue_ready", plugin, &[queue])?;
+                    // A plugin that has been shut down is not told any more.
+                    if self.host().plugins.contains_key(&plugin) {
+                        self.vm.call("proxy_on_queue_ready", plugin, &[queue])?;
+                    }
                 }
                 Action::DeletePlugin(id) => self.delete_plugin(id)?,
             }
@@ -159,7 +174,7 @@ impl Core {
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {
             return Ok(());
         };
-        if stream.closed {
+        if stream.closed || (stream.is_local && direction == Direction::Request) {
             return Ok(());
         }
         let half = stream.half(direction);
@@ -209,6 +224,9 @@ impl Core {
         };
         let half = stream.half(direction);
         if let Some(part) = half.paused {
+            if part == Part::Headers {
+                join_bodies(&mut half.events);
+            }
             pass(half, part);
             self.then(Action::Next(id, direction));
         }
@@ -235,6 +253,7 @@ impl Core {
             self.then(Action::Next(id, Direction::Response));
         } else if response.passed_headers.is_none() {
             *response = Half {
+                headers: reply.headers.clone(),
                 passed_headers: Some(reply.headers),
                 passed_body: reply.chunks.concat(),
                 passed_all: true,
@@ -288,7 +307,7 @@ impl Core {
 
     /// Lets time pass: timers run and HTTP calls time out, each at its time.
     pub(super) fn advance(&mut self, duration: Duration) -> Result<(), Error> {
-        let end = self.host().time.saturating_add(duration);
+        let end = self.host().time.saturating_add(duration).min(LATEST);
         loop {
             let host = self.host();
             let ticks = host
@@ -398,6 +417,20 @@ fn pass(half: &mut Half, part: Part) {
     if half.end_of_stream {
         half.passed_trailers = half.trailers.take();
         half.passed_all = true;
+    }
+}
+
+/// Makes one piece of the pieces of a body, as Envoy does with what held headers have held up.
+fn join_bodies(events: &mut VecDeque<Event>) {
+    for event in std::mem::take(events) {
+        if let Event::Body(chunk, end) = &event
+            && let Some(Event::Body(body, has_ended)) = events.back_mut()
+        {
+            body.extend(chunk);
+            *has_ended |= end;
+        } else {
+            events.push_back(event);
+        }
     }
 }
 

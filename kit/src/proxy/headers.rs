@@ -6,6 +6,9 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Vec<u8>, Vec<u8>)>);
 
+/// A map without fields.
+pub(super) static EMPTY: Headers = Headers(Vec::new());
+
 impl Headers {
     /// Appends a field.
     pub fn append(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {

@@ -127,17 +127,16 @@ pub(super) fn offer(linker: &mut Linker<Host>, has_log_level: bool) -> Result<()
 }
 
 impl<'a> Call<'a> {
-    fn new(caller: Caller<'a, Host>, name: &'static str) -> Result<Self, wasmi::Error> {
+    fn new(mut caller: Caller<'a, Host>, name: &'static str) -> Result<Self, wasmi::Error> {
         if caller.data().starting && name != "proxy_log" {
             return Err(wasmi::Error::new(format!(
                 "{name} can't be called before the VM has started"
             )));
         }
         let memory = caller.get_export("memory").and_then(Extern::into_memory);
-        match memory {
-            Some(memory) => Ok(Self { caller, memory }),
-            None => Err(wasmi::Error::new("the module exports no memory")),
-        }
+        let memory = memory.ok_or_else(|| wasmi::Error::new("the module exports no memory"))?;
+        charge(&mut caller, 0)?;
+        Ok(Self { caller, memory })
     }
 
     fn finish(&mut self, name: &'static str, outcome: Outcome) -> Result<u32, wasmi::Error> {
@@ -155,16 +154,21 @@ impl<'a> Call<'a> {
     }
 
     /// Reads from the module's memory.
-    fn read(&self, data: u32, size: u32) -> Outcome<Vec<u8>> {
+    fn read(&mut self, data: u32, size: u32) -> Outcome<Vec<u8>> {
+        let bytes = self.look(data, size)?.to_vec();
+        charge(&mut self.caller, bytes.len())?;
+        Ok(bytes)
+    }
+
+    fn look(&self, data: u32, size: u32) -> Outcome<&[u8]> {
         let memory = self.memory.data(&self.caller);
         let start = usize::try_from(data).unwrap_or(usize::MAX);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let end = start.checked_add(size).ok_or(Status::InvalidMemoryAccess)?;
-        let bytes = memory.get(start..end).ok_or(Status::InvalidMemoryAccess)?;
-        Ok(bytes.to_vec())
+        Ok(memory.get(start..end).ok_or(Status::InvalidMemoryAccess)?)
     }
 
-    fn read_map(&self, data: u32, size: u32) -> Outcome<Headers> {
+    fn read_map(&mut self, data: u32, size: u32) -> Outcome<Headers> {
         let bytes = self.read(data, size)?;
         Ok(abi::deserialize(&bytes).ok_or(Status::BadArgument)?)
     }
@@ -190,26 +194,50 @@ impl<'a> Call<'a> {
         self.write_u32(address, length)
     }
 
+    /// Checks that a number of 32 bits can be written to each of these addresses, before anything
+    /// is changed.
+    fn check<const COUNT: usize>(&self, addresses: [u32; COUNT]) -> Outcome {
+        addresses
+            .into_iter()
+            .try_for_each(|address| self.look(address, 4).map(drop))
+    }
+
     /// Copies bytes to memory that the module allocates, and writes where they are
     /// (ABI: "Memory management"). No bytes need no memory.
     fn give(&mut self, bytes: &[u8], data: u32, size: u32) -> Outcome {
+        self.check([data, size])?;
+        charge(&mut self.caller, bytes.len())?;
         let mut address = 0;
         if !bytes.is_empty() {
-            let allocate = ["proxy_on_memory_allocate", "malloc"]
-                .into_iter()
-                .find_map(|name| self.caller.get_export(name)?.into_func())
-                .ok_or(Status::InvalidMemoryAccess)?;
             let length = u32::try_from(bytes.len()).map_err(|_| Status::InternalFailure)?;
-            address = allocate
-                .typed::<u32, u32>(&self.caller)?
-                .call(&mut self.caller, length)?;
-            if address == 0 {
-                return Err(Status::InvalidMemoryAccess.into());
-            }
+            address = self.allocate(length)?;
             self.write(address, bytes)?;
         }
         self.write_u32(data, address)?;
         self.write_length(size, bytes.len())
+    }
+
+    /// Lets the module allocate memory. It may not ask for more of it from inside its allocator:
+    /// that would never end.
+    fn allocate(&mut self, length: u32) -> Outcome<u32> {
+        if std::mem::replace(&mut self.host().allocating, true) {
+            return Err(wasmi::Error::new(
+                "its allocator makes a host call that needs memory allocated",
+            )
+            .into());
+        }
+        let allocator = ["proxy_on_memory_allocate", "malloc"]
+            .into_iter()
+            .find_map(|name| self.caller.get_export(name)?.into_func())
+            .ok_or(Status::InvalidMemoryAccess)?;
+        let address = allocator
+            .typed::<u32, u32>(&self.caller)?
+            .call(&mut self.caller, length)?;
+        self.host().allocating = false;
+        if address == 0 {
+            return Err(Status::InvalidMemoryAccess.into());
+        }
+        Ok(address)
     }
 
     fn log(&mut self, level: u32, data: u32, size: u32) -> Outcome {
@@ -283,6 +311,7 @@ impl<'a> Call<'a> {
     fn get_buffer_status(&mut self, buffer: u32, size: u32, unused: u32) -> Outcome {
         let buffer = BufferType::try_from(buffer)?;
         let length = self.host().buffer(buffer).ok_or(Status::NotFound)?.len();
+        self.check([size, unused])?;
         self.write_length(size, length)?;
         self.write_u32(unused, 0)
     }
@@ -297,7 +326,12 @@ impl<'a> Call<'a> {
     ) -> Outcome {
         let buffer = BufferType::try_from(buffer)?;
         let bytes = self.read(data, data_size)?;
-        let body = self.host().buffer_mut(buffer).ok_or(Status::NotFound)?;
+        let host = self.host();
+        if host.buffer_mut(buffer).is_none() && host.buffer(buffer).is_some() {
+            // As in Envoy: it is there, but not to be changed.
+            return Err(Status::BadArgument.into());
+        }
+        let body = host.buffer_mut(buffer).ok_or(Status::NotFound)?;
         let start = usize::try_from(start).unwrap_or(usize::MAX).min(body.len());
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let end = start.saturating_add(size).min(body.len());
@@ -408,6 +442,7 @@ impl<'a> Call<'a> {
 
     fn get_status(&mut self, code: u32, data: u32, size: u32) -> Outcome {
         let (number, message) = self.host().plugin().map_or((0, ""), |plugin| plugin.status);
+        self.check([code, data, size])?;
         self.write_u32(code, number)?;
         self.give(message.as_bytes(), data, size)
     }
@@ -429,15 +464,20 @@ impl<'a> Call<'a> {
         let body = self.read(body, body_size)?;
         let added = self.read_map(headers, headers_size)?;
         let mut reply = Reply::new(u16::try_from(status).map_err(|_| Status::BadArgument)?);
-        if !body.is_empty() {
-            reply
-                .headers
-                .append("content-length", body.len().to_string());
-            reply.headers.append("content-type", "text/plain");
-            reply.chunks.push(body);
-        }
+        let headers = &mut reply.headers;
         for (name, value) in added.bytes() {
-            reply.headers.append(name, value);
+            headers.append(name, value);
+        }
+        // As in Envoy: a type that the extension names stays, and without a body there is none.
+        headers.remove("content-length");
+        if body.is_empty() {
+            headers.remove("content-type");
+        } else {
+            headers.append("content-length", body.len().to_string());
+            if headers.first("content-type").is_none() {
+                headers.append("content-type", "text/plain");
+            }
+            reply.chunks.push(body);
         }
         let host = self.host();
         let id = host.context();
@@ -579,12 +619,14 @@ impl<'a> Call<'a> {
         let key = self.read(key, key_size)?;
         let found = self.host().shared_data.get(&key).cloned();
         let (value, current) = found.ok_or(Status::NotFound)?;
+        self.check([data, size, version])?;
         self.give(&value, data, size)?;
         self.write_u32(version, current)
     }
 
     fn register_shared_queue(&mut self, name: u32, name_size: u32, queue: u32) -> Outcome {
         let name = self.read(name, name_size)?;
+        self.check([queue])?;
         let host = self.host();
         let vm_id = host.options.vm_id.clone().into_bytes();
         let id = match host.find_queue(&vm_id, &name) {
@@ -613,8 +655,13 @@ impl<'a> Call<'a> {
         name_size: u32,
         queue: u32,
     ) -> Outcome {
-        let (vm_id, name) = (self.read(vm_id, vm_id_size)?, self.read(name, name_size)?);
-        let id = self.host().find_queue(&vm_id, &name);
+        let (mut vm_id, name) = (self.read(vm_id, vm_id_size)?, self.read(name, name_size)?);
+        let host = self.host();
+        if vm_id.is_empty() {
+            // As in Envoy: the module's own.
+            vm_id = host.options.vm_id.clone().into_bytes();
+        }
+        let id = host.find_queue(&vm_id, &name);
         self.write_u32(queue, id.ok_or(Status::NotFound)?)
     }
 
@@ -625,14 +672,22 @@ impl<'a> Call<'a> {
     }
 
     fn dequeue_shared_queue(&mut self, queue: u32, data: u32, size: u32) -> Outcome {
-        let queue = self.host().queues.get_mut(&queue).ok_or(Status::NotFound)?;
-        let item = queue.items.pop_front().ok_or(Status::Empty)?;
-        self.give(&item, data, size)
+        let found = self.host().queues.get_mut(&queue).ok_or(Status::NotFound)?;
+        let item = found.items.pop_front().ok_or(Status::Empty)?;
+        let given = self.give(&item, data, size);
+        // What could not be handed over stays where it was.
+        if given.is_err()
+            && let Some(found) = self.host().queues.get_mut(&queue)
+        {
+            found.items.push_front(item);
+        }
+        given
     }
 
     fn define_metric(&mut self, kind: u32, name: u32, name_size: u32, metric: u32) -> Outcome {
         let kind = MetricType::try_from(kind)?;
         let name = self.read(name, name_size)?;
+        self.check([metric])?;
         let id = self.host().define_metric(kind, name)?;
         self.write_u32(metric, id)
     }
@@ -734,6 +789,13 @@ impl Host {
         let id = self.find_queue(&vm_id, name).ok_or(Status::NotFound)?;
         self.enqueue(id, item)
     }
+}
+
+/// Takes what a host call costs off the module's fuel: so much by itself, and more for each byte.
+pub(super) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), wasmi::Error> {
+    let cost = caller.data_mut().cost_of_host_call(bytes);
+    let left = caller.get_fuel()?.saturating_sub(cost);
+    caller.set_fuel(left)
 }
 
 /// A time as the ABI counts it: 64 bits last until the year 2554.

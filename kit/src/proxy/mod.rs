@@ -44,14 +44,46 @@
 //!
 //! # Where the ABI leaves room
 //!
+//! Where it says nothing, this host does as Envoy 1.40, and where extensions cannot but run as Envoy
+//! runs them, too:
+//!
 //! - The order at the end of a stream: the ABI has `proxy_on_done` before `proxy_on_log`; Envoy
-//!   calls `proxy_on_log` first. This host does as Envoy, where extensions run.
-//! - A map that is not at hand, in a callback to which it does not belong: reading all its pairs
-//!   gives none; all else gets `BAD_ARGUMENT`.
-//! - An empty range of a buffer: the status is `OK`, and nothing is written to the return values.
+//!   calls `proxy_on_log`, `proxy_on_done`, `proxy_on_delete`, also after a reset. What a stream
+//!   answers to `proxy_on_done` changes nothing, `proxy_done` is for plugins alone, and a plugin has
+//!   no `proxy_on_log`.
 //! - `proxy_on_vm_start` comes once for each plugin of a VM, not once for the VM.
-//! - A negative or zero step of a counter: `BAD_ARGUMENT` for negative ones only, and recording a
-//!   counter sets it, as the ABI says. (Envoy refuses zero as well, and adds what is recorded.)
+//! - Over HTTP/1.1, Envoy shows the end of a body as a piece of its own, which is empty. A test that
+//!   minds has to send one: `.body("all of it").body("")`.
+//! - A body that has arrived while headers were held comes in one piece when they are resumed.
+//! - A body that is held goes on when its trailers do.
+//! - A local response passes through the extension when no response has begun, replaces one whose
+//!   headers are still held, and cuts off one that has begun. Its `content-type` is `text/plain`
+//!   unless the extension names one; without a body it has none.
+//! - A map that is not at hand, in a callback to which it does not belong: reading all its pairs
+//!   gives none; all else gets `BAD_ARGUMENT`. So do pairs whose lengths do not add up, and a status
+//!   of a local response beyond 16 bits.
+//! - A message without trailers has an empty map of them where they could be added or logged.
+//! - An empty range of a buffer: the status is `OK`, and nothing is written to the return values.
+//! - A buffer that can be read but not changed, such as a configuration: `BAD_ARGUMENT`.
+//! - The configuration of the VM can be read at any time.
+//! - `proxy_get_status` after a failed HTTP call gives 9 and `reset`, and a histogram's value is a
+//!   `BAD_ARGUMENT`.
+//! - `proxy_resolve_shared_queue` without an identifier looks in the module's own VM.
+//!
+//! Where Envoy does otherwise than the ABI says, this host follows the ABI:
+//!
+//! - A buffer in a callback to which it does not belong: `NOT_FOUND`. (Envoy: an empty buffer.)
+//! - A range of a buffer whose end is beyond 32 bits: `BAD_ARGUMENT`. (Envoy: up to the end.)
+//! - `proxy_get_header_map_size` in `proxy_on_log`: the size. (Envoy: `BAD_ARGUMENT`. It also counts
+//!   names and values without their lengths.)
+//! - `proxy_continue_stream` for TCP: `UNIMPLEMENTED`. (Envoy: `OK`.)
+//! - `proxy_set_shared_data` with a version for a key that is not there: `CAS_MISMATCH`. (Envoy:
+//!   the value is set.)
+//! - A counter's step of zero: `OK`; recording a counter sets it. (Envoy: `BAD_ARGUMENT`; it adds
+//!   what is recorded.)
+//! - gRPC: `INTERNAL_FAILURE` for each call. (Envoy takes no name of an upstream but an encoded
+//!   `GrpcService`, and else answers `PARSE_FAILURE`.)
+//! - `proxy_close_stream` for TCP: `BAD_ARGUMENT`. (Envoy: `OK` for `DOWNSTREAM`.)
 
 mod abi;
 mod backtrace;

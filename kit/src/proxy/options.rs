@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::abi::LogLevel;
+use super::core::LATEST;
 use super::error::Error;
 use super::module::Module;
 use super::plugin::Proxy;
@@ -86,9 +87,9 @@ impl Options {
         self
     }
 
-    /// The time at which the VM starts, since the Unix epoch.
+    /// The time at which the VM starts, since the Unix epoch: at most 2^64 nanoseconds.
     pub fn time(mut self, time: Duration) -> Self {
-        self.time = time;
+        self.time = time.min(LATEST);
         self
     }
 
@@ -105,7 +106,8 @@ impl Options {
     }
 
     /// How much fuel one step of a test may use (a request's headers, say, and all that follows
-    /// from them) before the module traps. An instruction costs about one.
+    /// from them) before the module traps. An instruction costs about one; towards this limit
+    /// alone, a host call costs a thousand more, and each byte that it moves ten.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
         self

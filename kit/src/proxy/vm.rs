@@ -34,9 +34,12 @@ const CALLBACKS: [(&str, usize, bool); 16] = [
     ("proxy_on_memory_allocate", 1, true),
 ];
 
-/// The fuel that a callback costs beside its instructions, so that callbacks which do nothing and
-/// lead to one another come to an end as well.
-const CALL_COST: u64 = 100;
+/// What a module exports to be called at its start (ABI: "Integration").
+const STARTS: [(&str, usize, bool); 3] = [
+    ("_initialize", 0, false),
+    ("_start", 0, false),
+    ("main", 2, true),
+];
 
 /// A module as it runs.
 pub(super) struct Vm {
@@ -157,12 +160,12 @@ impl Vm {
         host.effective = None;
         host.callback_log.clear();
         let before = self.fuel() + self.overhead();
+        self.host_mut().host_fuel = 0;
         let mut all = vec![context];
         all.extend_from_slice(arguments);
         let result = self.run(callback, func, &all)?;
-        let used = before.saturating_sub(self.fuel() + self.overhead());
-        let remaining = self.fuel().saturating_sub(CALL_COST);
-        self.store.set_fuel(remaining).map_err(load_error)?;
+        let left = self.fuel() + self.overhead() + self.host().host_fuel;
+        let used = before.saturating_sub(left);
         let host = self.host_mut();
         host.effective = None;
         if let Some(stream) = host.streams.get_mut(&context) {
@@ -241,13 +244,15 @@ fn check_exports(module: &wasmi::Module) -> Result<bool, Error> {
         ));
     }
     let malloc = ("malloc", 1, true);
-    for (name, parameters, returns) in CALLBACKS.into_iter().chain([malloc]) {
+    let starts = STARTS.into_iter().chain([malloc]);
+    for (name, parameters, returns) in CALLBACKS.into_iter().chain(starts) {
         let Some(export) = module.get_export(name) else {
             continue;
         };
-        let expected = [ValType::I32].repeat(parameters);
+        let numbers = |count| [ValType::I32].repeat(count);
         let fits = export.func().is_some_and(|signature| {
-            signature.params() == expected && signature.results().len() == usize::from(returns)
+            signature.params() == numbers(parameters)
+                && signature.results() == numbers(returns.into())
         });
         if !fits {
             return Err(Error::Load(format!(

@@ -8,7 +8,7 @@ use wasmi::{Caller, Extern, Linker};
 
 use super::abi::LogLevel;
 use super::context::Host;
-use super::host_calls::nanoseconds;
+use super::host_calls::{charge, nanoseconds};
 
 const SUCCESS: u32 = 0;
 const BADF: u32 = 8;
@@ -28,6 +28,9 @@ const RIGHT_TO_WRITE: u64 = 64;
 
 /// A bound on what one call writes: more than any module asks for.
 const LONGEST: u32 = 1 << 20;
+
+/// A bound on the pieces that one call writes: that of POSIX systems.
+const MOST_PIECES: u32 = 1024;
 
 /// Offers the functions.
 pub(super) fn offer(linker: &mut Linker<Host>) -> Result<(), wasmi::Error> {
@@ -73,6 +76,10 @@ impl<'a, 'b> Memory<'a, 'b> {
         Ok(Self { caller, memory })
     }
 
+    fn charge(&mut self, bytes: usize) -> Result<(), u32> {
+        charge(self.caller, bytes).map_err(|_| INVAL)
+    }
+
     fn read(&self, address: u32, size: u32) -> Result<&[u8], u32> {
         let start = usize::try_from(address).map_err(|_| FAULT)?;
         let size = usize::try_from(size).map_err(|_| FAULT)?;
@@ -103,7 +110,10 @@ fn errno(
     caller: &mut Caller<'_, Host>,
     function: impl FnOnce(&mut Memory) -> Result<(), u32>,
 ) -> u32 {
-    let result = Memory::of(caller).and_then(|mut memory| function(&mut memory));
+    let result = Memory::of(caller).and_then(|mut memory| {
+        memory.charge(0)?;
+        function(&mut memory)
+    });
     result.err().unwrap_or(SUCCESS)
 }
 
@@ -120,6 +130,9 @@ fn fd_write(
         _ => return BADF,
     };
     errno(&mut caller, |memory| {
+        if count > MOST_PIECES {
+            return Err(INVAL);
+        }
         let mut text = Vec::new();
         for index in 0..count {
             let vector = index
@@ -134,6 +147,7 @@ fn fd_write(
             }
         }
         memory.write_length(written, text.len())?;
+        memory.charge(text.len())?;
         if !text.is_empty() {
             let line = text.strip_suffix(b"\n").unwrap_or(&text);
             memory.caller.data_mut().write_log(level, line);
@@ -173,6 +187,7 @@ fn random_get(mut caller: Caller<'_, Host>, buffer: u32, size: u32) -> u32 {
             bytes.extend_from_slice(&host.random().to_le_bytes());
         }
         bytes.truncate(size as usize);
+        memory.charge(bytes.len())?;
         memory.write(buffer, &bytes)
     })
 }
@@ -188,6 +203,7 @@ fn environment(host: &Host) -> Vec<String> {
 fn environ_sizes_get(mut caller: Caller<'_, Host>, count: u32, size: u32) -> u32 {
     errno(&mut caller, |memory| {
         let variables = environment(memory.caller.data());
+        memory.read(size, 4)?;
         memory.write_length(count, variables.len())?;
         memory.write_length(size, variables.iter().map(String::len).sum())
     })
@@ -208,6 +224,7 @@ fn environ_get(mut caller: Caller<'_, Host>, mut pointers: u32, mut strings: u32
 
 fn args_sizes_get(mut caller: Caller<'_, Host>, count: u32, size: u32) -> u32 {
     errno(&mut caller, |memory| {
+        memory.read(size, 4)?;
         memory.write_length(count, 0)?;
         memory.write_length(size, 0)
     })

@@ -1,0 +1,26 @@
+//! The embedded proxy against the text of the ABI, with small modules: one behaviour each.
+//!
+//! "ABI" is `abi-versions/v0.2.1/README.md` of the Proxy-Wasm specification.
+
+mod bodies;
+mod contexts;
+mod fuel;
+mod headers;
+mod hostile;
+mod http_calls;
+mod lifecycle;
+mod loading;
+mod local_responses;
+mod logging;
+mod memory;
+mod metrics;
+mod pausing;
+mod properties;
+mod queues;
+mod shared_data;
+mod statuses;
+mod time;
+mod trailers;
+mod traps;
+mod wasi;
+mod wat;
