@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use extension_kit::proxy::{Error, Headers, Proxy, Reply};
+use extension_kit::proxy::{Error, Headers, Module, Proxy, Reply};
 use extension_kit::shrink::{Shrunk, Verdict, measure, shrink};
 use extension_kit::strip::strip;
 use extension_kit::toolchain::{TARGET, Toolchain};
@@ -17,7 +17,7 @@ const ESSENTIAL: [&str; 2] = ["proxy_on_context_create", "proxy_on_delete"];
 
 /// A fixture, the callbacks that it implements, and whether the embedded proxy calls them: it does
 /// no gRPC, no TCP and no foreign functions.
-const FIXTURES: [(&str, &[&str], bool); 31] = [
+const FIXTURES: [(&str, &[&str], bool); 32] = [
     ("dependency", &["proxy_on_response_headers"], true),
     ("dynamic", &["proxy_on_request_headers"], true),
     ("generic", &["proxy_on_response_headers"], true),
@@ -94,6 +94,7 @@ const FIXTURES: [(&str, &[&str], bool); 31] = [
     ),
     ("on_upstream_data", &["proxy_on_upstream_data"], false),
     ("on_vm_start", &["proxy_on_vm_start"], true),
+    ("panicking", &["proxy_on_request_headers"], false),
     ("root_on_done", &["proxy_on_done"], true),
     ("root_on_log", &["proxy_on_log"], false),
     (
@@ -195,8 +196,13 @@ fn what_is_implemented_is_called_as_before() -> Result<(), Error> {
     for (name, _, is_called) in FIXTURES {
         let (module, _) = &fixtures()[name];
         // An HTTP stream is none that an extension for TCP knows.
-        let is_tcp = ["on_downstream", "on_new_connection", "on_upstream"];
-        if is_tcp.iter().any(|start| name.starts_with(start)) {
+        let left_out = [
+            "on_downstream",
+            "on_new_connection",
+            "on_upstream",
+            "panicking",
+        ];
+        if left_out.iter().any(|start| name.starts_with(start)) {
             continue;
         }
         let before = exercise(module)?;
@@ -267,6 +273,27 @@ fn nothing_is_kept_of_streams_that_have_ended() -> Result<(), Error> {
         }
         assert_eq!(proxy.memory_pages(), pages, "{name}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_panic_is_told_with_the_names_of_the_functions() -> Result<(), Error> {
+    let named = shrunk("panicking").module;
+    let module = Module::with_symbols(strip(&named).expect("a module"), &named);
+    let proxy = Proxy::load(module)?.configure("")?;
+    let Err(Error::Trap(trap)) = proxy.request("GET", "/").respond(200) else {
+        panic!("it did not trap");
+    };
+    let text = trap.to_string();
+    println!("{text}");
+    assert_eq!(trap.callback, "proxy_on_request_headers");
+    assert!(text.contains("unreachable"), "{text}");
+    assert!(
+        text.contains("as proxy_wasm::traits::HttpContext>::on_http_request_headers"),
+        "{text}"
+    );
+    let message = &trap.log.last().expect("a line").message;
+    assert!(message.contains("panicking.rs:10:"), "{message}");
     Ok(())
 }
 
