@@ -1,19 +1,27 @@
 //! The workshop of a proxy extension.
 //!
+//! - [`check`]: everything that would go wrong in a mesh, before the mesh says it;
 //! - [`manifest`]: the `manifest.yaml` format that Maistra reads;
+//! - [`module`]: the facts of a module: ABI, exports, imports, what it needs;
 //! - [`project`]: the Cargo package that holds the extension, and its build;
 //! - [`toolchain`]: a Rust toolchain that compiles to WebAssembly, found or brought here;
-//! - [`image`]: the container format, written without a container engine;
+//! - [`image`]: the container format: images written without a container engine, and images read;
+//! - [`provenance`]: what an image says of itself;
+//! - [`registry`]: images pushed without a container engine;
 //! - [`engine`]: podman, buildah and docker;
 //! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it;
 //! - [`http`]: a client that shows the header lines as they are on the wire.
 //!
 //! The kit knows nothing of the extension that it is used on but what it is told.
 
+pub mod check;
 pub mod engine;
 pub mod envoy;
 pub mod http;
 pub mod image;
 pub mod manifest;
+pub mod module;
 pub mod project;
+pub mod provenance;
+pub mod registry;
 pub mod toolchain;

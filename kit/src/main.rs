@@ -1,15 +1,18 @@
 //! `extension`: builds and packages a proxy extension.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
+use extension_kit::check::{self, Report};
 use extension_kit::engine::Engine;
 use extension_kit::envoy;
-use extension_kit::image;
+use extension_kit::image::Package;
 use extension_kit::project::Project;
+use extension_kit::provenance;
+use extension_kit::registry::Target;
 use extension_kit::toolchain::TARGET;
 
 /// Builds and packages the proxy extension in this folder.
@@ -32,6 +35,33 @@ enum Task {
         /// podman, buildah, docker, or none; the first that answers if not given
         #[arg(long, env = "CONTAINER_ENGINE")]
         engine: Option<String>,
+        /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
+        #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
+        variant: Variant,
+    },
+    /// Package the staged files, and push them to a registry
+    Push {
+        /// The image's name and tag: REGISTRY/TEAM/NAME:TAG
+        #[arg(long, env = "IMAGE")]
+        image: String,
+        /// podman, buildah, docker, or none; the first that answers if not given
+        #[arg(long, env = "CONTAINER_ENGINE")]
+        engine: Option<String>,
+        /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
+        #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
+        variant: Variant,
+    },
+    /// Say everything that would go wrong with an image or a module in a mesh
+    Check {
+        /// A folder with the image's files, an OCI layout or archive, or a .wasm file beside its
+        /// manifest.yaml; the staged files if not given
+        path: Option<PathBuf>,
+        /// The manifest of a .wasm file, if it is not the manifest.yaml beside it
+        #[arg(long)]
+        manifest: Option<PathBuf>,
+        /// How the findings are written
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Run cargo for the wasm target, with a toolchain that has it
     Cargo {
@@ -41,6 +71,22 @@ enum Task {
     },
     /// Print the path of an Envoy; fetch one where there is none
     Envoy,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Variant {
+    /// A container image, which Maistra and Istio read
+    Compat,
+    /// The artifact of the Wasm image specification, written without an engine
+    Oci,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// One finding a line, then the facts
+    Text,
+    /// One JSON object
+    Json,
 }
 
 fn main() -> ExitCode {
@@ -54,10 +100,29 @@ fn main() -> ExitCode {
 }
 
 fn run(task: Task) -> Result<()> {
+    // What has a path needs no package around it.
+    if let Task::Check {
+        path: Some(path),
+        manifest,
+        format,
+    } = &task
+    {
+        return findings(&check::check(path, manifest.as_deref()), *format);
+    }
     let project = Project::find()?;
     match task {
+        Task::Check { format, .. } => findings(&staged(&project)?, format),
         Task::Build => build(&project),
-        Task::Image { image, engine } => package(&project, image, engine.as_deref()),
+        Task::Image {
+            image,
+            engine,
+            variant,
+        } => package(&project, image, engine.as_deref(), variant),
+        Task::Push {
+            image,
+            engine,
+            variant,
+        } => push(&project, &image, engine.as_deref(), variant),
         Task::Cargo { arguments } => cargo(&project, &arguments),
         Task::Envoy => {
             println!("{}", envoy::find_or_fetch(&project.target())?.display());
@@ -75,12 +140,36 @@ fn build(project: &Project) -> Result<()> {
     Ok(())
 }
 
-fn package(project: &Project, image: Option<String>, engine: Option<&str>) -> Result<()> {
+/// Checks the files that are staged for the image.
+fn staged(project: &Project) -> Result<Report> {
     let root = project.image_root();
     ensure!(
         root.is_dir(),
         "nothing is staged yet; run `cargo make build` first"
     );
+    Ok(check::check(&root, None))
+}
+
+/// Prints a report; errors in it are this command's own.
+fn findings(report: &Report, format: Format) -> Result<()> {
+    match format {
+        Format::Text => println!("{report}"),
+        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
+    }
+    ensure!(
+        report.errors() == 0,
+        "no mesh takes it as it is; the findings above say how to mend it"
+    );
+    Ok(())
+}
+
+fn package(
+    project: &Project,
+    image: Option<String>,
+    engine: Option<&str>,
+    variant: Variant,
+) -> Result<()> {
+    findings(&staged(project)?, Format::Text)?;
     let name = project
         .manifest
         .name
@@ -90,35 +179,91 @@ fn package(project: &Project, image: Option<String>, engine: Option<&str>) -> Re
     let reference = image
         .filter(|image| !image.is_empty())
         .unwrap_or_else(|| format!("localhost/{name}:{version}"));
-    let engine = match engine {
-        None | Some("") => Engine::find(),
-        Some("none") => None,
-        Some(name) => Some(chosen(name)?),
-    };
-    match engine {
+    if let Some(engine) = engine_for(engine, variant)? {
+        let stored = engine.build(
+            &project.root().join("Containerfile"),
+            &project.image_root(),
+            &reference,
+            &provenance::annotations(project),
+        )?;
+        println!("Image:  {reference} (in {}'s storage)", engine.command());
+        println!("Digest: {}", stored.digest);
+        println!("Size:   {}", stored.size);
+    } else {
+        let suffix = if variant == Variant::Oci { "-wasm" } else { "" };
+        let archive = project
+            .target()
+            .join(format!("{name}-{version}{suffix}.oci.tar"));
+        let written = written(project, variant)?.write_archive(&reference, &archive)?;
+        println!("Image:  {} ({reference}, an OCI archive)", shown(&archive));
+        println!("Digest: {}", written.digest);
+        println!("Size:   {} bytes", written.size);
+    }
+    println!("Next:   IMAGE=REGISTRY/TEAM/{name}:{version} cargo make push");
+    Ok(())
+}
+
+fn push(project: &Project, reference: &str, engine: Option<&str>, variant: Variant) -> Result<()> {
+    let target = Target::of(reference)?;
+    findings(&staged(project)?, Format::Text)?;
+    let by_digest = match engine_for(engine, variant)? {
         Some(engine) => {
-            let stored = engine.build(&project.root().join("Containerfile"), &root, &reference)?;
-            println!("Image:  {reference} (in {}'s storage)", engine.command());
-            println!("Digest: {}", stored.digest);
-            println!("Size:   {}", stored.size);
-            println!(
-                "Next:   {} push {reference} REGISTRY/TEAM/{name}:{version}",
-                engine.command()
-            );
+            engine.build(
+                &project.root().join("Containerfile"),
+                &project.image_root(),
+                reference,
+                &provenance::annotations(project),
+            )?;
+            target.by_digest(&engine.push(reference)?)
         }
-        None => {
-            let archive = project.target().join(format!("{name}-{version}.oci.tar"));
-            let written = image::write_archive(&root, &reference, &archive)?;
-            println!("Image:  {} ({reference}, an OCI archive)", shown(&archive));
-            println!("Digest: {}", written.digest);
-            println!("Size:   {} bytes", written.size);
-            println!(
-                "Next:   podman load --input {0}, or skopeo copy oci-archive:{0} docker://REGISTRY/TEAM/{name}:{version}",
-                shown(&archive)
-            );
+        None => push_without_engine(&written(project, variant)?, reference)?,
+    };
+    println!("Pushed: {by_digest}");
+    Ok(())
+}
+
+#[cfg(feature = "push")]
+fn push_without_engine(package: &Package, reference: &str) -> Result<String> {
+    use extension_kit::registry::{credentials, push};
+    let known = credentials::find(&Target::of(reference)?, &credentials::files())?;
+    push(package, reference, known)
+}
+
+#[cfg(not(feature = "push"))]
+fn push_without_engine(_package: &Package, _reference: &str) -> Result<String> {
+    anyhow::bail!("this build has no registry client; `cargo make push` builds one with it")
+}
+
+/// The image as the kit writes it.
+fn written(project: &Project, variant: Variant) -> Result<Package> {
+    let mut annotations = provenance::annotations(project);
+    match variant {
+        Variant::Compat => Package::compat(&project.image_root(), &annotations),
+        Variant::Oci => {
+            annotations.remove(provenance::VARIANT);
+            let module = project.image_root().join(&project.manifest.module);
+            let module = std::fs::read(&module)
+                .with_context(|| format!("cannot read {}", module.display()))?;
+            let root_id = project.manifest.name.as_deref().unwrap_or_default();
+            Package::oci(&module, root_id, &annotations)
         }
     }
-    Ok(())
+}
+
+/// The engine that is wanted, or none. No engine packages the oci variant.
+fn engine_for(name: Option<&str>, variant: Variant) -> Result<Option<Engine>> {
+    match name {
+        None | Some("") if variant == Variant::Oci => Ok(None),
+        None | Some("") => Ok(Engine::find()),
+        Some("none") => Ok(None),
+        Some(name) => {
+            ensure!(
+                variant == Variant::Compat,
+                "no engine packages the oci variant; leave CONTAINER_ENGINE out, or set it to none"
+            );
+            chosen(name).map(Some)
+        }
+    }
 }
 
 fn chosen(name: &str) -> Result<Engine> {

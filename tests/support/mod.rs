@@ -19,6 +19,7 @@ pub fn project() -> &'static Project {
 }
 
 /// The module that ships.
+#[allow(dead_code)] // not every test needs the module by itself
 pub fn module() -> PathBuf {
     project().image_root().join(&project().manifest.module)
 }
