@@ -242,6 +242,7 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<String>) -> Result<()> {
 fn append(builder: &mut tar::Builder<impl Write>, path: &str, bytes: &[u8]) -> Result<()> {
     const REGULAR: u32 = 0o100_000;
     let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Regular);
     header.set_path(path)?;
     header.set_size(bytes.len() as u64);
     header.set_mode(REGULAR | 0o644);

@@ -140,17 +140,17 @@ fn steps(
 fn explained(error: &OciDistributionError, image: &Reference, found: bool) -> anyhow::Error {
     let registry = image.registry();
     let login = format!("podman login {registry}, or docker login {registry}");
-    let advice = match error {
+    let refused = matches!(
+        error,
         OciDistributionError::UnauthorizedError { .. }
-        | OciDistributionError::AuthenticationFailure(_)
-            if found =>
-        {
+            | OciDistributionError::AuthenticationFailure(_)
+            | OciDistributionError::ServerError { code: 401, .. }
+    );
+    let advice = match error {
+        _ if refused && found => {
             format!("{registry} refuses the credentials that are stored for it; {login}")
         }
-        OciDistributionError::UnauthorizedError { .. }
-        | OciDistributionError::AuthenticationFailure(_) => {
-            format!("no credentials are stored for {registry}; {login}")
-        }
+        _ if refused => format!("no credentials are stored for {registry}; {login}"),
         OciDistributionError::ServerError { code: 403, .. }
         | OciDistributionError::RegistryError { .. } => format!(
             "{registry} does not take it as {}; see that the repository exists, and that you may \
