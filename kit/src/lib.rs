@@ -9,12 +9,14 @@
 //! - [`provenance`]: what an image says of itself;
 //! - [`registry`]: images pushed without a container engine;
 //! - [`engine`]: podman, buildah and docker;
+//! - [`deploy`]: a mesh told to use the extension;
 //! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it;
 //! - [`http`]: a client that shows the header lines as they are on the wire.
 //!
 //! The kit knows nothing of the extension that it is used on but what it is told.
 
 pub mod check;
+pub mod deploy;
 pub mod engine;
 pub mod envoy;
 pub mod http;

@@ -1,5 +1,6 @@
 //! `extension`: builds and packages a proxy extension.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use extension_kit::check::{self, Report};
+use extension_kit::deploy::Deployment;
 use extension_kit::engine::Engine;
 use extension_kit::envoy;
 use extension_kit::image::Package;
@@ -50,6 +52,18 @@ enum Task {
         /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
         #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
         variant: Variant,
+    },
+    /// Apply the file under deploy/ for a mesh with kubectl, after showing what would change
+    Deploy {
+        /// Which file: maistra, maistra-2.0, istio or envoy-gateway
+        #[arg(long, env = "MESH")]
+        mesh: String,
+        /// The image that was pushed: REGISTRY/TEAM/NAME:TAG, or by digest
+        #[arg(long, env = "IMAGE")]
+        image: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Say everything that would go wrong with an image or a module in a mesh
     Check {
@@ -123,6 +137,7 @@ fn run(task: Task) -> Result<()> {
             engine,
             variant,
         } => push(&project, &image, engine.as_deref(), variant),
+        Task::Deploy { mesh, image, yes } => deploy(&project, &mesh, &image, yes),
         Task::Cargo { arguments } => cargo(&project, &arguments),
         Task::Envoy => {
             println!("{}", envoy::find_or_fetch(&project.target())?.display());
@@ -264,6 +279,28 @@ fn engine_for(name: Option<&str>, variant: Variant) -> Result<Option<Engine>> {
             chosen(name).map(Some)
         }
     }
+}
+
+fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
+    let deployment = Deployment::read(&project.root().join("deploy"), mesh, image)?;
+    println!("{}", deployment.text());
+    if !deployment.show_changes()? {
+        println!("The cluster has it already; nothing is changed");
+        return Ok(());
+    }
+    ensure!(
+        yes || confirmed()?,
+        "not confirmed, so nothing is changed; answer y, or pass --yes"
+    );
+    deployment.apply()
+}
+
+fn confirmed() -> Result<bool> {
+    print!("Apply it? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
 }
 
 fn chosen(name: &str) -> Result<Engine> {
