@@ -13,7 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::image::read::{self, Entry};
-use crate::manifest;
+use crate::manifest::{self, Manifest};
 use crate::module;
 
 mod image;
@@ -236,6 +236,20 @@ pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
             "give a folder, an OCI layout or archive, or a .wasm file with its manifest.yaml",
         );
     }
+    report
+}
+
+/// Checks a manifest's text, and gives the manifest if a mesh would read it.
+pub fn manifest(bytes: &[u8]) -> (Report, Option<Manifest>) {
+    let mut report = Report::default();
+    let manifest = manifest_file::check(&mut report, manifest::FILE_NAME, bytes);
+    (report, manifest)
+}
+
+/// Checks a module's bytes.
+pub fn module(bytes: &[u8]) -> Report {
+    let mut report = Report::default();
+    module_file::check(&mut report, "module", bytes);
     report
 }
 

@@ -6,6 +6,7 @@
 //! - [`project`]: the Cargo package that holds the extension, and its build;
 //! - [`toolchain`]: a Rust toolchain that compiles to WebAssembly, found or brought here;
 //! - [`image`]: the container format: images written without a container engine, and images read;
+//! - [`staged`]: what is ready to be packaged;
 //! - [`provenance`]: what an image says of itself;
 //! - [`registry`]: images pushed without a container engine;
 //! - [`engine`]: podman, buildah and docker;
@@ -26,4 +27,5 @@ pub mod module;
 pub mod project;
 pub mod provenance;
 pub mod registry;
+pub mod staged;
 pub mod toolchain;

@@ -13,8 +13,8 @@ use extension_kit::engine::Engine;
 use extension_kit::envoy;
 use extension_kit::image::Package;
 use extension_kit::project::Project;
-use extension_kit::provenance;
 use extension_kit::registry::Target;
+use extension_kit::staged::{Staged, Variant};
 use extension_kit::toolchain::TARGET;
 
 /// Builds and packages the proxy extension in this folder.
@@ -40,6 +40,9 @@ enum Task {
         /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
         #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
         variant: Variant,
+        /// A folder with the image's files, in place of this package's: for a module made elsewhere
+        #[arg(long)]
+        from: Option<PathBuf>,
     },
     /// Package the staged files, and push them to a registry
     Push {
@@ -52,6 +55,9 @@ enum Task {
         /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
         #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
         variant: Variant,
+        /// A folder with the image's files, in place of this package's: for a module made elsewhere
+        #[arg(long)]
+        from: Option<PathBuf>,
     },
     /// Apply the file under deploy/ for a mesh with kubectl, after showing what would change
     Deploy {
@@ -87,14 +93,6 @@ enum Task {
     Envoy,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Variant {
-    /// A container image, which Maistra and Istio read
-    Compat,
-    /// The artifact of the Wasm image specification, written without an engine
-    Oci,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     /// One finding a line, then the facts
@@ -114,35 +112,41 @@ fn main() -> ExitCode {
 }
 
 fn run(task: Task) -> Result<()> {
-    // What has a path needs no package around it.
-    if let Task::Check {
-        path: Some(path),
-        manifest,
-        format,
-    } = &task
-    {
-        return findings(&check::check(path, manifest.as_deref()), *format);
-    }
-    let project = Project::find()?;
     match task {
-        Task::Check { format, .. } => findings(&staged(&project)?, format),
-        Task::Build => build(&project),
+        Task::Build => build(&Project::find()?),
+        Task::Check {
+            path: Some(path),
+            manifest,
+            format,
+        } => findings(&check::check(&path, manifest.as_deref()), format),
+        Task::Check { format, .. } => findings(staged(None)?.report(), format),
         Task::Image {
             image,
             engine,
             variant,
-        } => package(&project, image, engine.as_deref(), variant),
+            from,
+        } => package(&staged(from)?, image, engine.as_deref(), variant),
         Task::Push {
             image,
             engine,
             variant,
-        } => push(&project, &image, engine.as_deref(), variant),
-        Task::Deploy { mesh, image, yes } => deploy(&project, &mesh, &image, yes),
-        Task::Cargo { arguments } => cargo(&project, &arguments),
+            from,
+        } => push(&staged(from)?, &image, engine.as_deref(), variant),
+        Task::Deploy { mesh, image, yes } => deploy(&Project::find()?, &mesh, &image, yes),
+        Task::Cargo { arguments } => cargo(&Project::find()?, &arguments),
         Task::Envoy => {
-            println!("{}", envoy::find_or_fetch(&project.target())?.display());
+            let target = Project::find()?.target();
+            println!("{}", envoy::find_or_fetch(&target)?.display());
             Ok(())
         }
+    }
+}
+
+/// The files to package: those of a folder, or those that this package's build has staged.
+fn staged(from: Option<PathBuf>) -> Result<Staged> {
+    match from {
+        Some(folder) => Staged::of_folder(&folder),
+        None => Staged::of_project(&Project::find()?),
     }
 }
 
@@ -153,16 +157,6 @@ fn build(project: &Project) -> Result<()> {
     println!("Module: {} ({bytes} bytes)", shown(&module));
     println!("Staged: {}", shown(&folder));
     Ok(())
-}
-
-/// Checks the files that are staged for the image.
-fn staged(project: &Project) -> Result<Report> {
-    let root = project.image_root();
-    ensure!(
-        root.is_dir(),
-        "nothing is staged yet; run `cargo make build` first"
-    );
-    Ok(check::check(&root, None))
 }
 
 /// Prints a report; errors in it are this command's own.
@@ -179,37 +173,26 @@ fn findings(report: &Report, format: Format) -> Result<()> {
 }
 
 fn package(
-    project: &Project,
+    staged: &Staged,
     image: Option<String>,
     engine: Option<&str>,
     variant: Variant,
 ) -> Result<()> {
-    findings(&staged(project)?, Format::Text)?;
-    let name = project
-        .manifest
-        .name
-        .as_deref()
-        .context("manifest.yaml has no name; add one, or set IMAGE")?;
-    let version = project.manifest.version.as_deref().unwrap_or("latest");
+    findings(staged.report(), Format::Text)?;
+    let (name, version) = staged.name()?;
     let reference = image
         .filter(|image| !image.is_empty())
         .unwrap_or_else(|| format!("localhost/{name}:{version}"));
     if let Some(engine) = engine_for(engine, variant)? {
-        let stored = engine.build(
-            &project.root().join("Containerfile"),
-            &project.image_root(),
-            &reference,
-            &provenance::annotations(project),
-        )?;
+        let stored = staged.build(engine, &reference)?;
         println!("Image:  {reference} (in {}'s storage)", engine.command());
         println!("Digest: {}", stored.digest);
         println!("Size:   {}", stored.size);
     } else {
-        let suffix = if variant == Variant::Oci { "-wasm" } else { "" };
-        let archive = project
-            .target()
-            .join(format!("{name}-{version}{suffix}.oci.tar"));
-        let written = written(project, variant)?.write_archive(&reference, &archive)?;
+        let archive = staged.archive(variant)?;
+        let written = staged
+            .package(variant)?
+            .write_archive(&reference, &archive)?;
         println!("Image:  {} ({reference}, an OCI archive)", shown(&archive));
         println!("Digest: {}", written.digest);
         println!("Size:   {} bytes", written.size);
@@ -218,20 +201,15 @@ fn package(
     Ok(())
 }
 
-fn push(project: &Project, reference: &str, engine: Option<&str>, variant: Variant) -> Result<()> {
+fn push(staged: &Staged, reference: &str, engine: Option<&str>, variant: Variant) -> Result<()> {
     let target = Target::of(reference)?;
-    findings(&staged(project)?, Format::Text)?;
+    findings(staged.report(), Format::Text)?;
     let by_digest = match engine_for(engine, variant)? {
         Some(engine) => {
-            engine.build(
-                &project.root().join("Containerfile"),
-                &project.image_root(),
-                reference,
-                &provenance::annotations(project),
-            )?;
+            staged.build(engine, reference)?;
             target.by_digest(&engine.push(reference)?)
         }
-        None => push_without_engine(&written(project, variant)?, reference)?,
+        None => push_without_engine(&staged.package(variant)?, reference)?,
     };
     println!("Pushed: {by_digest}");
     Ok(())
@@ -247,22 +225,6 @@ fn push_without_engine(package: &Package, reference: &str) -> Result<String> {
 #[cfg(not(feature = "push"))]
 fn push_without_engine(_package: &Package, _reference: &str) -> Result<String> {
     anyhow::bail!("this build has no registry client; `cargo make push` builds one with it")
-}
-
-/// The image as the kit writes it.
-fn written(project: &Project, variant: Variant) -> Result<Package> {
-    let mut annotations = provenance::annotations(project);
-    match variant {
-        Variant::Compat => Package::compat(&project.image_root(), &annotations),
-        Variant::Oci => {
-            annotations.remove(provenance::VARIANT);
-            let module = project.image_root().join(&project.manifest.module);
-            let module = std::fs::read(&module)
-                .with_context(|| format!("cannot read {}", module.display()))?;
-            let root_id = project.manifest.name.as_deref().unwrap_or_default();
-            Package::oci(&module, root_id, &annotations)
-        }
-    }
 }
 
 /// The engine that is wanted, or none. No engine packages the oci variant.

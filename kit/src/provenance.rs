@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::image::Annotations;
+use crate::manifest::Manifest;
 use crate::project::Project;
 
 /// The annotation that tells Istio that an image is a container image with the module in a layer.
@@ -15,13 +16,8 @@ pub const VARIANT: &str = "module.wasm.image/variant";
 /// The revision is that of a clean git work tree alone: what is not committed has no name. Nothing
 /// here depends on the time, the machine or the folder, so the same commit gives the same ones.
 pub fn annotations(project: &Project) -> Annotations {
-    const PREFIX: &str = "org.opencontainers.image.";
     let package = project.package();
-    let manifest = &project.manifest;
     let fields = [
-        ("title", manifest.name.clone()),
-        ("version", manifest.version.clone()),
-        ("description", manifest.description.clone()),
         (
             "licenses",
             package.and_then(|package| package.license.clone()),
@@ -32,11 +28,27 @@ pub fn annotations(project: &Project) -> Annotations {
         ),
         ("revision", revision(project.root())),
     ];
-    fields
-        .into_iter()
-        .filter_map(|(key, value)| Some((format!("{PREFIX}{key}"), value?)))
+    let mut annotations = of_manifest(&project.manifest);
+    annotations.extend(named(fields));
+    annotations
+}
+
+/// The annotations that a manifest alone gives.
+pub fn of_manifest(manifest: &Manifest) -> Annotations {
+    let fields = [
+        ("title", manifest.name.clone()),
+        ("version", manifest.version.clone()),
+        ("description", manifest.description.clone()),
+    ];
+    named(fields)
         .chain([(VARIANT.to_owned(), "compat".to_owned())])
         .collect()
+}
+
+fn named(fields: [(&'static str, Option<String>); 3]) -> impl Iterator<Item = (String, String)> {
+    fields
+        .into_iter()
+        .filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)))
 }
 
 fn revision(root: &Path) -> Option<String> {

@@ -494,3 +494,195 @@ fn machines_read_json() -> Result<()> {
     assert_eq!(callbacks.len(), 3);
     Ok(())
 }
+
+#[test]
+fn a_module_of_any_sdk_is_packaged() -> Result<()> {
+    for text in [CPP, GO, ASSEMBLY_SCRIPT] {
+        let module = wasm(text);
+        let staged = root(&[
+            ("a.wasm", &module),
+            ("manifest.yaml", MANIFEST.as_bytes()),
+            ("plugin.wasm", &module),
+        ]);
+        let folder = tempfile::tempdir()?;
+        for (variant, file) in [
+            ("compat", "a-latest.oci.tar"),
+            ("oci", "a-latest-wasm.oci.tar"),
+        ] {
+            let output = Command::new(env!("CARGO_BIN_EXE_extension"))
+                .current_dir(folder.path())
+                .args(["image", "--engine", "none", "--variant", variant, "--from"])
+                .arg(staged.path())
+                .output()?;
+            assert!(output.status.success(), "{output:?}");
+            let report = check::check(&folder.path().join(file), None);
+            assert_eq!(report.errors(), 0, "{report}");
+            assert_eq!(
+                report.reads.last().context("a reading")?.bytes,
+                module.len()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_no_mesh_takes_is_not_packaged() -> Result<()> {
+    let staged = root(&[("a.wasm", b"text"), ("manifest.yaml", MANIFEST.as_bytes())]);
+    let folder = tempfile::tempdir()?;
+    let output = Command::new(env!("CARGO_BIN_EXE_extension"))
+        .current_dir(folder.path())
+        .args(["image", "--engine", "none", "--from"])
+        .arg(staged.path())
+        .output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout)?;
+    assert!(text.contains("error: plugin.wasm: it is missing"), "{text}");
+    assert_eq!(fs::read_dir(folder.path())?.count(), 0);
+    Ok(())
+}
+
+/// An image whose parts each break one rule of what consumers read.
+fn image_of(layers: &[(&str, &[u8])]) -> Result<tempfile::TempDir> {
+    use sha2::{Digest, Sha256};
+    let folder = tempfile::tempdir()?;
+    let blobs = folder.path().join("blobs/sha256");
+    fs::create_dir_all(&blobs)?;
+    let blob = |media_type: &str, bytes: &[u8]| -> Result<serde_json::Value> {
+        let hex = format!("{:x}", Sha256::digest(bytes));
+        fs::write(blobs.join(&hex), bytes)?;
+        Ok(serde_json::json!({
+            "mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len(),
+        }))
+    };
+    let layers = layers
+        .iter()
+        .map(|(media_type, bytes)| blob(media_type, bytes))
+        .collect::<Result<Vec<_>>>()?;
+    let config = blob("application/vnd.oci.image.config.v1+json", b"{}")?;
+    let manifest = serde_json::json!({"schemaVersion": 2, "config": config, "layers": layers});
+    let manifest = blob(
+        "application/vnd.oci.image.manifest.v1+json",
+        manifest.to_string().as_bytes(),
+    )?;
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(folder.path().join("index.json"), index.to_string())?;
+    fs::write(
+        folder.path().join("oci-layout"),
+        "{\"imageLayoutVersion\": \"1.0.0\"}",
+    )?;
+    Ok(folder)
+}
+
+/// A tar of files, in this order.
+fn tar_of(files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, *bytes)?;
+    }
+    Ok(builder.into_inner()?)
+}
+
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    use std::io::Write;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes)?;
+    Ok(gzip.finish()?)
+}
+
+const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+#[test]
+fn the_layers_are_those_that_consumers_read() -> Result<()> {
+    let module = wasm(CPP);
+    let of = |layers: &[(&str, &[u8])]| -> Result<Vec<String>> {
+        Ok(lines(&check::check(image_of(layers)?.path(), None)))
+    };
+    let files: [(&str, &[u8]); 3] = [
+        ("a.wasm", &module),
+        ("manifest.yaml", MANIFEST.as_bytes()),
+        ("plugin.wasm", &module),
+    ];
+    let whole = tar_of(&files)?;
+    assert_eq!(of(&[(GZIP, &gzip(&whole)?)])?, Vec::<String>::new());
+    let docker = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    assert_eq!(of(&[(docker, &gzip(&whole)?)])?, Vec::<String>::new());
+    assert_eq!(
+        of(&[("application/vnd.oci.image.layer.v1.tar", &whole)])?,
+        [
+            "error: layer 1: its media type is \"application/vnd.oci.image.layer.v1.tar\"; compress \
+             it with gzip, as application/vnd.oci.image.layer.v1.tar+gzip: Istio reads no other"
+        ]
+    );
+    assert_eq!(
+        of(&[
+            (GZIP, &gzip(&tar_of(&files[2..])?)?),
+            (GZIP, &gzip(&tar_of(&files[..2])?)?)
+        ])?,
+        [
+            "warning: image: it has 2 layers; put the files into one: Istio reads the last layer \
+             alone",
+            "error: layer 2: the last layer holds no plugin.wasm; add the module under this name to \
+             the last layer, the only one Istio reads",
+        ]
+    );
+    let before = tar_of(&[("lib/plugin.wasm", &module), files[0], files[1], files[2]])?;
+    assert_eq!(
+        of(&[(GZIP, &gzip(&before)?)])?,
+        [
+            "warning: \"lib/plugin.wasm\": no consumer reads it; leave it out of the image",
+            "warning: layer 1: Istio reads \"lib/plugin.wasm\", the first of this name; put \
+             plugin.wasm at the root, and no other file of this name before it",
+        ]
+    );
+    let findings = of(&[(GZIP, b"no gzip")])?;
+    assert!(findings[0].contains("layer 1: "), "{findings:?}");
+    Ok(())
+}
+
+#[test]
+fn the_oci_variant_has_its_own_rules() -> Result<()> {
+    const CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
+    const CONTENT: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
+    const NOT_FOR_MAISTRA: &str = "warning: image: it is of the oci variant, which Maistra does \
+                                   not read; package it without --variant oci to serve Maistra, \
+                                   too";
+    let module = wasm(CPP);
+    let config: &[u8] =
+        br#"{"type": "envoy_proxy", "abiVersions": ["v0.2.1"], "config": {"rootIds": []}}"#;
+    let of = |layers: &[(&str, &[u8])]| -> Result<Vec<String>> {
+        Ok(lines(&check::check(image_of(layers)?.path(), None)))
+    };
+    assert_eq!(
+        of(&[(CONFIG, config), (CONTENT, &module)])?,
+        [NOT_FOR_MAISTRA]
+    );
+    assert_eq!(
+        of(&[(CONTENT, &module)])?,
+        [
+            "error: image: it has 0 configurations and 1 modules; the oci variant has one of each, \
+             in two layers",
+            NOT_FOR_MAISTRA
+        ]
+    );
+    assert_eq!(
+        of(&[(CONFIG, b"{}"), (CONTENT, &module)])?,
+        [
+            "error: layer 1: it is no configuration of the Wasm image specification; write \
+             {\"type\": \"envoy_proxy\", \"abiVersions\": [\"v0.2.1\"], \"config\": {\"rootIds\": \
+             [\"…\"]}}",
+            NOT_FOR_MAISTRA
+        ]
+    );
+    let findings = of(&[(CONFIG, config), (CONTENT, &module), ("text/plain", b"")])?;
+    assert_eq!(
+        findings[0],
+        format!(
+            "error: layer 3: its media type is \"text/plain\"; the oci variant has {CONFIG} and \
+             {CONTENT}"
+        )
+    );
+    Ok(())
+}
