@@ -270,16 +270,22 @@ fn by_docker_where_an_engine_answers() -> Result<()> {
 }
 
 #[test]
-fn the_same_source_gives_the_same_module_in_another_folder() -> Result<()> {
+fn the_same_source_gives_the_same_module_and_image_in_another_folder() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for name in ["Cargo.toml", "Cargo.lock", "manifest.yaml", "src", "kit"] {
         run("cp", &["-R", name, &folder.path().to_string_lossy()])?;
     }
     let elsewhere = Project::at(folder.path())?;
-    let built = elsewhere.build()?.join("extension.wasm");
+    let built = elsewhere.build()?;
     assert!(
-        fs::read(built)? == fs::read(module())?,
+        fs::read(built.join("extension.wasm"))? == fs::read(module())?,
         "the modules differ"
+    );
+    // The revision is the git work tree's, and the copy is in none.
+    let annotations = provenance::annotations(&elsewhere);
+    assert_eq!(
+        Package::compat(&built, &annotations)?.digest(),
+        Package::compat(&project().image_root(), &annotations)?.digest()
     );
     Ok(())
 }

@@ -65,7 +65,7 @@ fn istio(report: &mut Report, place: &str, entries: &Entries) {
         report.error(
             place,
             format!("the last layer holds no {ISTIO_MODULE}"),
-            format!("add the module under this name to the last layer, the only one Istio reads"),
+            "add the module under this name to the last layer, the only one Istio reads",
         );
         return;
     };
