@@ -213,11 +213,15 @@ impl fmt::Display for Report {
                 reading.digest
             )?;
         }
+        let counted = |count: usize, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {what}{plural}")
+        };
         write!(
             formatter,
-            "Checked: {} errors, {} warnings",
-            self.errors(),
-            self.warnings()
+            "Checked: {}, {}",
+            counted(self.errors(), "error"),
+            counted(self.warnings(), "warning")
         )
     }
 }

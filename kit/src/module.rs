@@ -13,8 +13,8 @@ pub mod proposals;
 
 use proposals::Proposal;
 
-/// The longest module that is read, in bytes. The largest of the Go SDK's have a quarter of it.
-pub const LONGEST: u64 = 64 * 1024 * 1024;
+/// The longest module that is read, in bytes. An extension of megabytes is a large one already.
+pub const LONGEST: u64 = 32 * 1024 * 1024;
 
 /// What a module's ABI marker begins with, among its exports.
 const ABI_PREFIX: &str = "proxy_abi_version_";

@@ -464,7 +464,7 @@ fn the_exit_status_is_that_of_the_errors() -> Result<()> {
     let text = String::from_utf8(output.stdout)?;
     assert!(output.status.success(), "{text}");
     assert!(text.contains("warning: \"notes.txt\""), "{text}");
-    assert!(text.ends_with("Checked: 0 errors, 1 warnings\n"), "{text}");
+    assert!(text.ends_with("Checked: 0 errors, 1 warning\n"), "{text}");
 
     fs::remove_file(folder.path().join("plugin.wasm"))?;
     let output = extension(&[], folder.path());

@@ -14,10 +14,10 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 use sha2::{Digest, Sha256};
 
 /// The longest archive that is read, in bytes.
-const LONGEST_ARCHIVE: u64 = 512 * 1024 * 1024;
+const LONGEST_ARCHIVE: u64 = 128 * 1024 * 1024;
 
 /// All that is unpacked of one image, in bytes: two of the longest modules, and what is between.
-const LONGEST_CONTENT: u64 = 192 * 1024 * 1024;
+const LONGEST_CONTENT: u64 = 96 * 1024 * 1024;
 
 /// The longest JSON document of an image, in bytes; registries draw the same line.
 const LONGEST_DOCUMENT: u64 = 4 * 1024 * 1024;

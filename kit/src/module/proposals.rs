@@ -116,8 +116,8 @@ pub static PROPOSALS: [Proposal; 17] = {
     ]
 };
 
-/// Validates a module, and finds what it can't do without: each proposal is switched off in turn,
-/// from the newest on, and stays off if the module is still valid.
+/// Validates a module, and finds what it can't do without: proposals are switched off, from the
+/// newest on, and stay off if the module is still valid.
 pub(super) fn validate(bytes: &[u8]) -> Result<(Types, Vec<&'static Proposal>)> {
     // Neither is a proposal: floating point was there from the start, and the other only lets the
     // types of proposals stand that are on themselves.
@@ -133,14 +133,31 @@ pub(super) fn validate(bytes: &[u8]) -> Result<(Types, Vec<&'static Proposal>)> 
         },
     };
     let mut needed = Vec::new();
-    for proposal in PROPOSALS.iter().rev() {
-        let without = features.difference(proposal.features);
-        if validated(bytes, without).is_ok() {
-            features = without;
-        } else {
-            needed.push(proposal);
-        }
-    }
+    narrow(bytes, &mut features, &PROPOSALS, &mut needed);
     needed.reverse();
     Ok((types, needed))
+}
+
+/// Switches off those of some proposals that the module can do without: all of them at once if it
+/// can, and else the newer half, then the older one. Most modules are read a few times so, instead
+/// of once for each proposal.
+fn narrow(
+    bytes: &[u8],
+    features: &mut WasmFeatures,
+    proposals: &'static [Proposal],
+    needed: &mut Vec<&'static Proposal>,
+) {
+    let mut without = *features;
+    for proposal in proposals {
+        without.remove(proposal.features);
+    }
+    if validated(bytes, without).is_ok() {
+        *features = without;
+    } else if let [proposal] = proposals {
+        needed.push(proposal);
+    } else {
+        let (older, newer) = proposals.split_at(proposals.len() / 2);
+        narrow(bytes, features, newer, needed);
+        narrow(bytes, features, older, needed);
+    }
 }

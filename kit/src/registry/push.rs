@@ -170,7 +170,7 @@ fn explained(error: &OciDistributionError, image: &Reference, found: bool) -> an
         _ => format!("the push to {registry} failed; push again to complete it"),
     };
     // The reason lies below, for example: connection refused.
-    let mut reasons = vec![error.to_string()];
+    let mut reasons = vec![error.to_string().trim().to_owned()];
     let mut source = std::error::Error::source(error);
     while let Some(reason) = source {
         reasons.push(reason.to_string());
