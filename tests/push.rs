@@ -271,6 +271,48 @@ fn a_registry_that_takes_nothing_is_told() -> Result<()> {
     Ok(())
 }
 
+/// A registry that knows no repository, as those answer that want them to be created first.
+fn without_repositories() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && matches!(client.read(&mut byte), Ok(1)) {
+                request.extend(byte);
+            }
+            let (status, body) = if request.starts_with(b"GET /v2/ ") {
+                ("200 OK", "{}")
+            } else {
+                (
+                    "404 Not Found",
+                    r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository not known"}]}"#,
+                )
+            };
+            // A client that has gone needs no answer.
+            let _ = write!(
+                client,
+                "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    Ok(address)
+}
+
+#[test]
+fn a_missing_repository_is_told() -> Result<()> {
+    let address = without_repositories()?;
+    let error = problem(push(&package()?, &format!("{address}/team/a:1"), None));
+    assert!(
+        error.starts_with(&format!("{address} has no repository team/a")),
+        "{error}"
+    );
+    Ok(())
+}
+
 #[test]
 fn a_registry_that_is_not_there_is_told() -> Result<()> {
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;

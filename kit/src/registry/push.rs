@@ -151,7 +151,9 @@ fn explained(error: &OciDistributionError, image: &Reference, found: bool) -> an
             format!("{registry} refuses the credentials that are stored for it; {login}")
         }
         _ if refused => format!("no credentials are stored for {registry}; {login}"),
-        OciDistributionError::ServerError { code: 403, .. }
+        OciDistributionError::ServerError {
+            code: 403 | 405, ..
+        }
         | OciDistributionError::RegistryError { .. } => format!(
             "{registry} does not take it as {}; see that the repository exists, and that you may \
              write there",
