@@ -159,9 +159,7 @@ fn explained(error: &OciDistributionError, image: &Reference, found: bool) -> an
              write there",
             image.repository()
         ),
-        OciDistributionError::ServerError {
-            code: 404 | 405, ..
-        } => format!(
+        OciDistributionError::ServerError { code: 404, .. } => format!(
             "{registry} has no repository {}, or is no registry; create it, or mend the name",
             image.repository()
         ),
