@@ -10,13 +10,15 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, id};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use extension_kit::engine::Engine;
 use extension_kit::envoy::{self, Configuration, Envoy};
+use extension_kit::image::Package;
 use extension_kit::project::Project;
 use extension_kit::testing::{module, project};
-use extension_kit::{http, image};
+use extension_kit::{http, provenance};
 use serde_json::Value;
 use support::{available, say};
 
@@ -130,11 +132,61 @@ fn assert_serves(files: &Files) -> Result<()> {
     Ok(())
 }
 
+/// What a consumer of the oci variant reads: two layers of its own media types, unpacked by nobody.
+fn read_wasm_artifact(path: &Path) -> Result<(Value, Vec<u8>)> {
+    let archive = untar(fs::File::open(path)?)?;
+    let blob = |descriptor: &Value| -> Result<&Vec<u8>> {
+        let digest = descriptor["digest"]
+            .as_str()
+            .context("a descriptor without digest")?;
+        archive
+            .get(&format!("blobs/{}", digest.replace(':', "/")))
+            .context("a blob is missing")
+    };
+    let index: Value = serde_json::from_slice(&archive["index.json"])?;
+    let manifest: Value = serde_json::from_slice(blob(&index["manifests"][0])?)?;
+    let layers = manifest["layers"].as_array().context("no layers")?;
+    ensure!(layers.len() == 2, "{} layers", layers.len());
+    let of = |media_type: &str| {
+        layers
+            .iter()
+            .find(|layer| layer["mediaType"] == media_type)
+            .with_context(|| format!("no layer of {media_type}"))
+    };
+    let config = blob(of("application/vnd.module.wasm.config.v1+json")?)?;
+    let module = blob(of("application/vnd.module.wasm.content.layer.v1+wasm")?)?;
+    Ok((serde_json::from_slice(config)?, module.clone()))
+}
+
+/// The digests of an image's layers, not compressed, from its configuration.
+fn diff_ids(engine: &str, reference: &str) -> Result<String> {
+    run(
+        engine,
+        &[
+            "inspect",
+            "--type",
+            "image",
+            "--format",
+            if engine == "buildah" {
+                "{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}"
+            } else {
+                "{{range .RootFS.Layers}}{{.}} {{end}}"
+            },
+            reference,
+        ],
+    )
+}
+
 fn build_with(engine: Engine) -> Result<String> {
     // podman and buildah share their storage, so each has a name of its own.
     let reference = format!("localhost/test-{}:{}", engine.command(), id());
     let image_root = project().image_root();
-    engine.build(Path::new("Containerfile"), &image_root, &reference)?;
+    engine.build(
+        Path::new("Containerfile"),
+        &image_root,
+        &reference,
+        &provenance::annotations(project()),
+    )?;
     Ok(reference)
 }
 
@@ -153,8 +205,9 @@ fn the_manifest_agrees_with_the_package() {
 fn without_an_engine() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [first, second] = ["first.tar", "second.tar"].map(|name| folder.path().join(name));
-    let written = image::write_archive(&project().image_root(), "localhost/a:1", &first)?;
-    image::write_archive(&project().image_root(), "localhost/a:1", &second)?;
+    let package = Package::compat(&project().image_root(), &provenance::annotations(project()))?;
+    let written = package.write_archive("localhost/a:1", &first)?;
+    package.write_archive("localhost/a:1", &second)?;
     assert_eq!(fs::read(&first)?, fs::read(&second)?);
 
     let files = read_archive(&first)?;
@@ -218,16 +271,160 @@ fn by_docker_where_an_engine_answers() -> Result<()> {
 }
 
 #[test]
-fn the_same_source_gives_the_same_module_in_another_folder() -> Result<()> {
+fn the_same_source_gives_the_same_module_and_image_in_another_folder() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for name in ["Cargo.toml", "Cargo.lock", "manifest.yaml", "src", "kit"] {
         run("cp", &["-R", name, &folder.path().to_string_lossy()])?;
     }
     let elsewhere = Project::at(folder.path())?;
-    let built = elsewhere.build()?.module;
+    let built = elsewhere.build()?.folder;
     assert!(
-        fs::read(built)? == fs::read(module())?,
+        fs::read(built.join("extension.wasm"))? == fs::read(module())?,
         "the modules differ"
     );
+    // The revision is the git work tree's, and the copy is in none.
+    let annotations = provenance::annotations(&elsewhere);
+    assert_eq!(
+        Package::compat(&built, &annotations)?.digest(),
+        Package::compat(&project().image_root(), &annotations)?.digest()
+    );
+    Ok(())
+}
+
+#[test]
+fn the_same_files_give_the_same_image_a_minute_later_elsewhere() -> Result<()> {
+    let first = project().image_root();
+    let elsewhere = tempfile::tempdir()?;
+    // In another order, with other times.
+    for name in ["plugin.wasm", "manifest.yaml", "extension.wasm"] {
+        let copy = elsewhere.path().join(name);
+        fs::copy(first.join(name), &copy)?;
+        let later = fs::metadata(first.join(name))?.modified()? + Duration::from_secs(60);
+        fs::File::options()
+            .write(true)
+            .open(&copy)?
+            .set_modified(later)?;
+    }
+    let annotations = provenance::annotations(project());
+    let one = Package::compat(&first, &annotations)?;
+    let other = Package::compat(elsewhere.path(), &annotations)?;
+    assert_eq!(one.manifest.bytes, other.manifest.bytes);
+    assert_eq!(one.digest(), other.digest());
+    Ok(())
+}
+
+#[test]
+fn every_engine_makes_the_layer_that_the_kit_writes() -> Result<()> {
+    let package = Package::compat(&project().image_root(), &provenance::annotations(project()))?;
+    let config: Value = serde_json::from_slice(&package.config.bytes)?;
+    let expected = config["rootfs"]["diff_ids"][0]
+        .as_str()
+        .context("a layer")?;
+    let mut images = Vec::new();
+    for engine in [Engine::Podman, Engine::Buildah] {
+        if !available(engine.command(), "info") {
+            continue;
+        }
+        let reference = format!("localhost/layers-{}:{}", engine.command(), id());
+        let stored = engine.build(
+            Path::new("Containerfile"),
+            &project().image_root(),
+            &reference,
+            &provenance::annotations(project()),
+        )?;
+        let found = diff_ids(engine.command(), &reference);
+        run(engine.command(), &["rmi", &reference])?;
+        assert_eq!(found?, expected, "{}", engine.command());
+        images.push(stored.digest);
+    }
+    images.dedup();
+    assert!(images.len() < 2, "the engines differ: {images:?}");
+    Ok(())
+}
+
+#[test]
+fn the_image_says_what_it_is() -> Result<()> {
+    let annotations = provenance::annotations(project());
+    let package = Package::compat(&project().image_root(), &annotations)?;
+    let manifest: Value = serde_json::from_slice(&package.manifest.bytes)?;
+    for (name, value) in [
+        ("org.opencontainers.image.title", env!("CARGO_PKG_NAME")),
+        (
+            "org.opencontainers.image.version",
+            env!("CARGO_PKG_VERSION"),
+        ),
+        (
+            "org.opencontainers.image.description",
+            env!("CARGO_PKG_DESCRIPTION"),
+        ),
+        (
+            "org.opencontainers.image.licenses",
+            env!("CARGO_PKG_LICENSE"),
+        ),
+        ("module.wasm.image/variant", "compat"),
+    ] {
+        assert_eq!(manifest["annotations"][name], value, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_revision_is_that_of_a_clean_work_tree_alone() -> Result<()> {
+    const REVISION: &str = "org.opencontainers.image.revision";
+    if !available("git", "--version") {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().to_string_lossy().into_owned();
+    for name in ["Cargo.toml", "Cargo.lock", "manifest.yaml", "src", "kit"] {
+        run("cp", &["-R", name, &path])?;
+    }
+    let git = |arguments: &[&str]| {
+        let mut all = vec![
+            "-C",
+            &path,
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b.example",
+        ];
+        all.extend(arguments);
+        run("git", &all)
+    };
+    git(&["init", "--quiet"])?;
+    git(&["add", "."])?;
+    git(&["commit", "--quiet", "--message", "a"])?;
+    let annotations = || -> Result<_> { Ok(provenance::annotations(&Project::at(folder.path())?)) };
+    assert_eq!(
+        annotations()?.get(REVISION),
+        Some(&git(&["rev-parse", "HEAD"])?)
+    );
+    fs::write(folder.path().join("notes.txt"), "")?;
+    assert_eq!(annotations()?.get(REVISION), None);
+    Ok(())
+}
+
+#[test]
+fn the_oci_variant_is_what_the_specification_says() -> Result<()> {
+    let module = fs::read(module())?;
+    let folder = tempfile::tempdir()?;
+    let archive = folder.path().join("wasm.tar");
+    Package::oci(&module, "a", &provenance::annotations(project()))?
+        .write_archive("localhost/a:1", &archive)?;
+    let (config, content) = read_wasm_artifact(&archive)?;
+    assert_eq!(
+        config,
+        serde_json::json!({
+            "type": "envoy_proxy",
+            "abiVersions": ["v0.2.1"],
+            "config": { "rootIds": ["a"] },
+        })
+    );
+    assert!(content == module, "the module differs");
+
+    let report = extension_kit::check::check(&archive, None);
+    assert_eq!(report.errors(), 0, "{report}");
+    assert_eq!(report.reads.len(), 1, "{report}");
+    assert_eq!(report.reads[0].consumer, "Istio");
     Ok(())
 }

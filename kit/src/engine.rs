@@ -1,10 +1,14 @@
 //! Container engines: podman, buildah and docker.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+
+use crate::image::Annotations;
+use crate::registry;
 
 /// A container engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,17 +61,30 @@ impl Engine {
 
     /// Packages a staged image root, by the Containerfile's stage `prebuilt`.
     ///
+    /// Nothing in the image depends on the time, the machine or the engine's version. Docker leaves
+    /// the annotations out: not every one of its builders takes any.
+    ///
     /// # Errors
     ///
     /// When the engine fails; it has said why on standard error.
-    pub fn build(self, containerfile: &Path, image_root: &Path, reference: &str) -> Result<Stored> {
+    pub fn build(
+        self,
+        containerfile: &Path,
+        image_root: &Path,
+        reference: &str,
+        annotations: &Annotations,
+    ) -> Result<Stored> {
         let mut command = Command::new(self.command());
         command.arg("build").arg("--file").arg(containerfile);
         command.args(["--target", "prebuilt", "--tag", reference]);
         if self == Self::Docker {
             command.env("SOURCE_DATE_EPOCH", "0");
         } else {
-            command.args(["--timestamp", "0"]);
+            // A layer of an earlier build would bring that build's labels along.
+            command.args(["--timestamp", "0", "--identity-label=false", "--no-cache"]);
+            for (name, value) in annotations {
+                command.arg("--annotation").arg(format!("{name}={value}"));
+            }
         }
         let status = command
             .arg(image_root)
@@ -81,6 +98,55 @@ impl Engine {
             self.command()
         );
         self.inspect(reference)
+    }
+
+    /// Pushes an image from the engine's storage to the registry that its reference names, and
+    /// gives its digest there. The engine shows its progress, and knows the credentials.
+    ///
+    /// # Errors
+    ///
+    /// When the engine fails; it has said why on standard error.
+    pub fn push(self, reference: &str) -> Result<String> {
+        let target = registry::Target::of(reference)?;
+        let digest_file = tempfile::NamedTempFile::new()?;
+        let mut command = Command::new(self.command());
+        command.arg("push");
+        if self != Self::Docker {
+            command.arg("--digestfile").arg(digest_file.path());
+            if registry::is_local(&target.registry) {
+                command.arg("--tls-verify=false");
+            }
+        }
+        let status = command
+            .arg(reference)
+            .stdin(Stdio::null())
+            .status()
+            .with_context(|| format!("cannot run {}", self.command()))?;
+        ensure!(
+            status.success(),
+            "{} push failed: {status}; the lines above say why. To log in: {} login {}. A second \
+             push completes the first",
+            self.command(),
+            self.command(),
+            target.registry
+        );
+        if self != Self::Docker {
+            return Ok(fs::read_to_string(digest_file.path())?.trim().to_owned());
+        }
+        let output = Command::new("docker")
+            .args([
+                "inspect",
+                "--format",
+                "{{join .RepoDigests \"\\n\"}}",
+                reference,
+            ])
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let repository = target.by_digest("");
+        text.lines()
+            .find_map(|line| line.strip_prefix(&repository))
+            .map(str::to_owned)
+            .with_context(|| format!("docker knows no digest of {reference} after pushing it"))
     }
 
     fn inspect(self, reference: &str) -> Result<Stored> {

@@ -1,16 +1,21 @@
 //! `extension`: builds and packages a proxy extension.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
+use extension_kit::check::{self, Report};
+use extension_kit::deploy::Deployment;
 use extension_kit::engine::Engine;
 use extension_kit::envoy;
-use extension_kit::image;
+use extension_kit::image::Package;
 use extension_kit::project::Project;
+use extension_kit::registry::Target;
 use extension_kit::shrink::{Shrunk, shrink};
+use extension_kit::staged::{Staged, Variant};
 use extension_kit::strip::strip;
 use extension_kit::toolchain::TARGET;
 
@@ -56,6 +61,51 @@ enum Task {
         /// podman, buildah, docker, or none; the first that answers if not given
         #[arg(long, env = "CONTAINER_ENGINE")]
         engine: Option<String>,
+        /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
+        #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
+        variant: Variant,
+        /// A folder with the image's files, in place of this package's: for a module made elsewhere
+        #[arg(long)]
+        from: Option<PathBuf>,
+    },
+    /// Package the staged files, and push them to a registry
+    Push {
+        /// The image's name and tag: REGISTRY/TEAM/NAME:TAG
+        #[arg(long, env = "IMAGE")]
+        image: String,
+        /// podman, buildah, docker, or none; the first that answers if not given
+        #[arg(long, env = "CONTAINER_ENGINE")]
+        engine: Option<String>,
+        /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
+        #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
+        variant: Variant,
+        /// A folder with the image's files, in place of this package's: for a module made elsewhere
+        #[arg(long)]
+        from: Option<PathBuf>,
+    },
+    /// Apply the file under deploy/ for a mesh with kubectl, after showing what would change
+    Deploy {
+        /// Which file: maistra, maistra-2.0, istio or envoy-gateway
+        #[arg(long, env = "MESH")]
+        mesh: String,
+        /// The image that was pushed: REGISTRY/TEAM/NAME:TAG, or by digest
+        #[arg(long, env = "IMAGE")]
+        image: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Say everything that would go wrong with an image or a module in a mesh
+    Check {
+        /// A folder with the image's files, an OCI layout or archive, or a .wasm file beside its
+        /// manifest.yaml; the staged files if not given
+        path: Option<PathBuf>,
+        /// The manifest of a .wasm file, if it is not the manifest.yaml beside it
+        #[arg(long)]
+        manifest: Option<PathBuf>,
+        /// How the findings are written
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Run cargo for the wasm target, with a toolchain that has it
     Cargo {
@@ -65,6 +115,14 @@ enum Task {
     },
     /// Print the path of an Envoy; fetch one where there is none
     Envoy,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// One finding a line, then the facts
+    Text,
+    /// One JSON object
+    Json,
 }
 
 fn main() -> ExitCode {
@@ -78,25 +136,47 @@ fn main() -> ExitCode {
 }
 
 fn run(task: Task) -> Result<()> {
-    if let Task::Shrink {
-        module,
-        output,
-        survey,
-        explain,
-    } = task
-    {
-        return shrink_file(&module, &output, survey.as_deref(), explain);
-    }
-    let project = Project::find()?;
     match task {
-        Task::Build { no_shrink, explain } => build(&project, !no_shrink, explain),
-        Task::Shrink { .. } => Ok(()),
-        Task::Image { image, engine } => package(&project, image, engine.as_deref()),
-        Task::Cargo { arguments } => cargo(&project, &arguments),
+        Task::Build { no_shrink, explain } => build(&Project::find()?, !no_shrink, explain),
+        Task::Shrink {
+            module,
+            output,
+            survey,
+            explain,
+        } => shrink_file(&module, &output, survey.as_deref(), explain),
+        Task::Check {
+            path: Some(path),
+            manifest,
+            format,
+        } => findings(&check::check(&path, manifest.as_deref()), format),
+        Task::Check { format, .. } => findings(staged(None)?.report(), format),
+        Task::Image {
+            image,
+            engine,
+            variant,
+            from,
+        } => package(&staged(from)?, image, engine.as_deref(), variant),
+        Task::Push {
+            image,
+            engine,
+            variant,
+            from,
+        } => push(&staged(from)?, &image, engine.as_deref(), variant),
+        Task::Deploy { mesh, image, yes } => deploy(&Project::find()?, &mesh, &image, yes),
+        Task::Cargo { arguments } => cargo(&Project::find()?, &arguments),
         Task::Envoy => {
-            println!("{}", envoy::find_or_fetch(&project.target())?.display());
+            let target = Project::find()?.target();
+            println!("{}", envoy::find_or_fetch(&target)?.display());
             Ok(())
         }
+    }
+}
+
+/// The files to package: those of a folder, or those that this package's build has staged.
+fn staged(from: Option<PathBuf>) -> Result<Staged> {
+    match from {
+        Some(folder) => Staged::of_folder(&folder),
+        None => Staged::of_project(&Project::find()?),
     }
 }
 
@@ -154,50 +234,110 @@ fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{plural}")
 }
 
-fn package(project: &Project, image: Option<String>, engine: Option<&str>) -> Result<()> {
-    let root = project.image_root();
+/// Prints a report; errors in it are this command's own.
+fn findings(report: &Report, format: Format) -> Result<()> {
+    match format {
+        Format::Text => println!("{report}"),
+        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
+    }
     ensure!(
-        root.is_dir(),
-        "nothing is staged yet; run `cargo make build` first"
+        report.errors() == 0,
+        "no mesh takes it as it is; the findings above say how to mend it"
     );
-    let name = project
-        .manifest
-        .name
-        .as_deref()
-        .context("manifest.yaml has no name; add one, or set IMAGE")?;
-    let version = project.manifest.version.as_deref().unwrap_or("latest");
+    Ok(())
+}
+
+fn package(
+    staged: &Staged,
+    image: Option<String>,
+    engine: Option<&str>,
+    variant: Variant,
+) -> Result<()> {
+    findings(staged.report(), Format::Text)?;
+    let (name, version) = staged.name()?;
     let reference = image
         .filter(|image| !image.is_empty())
         .unwrap_or_else(|| format!("localhost/{name}:{version}"));
-    let engine = match engine {
-        None | Some("") => Engine::find(),
-        Some("none") => None,
-        Some(name) => Some(chosen(name)?),
-    };
-    match engine {
+    if let Some(engine) = engine_for(engine, variant)? {
+        let stored = staged.build(engine, &reference)?;
+        println!("Image:  {reference} (in {}'s storage)", engine.command());
+        println!("Digest: {}", stored.digest);
+        println!("Size:   {}", stored.size);
+    } else {
+        let archive = staged.archive(variant)?;
+        let written = staged
+            .package(variant)?
+            .write_archive(&reference, &archive)?;
+        println!("Image:  {} ({reference}, an OCI archive)", shown(&archive));
+        println!("Digest: {}", written.digest);
+        println!("Size:   {} bytes", written.size);
+    }
+    println!("Next:   IMAGE=REGISTRY/TEAM/{name}:{version} cargo make push");
+    Ok(())
+}
+
+fn push(staged: &Staged, reference: &str, engine: Option<&str>, variant: Variant) -> Result<()> {
+    let target = Target::of(reference)?;
+    findings(staged.report(), Format::Text)?;
+    let by_digest = match engine_for(engine, variant)? {
         Some(engine) => {
-            let stored = engine.build(&project.root().join("Containerfile"), &root, &reference)?;
-            println!("Image:  {reference} (in {}'s storage)", engine.command());
-            println!("Digest: {}", stored.digest);
-            println!("Size:   {}", stored.size);
-            println!(
-                "Next:   {} push {reference} REGISTRY/TEAM/{name}:{version}",
-                engine.command()
-            );
+            staged.build(engine, reference)?;
+            target.by_digest(&engine.push(reference)?)
         }
-        None => {
-            let archive = project.target().join(format!("{name}-{version}.oci.tar"));
-            let written = image::write_archive(&root, &reference, &archive)?;
-            println!("Image:  {} ({reference}, an OCI archive)", shown(&archive));
-            println!("Digest: {}", written.digest);
-            println!("Size:   {} bytes", written.size);
-            println!(
-                "Next:   podman load --input {0}, or skopeo copy oci-archive:{0} docker://REGISTRY/TEAM/{name}:{version}",
-                shown(&archive)
+        None => push_without_engine(&staged.package(variant)?, reference)?,
+    };
+    println!("Pushed: {by_digest}");
+    Ok(())
+}
+
+#[cfg(feature = "push")]
+fn push_without_engine(package: &Package, reference: &str) -> Result<String> {
+    use extension_kit::registry::{credentials, push};
+    let known = credentials::find(&Target::of(reference)?, &credentials::files())?;
+    push(package, reference, known)
+}
+
+#[cfg(not(feature = "push"))]
+fn push_without_engine(_package: &Package, _reference: &str) -> Result<String> {
+    anyhow::bail!("this build has no registry client; `cargo make push` builds one with it")
+}
+
+/// The engine that is wanted, or none. No engine packages the oci variant.
+fn engine_for(name: Option<&str>, variant: Variant) -> Result<Option<Engine>> {
+    match name {
+        None | Some("") if variant == Variant::Oci => Ok(None),
+        None | Some("") => Ok(Engine::find()),
+        Some("none") => Ok(None),
+        Some(name) => {
+            ensure!(
+                variant == Variant::Compat,
+                "no engine packages the oci variant; leave CONTAINER_ENGINE out, or set it to none"
             );
+            chosen(name).map(Some)
         }
     }
-    Ok(())
+}
+
+fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
+    let deployment = Deployment::read(&project.root().join("deploy"), mesh, image)?;
+    println!("{}", deployment.text());
+    if !deployment.show_changes()? {
+        println!("The cluster has it already; nothing is changed");
+        return Ok(());
+    }
+    ensure!(
+        yes || confirmed()?,
+        "not confirmed, so nothing is changed; answer y, or pass --yes"
+    );
+    deployment.apply()
+}
+
+fn confirmed() -> Result<bool> {
+    print!("Apply it? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
 }
 
 fn chosen(name: &str) -> Result<Engine> {

@@ -46,6 +46,26 @@ pub enum Phase {
     PostStats,
 }
 
+/// The names of the phases, in the order in which a request meets them.
+pub const PHASES: [&str; 6] = [
+    "PreAuthN",
+    "PostAuthN",
+    "PreAuthZ",
+    "PostAuthZ",
+    "PreStats",
+    "PostStats",
+];
+
+/// Whether a module's path is relative to the image's root and stays inside it.
+pub fn stays_inside(module: &str) -> bool {
+    // A trailing `/` or `/.` would vanish among the components.
+    !module.is_empty()
+        && !module.ends_with(['/', '.'])
+        && Path::new(module)
+            .components()
+            .all(|component| matches!(component, Component::Normal(_)))
+}
+
 impl Manifest {
     /// Reads a manifest's text and checks it: `schemaVersion`, `phase`, `priority` and `module`
     /// have to be there and valid, and `module` has to stay inside the image.
@@ -60,11 +80,7 @@ impl Manifest {
             "schemaVersion is {}; the only one there is is 1",
             manifest.schema_version
         );
-        let module = Path::new(&manifest.module);
-        let inside = module
-            .components()
-            .all(|component| matches!(component, Component::Normal(_)));
-        if manifest.module.is_empty() || !inside {
+        if !stays_inside(&manifest.module) {
             bail!(
                 "module is {:?}; write a path relative to the image's root, without `..`",
                 manifest.module
@@ -137,7 +153,13 @@ mod tests {
 
     #[test]
     fn a_module_stays_in_the_image() {
-        for path in ["/extension.wasm", "../extension.wasm", "a/../../b", "''"] {
+        for path in [
+            "/extension.wasm",
+            "../extension.wasm",
+            "a/../../b",
+            "a/",
+            "''",
+        ] {
             assert!(error("extension.wasm", path).contains("relative"), "{path}");
         }
     }

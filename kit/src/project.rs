@@ -99,6 +99,11 @@ impl Project {
         })
     }
 
+    /// What Cargo knows of the package.
+    pub fn package(&self) -> Option<&cargo_metadata::Package> {
+        self.metadata.root_package()
+    }
+
     /// The folder of the package.
     pub fn root(&self) -> &PathBuf {
         &self.root

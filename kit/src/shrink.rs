@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, anyhow};
 use walrus::{Module, ModuleConfig};
 
+use crate::module::Item;
+
 mod callbacks;
 mod duplicates;
 mod slots;
@@ -33,6 +35,9 @@ const GRPC_CALLBACKS: &[&str] = &[
     "proxy_on_grpc_receive_trailing_metadata",
     "proxy_on_grpc_close",
 ];
+
+/// The size of a page of memory, in bytes.
+const PAGE: u64 = 65536;
 
 /// What a module is made of, as far as a proxy pays for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,14 +162,15 @@ fn emit(mut module: Module) -> Vec<u8> {
 /// When the module is not one, or is not valid.
 pub fn measure(module: &[u8]) -> Result<Size> {
     let bytes = crate::strip::strip(module)?;
-    wasmparser::Validator::new()
-        .validate_all(&bytes)
-        .context("the module is not valid")?;
-    let module = parse(&bytes)?;
+    let facts = crate::module::Module::read(&bytes).context("the module is not valid")?;
+    let pages = facts.exports.iter().map(|export| match &export.item {
+        Item::Memory(memory) => memory.initial / PAGE,
+        _ => 0,
+    });
     Ok(Size {
-        exports: module.exports.iter().count(),
-        imports: module.imports.iter().count(),
+        exports: facts.exports.len(),
+        imports: facts.imports.len(),
         bytes: bytes.len(),
-        pages: module.memories.iter().map(|memory| memory.initial).sum(),
+        pages: pages.sum(),
     })
 }

@@ -1,5 +1,7 @@
 //! Taking out of a module what only people read.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result};
 use wasmparser::Parser;
 
@@ -16,11 +18,18 @@ pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
         let Some((id, range)) = payload.as_section().filter(|(id, _)| *id != 0) else {
             continue;
         };
-        let content = module.get(range).context("a section without an end")?;
+        let content = slice(module, range).context("a section without an end")?;
         stripped.push(id);
         wasm_encoder::Encode::encode(content, &mut stripped);
     }
     Ok(stripped)
+}
+
+/// A part of a module, where its reader says that it is.
+pub(crate) fn slice(module: &[u8], range: Range<u64>) -> Option<&[u8]> {
+    let start = usize::try_from(range.start).ok()?;
+    let end = usize::try_from(range.end).ok()?;
+    module.get(start..end)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use wasmi::{Engine, Global, Instance, Linker, Memory, Store, Val};
 use wasmparser::{BinaryReaderError, FuncType, KnownCustom, Name, Parser, Payload, TypeRef};
 
 use super::error::{Error, Frame};
+use crate::strip::slice;
 
 /// The names under which the wrappers' memory and counters are exported.
 const MEMORY: &str = "extension-kit:backtrace";
@@ -141,7 +142,7 @@ fn read(module: &[u8]) -> Result<Contents, BinaryReaderError> {
                 contents.types = types.collect::<Result<_, _>>()?;
             }
             Payload::ImportSection(imports) => {
-                for import in imports.clone() {
+                for import in imports.clone().into_imports() {
                     match import?.ty {
                         TypeRef::Func(_) => contents.imported_functions += 1,
                         TypeRef::Memory(_) => contents.memories += 1,
@@ -159,7 +160,7 @@ fn read(module: &[u8]) -> Result<Contents, BinaryReaderError> {
         }
         if let Some((id, range)) = payload.as_section()
             && id != 0
-            && let Some(bytes) = module.get(range)
+            && let Some(bytes) = slice(module, range)
         {
             contents.sections.insert(id, bytes.to_vec());
         }

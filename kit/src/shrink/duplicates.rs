@@ -10,6 +10,7 @@ use walrus::{ElementItems, ExportItem, FunctionId, Module, TypeId};
 use wasmparser::{Parser, Payload};
 
 use super::{emit, parse};
+use crate::strip::slice;
 
 /// Replaces each function by the first that is the same, until none is.
 pub(super) fn merge(mut module: Module) -> Result<Module> {
@@ -30,7 +31,7 @@ fn duplicates(module: &Module, bytes: &[u8]) -> Result<HashMap<FunctionId, Funct
     let mut bodies = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
         if let Payload::CodeSectionEntry(body) = payload? {
-            bodies.push(bytes.get(body.range()).unwrap_or_default());
+            bodies.push(slice(bytes, body.range()).unwrap_or_default());
         }
     }
     let mut first: HashMap<(TypeId, &[u8]), FunctionId> = HashMap::new();

@@ -1,0 +1,13 @@
+//! Any bytes as an OCI archive.
+#![no_main]
+
+use std::io::Cursor;
+
+use extension_kit::image::read;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(image) = read::archive_of(Cursor::new(bytes.to_vec())) {
+        drop(image.root());
+    }
+});
