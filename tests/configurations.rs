@@ -7,6 +7,7 @@ mod contract;
 mod support;
 
 use std::cell::RefCell;
+use std::fmt;
 
 use contract::{Lines, expected};
 use extension_kit::proxy::{Error, Proxy};
@@ -19,6 +20,21 @@ use support::say;
 /// Where seeds of failures are kept; each run begins with them.
 const REGRESSIONS: &str = "tests/configurations.regressions";
 
+/// A configuration, which prints itself as a byte string and not too long.
+struct Configuration(Vec<u8>);
+
+impl fmt::Debug for Configuration {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        const LONGEST: usize = 500;
+        let (start, rest) = self.0.split_at(self.0.len().min(LONGEST));
+        write!(formatter, "b\"{}\"", start.escape_ascii())?;
+        if !rest.is_empty() {
+            write!(formatter, " and {} more bytes", rest.len())?;
+        }
+        Ok(())
+    }
+}
+
 /// Checks a number of configurations against the contract, all in one VM, as a mesh would send
 /// them one after the other.
 fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>) {
@@ -26,13 +42,15 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
     let in_force = RefCell::new(expected(b"").expect("the default is valid"));
     let accepted = RefCell::new(0u32);
     let checked = RefCell::new(0u32);
+    let traps = RefCell::new(0u32);
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
         ..Config::default()
     });
     proxy.reconfigure("").expect("the default is valid");
-    let result = runner.run(&configurations, |configuration| {
+    let configurations = configurations.prop_map(Configuration);
+    let result = runner.run(&configurations, |Configuration(configuration)| {
         *checked.borrow_mut() += 1;
         match (proxy.reconfigure(&configuration), expected(&configuration)) {
             (Ok(()), Some(lines)) => {
@@ -50,7 +68,10 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
                 prop_assert!(message.len() < 1000, "{} bytes", message.len());
             }
             (Ok(()), None) => return Err(TestCaseError::fail("accepted, against the contract")),
-            (Err(error), _) => return Err(TestCaseError::fail(error.to_string())),
+            (Err(error), _) => {
+                *traps.borrow_mut() += u32::from(matches!(error, Error::Trap(_)));
+                return Err(TestCaseError::fail(error.to_string()));
+            }
         }
         let response = proxy
             .request("GET", "/")
@@ -69,9 +90,9 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
         Ok(())
     });
     let (checked, accepted) = (checked.into_inner(), accepted.into_inner());
-    let refused = checked.saturating_sub(accepted);
+    let (refused, traps) = (checked.saturating_sub(accepted), traps.into_inner());
     say(&format!(
-        "{what}: {checked} configurations, {accepted} accepted, {refused} refused, 0 traps"
+        "{what}: {checked} configurations, {accepted} accepted, {refused} refused, {traps} traps"
     ));
     if let Err(error) = result {
         panic!("{what}: {error}\nthe seed is kept in {REGRESSIONS}: commit it");

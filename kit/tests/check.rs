@@ -256,7 +256,7 @@ fn what_old_proxies_refuse_is_a_warning() {
         &[
             "warning: it needs the proposal reference-types (V8 9.6), so Maistra 2.1 and 2.2 \
              (Envoy 1.20 and older) will not load it; if it is to run there, encode it anew \
-             without long table indexes, as wasm-opt does",
+             without long table indexes, as extension shrink and wasm-opt do",
         ],
     );
     assert_module(
