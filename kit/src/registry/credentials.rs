@@ -126,11 +126,13 @@ fn look_up(text: &[u8], registry: &str, repository: &str) -> Result<Option<Crede
         }
     }
     if let Some(helper) = store.creds_store.filter(|helper| !helper.is_empty()) {
-        for name in &names {
-            // The store knows registries, not repositories, and each under one of a few names.
-            if !name.contains(repository)
-                && let Some(found) = ask(&helper, name)?
-            {
+        // The store knows registries, not repositories, and each under one of a few names.
+        let of_repositories = format!("{registry}/");
+        for name in names
+            .iter()
+            .filter(|name| !name.starts_with(&of_repositories))
+        {
+            if let Some(found) = ask(&helper, name)? {
                 return Ok(Some(found));
             }
         }
@@ -187,14 +189,18 @@ fn decoded(login: &Login) -> Result<Option<Credentials>> {
     }))
 }
 
-/// Asks a credential helper, as docker does: the registry in, JSON out.
+/// Asks a credential helper.
 fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>> {
     ensure!(
         Path::new(helper).file_name() == Some(helper.as_ref()),
         "credential helper {helper:?} is no name"
     );
-    let program = format!("docker-credential-{helper}");
-    let mut process = Command::new(&program)
+    ask_program(&format!("docker-credential-{helper}"), registry)
+}
+
+/// Asks a program, as docker does: the registry in, JSON out.
+fn ask_program(program: &str, registry: &str) -> Result<Option<Credentials>> {
+    let mut process = Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -277,6 +283,41 @@ mod tests {
         ] {
             assert_eq!(found(text), None, "{text}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_helper_is_asked_for_the_registry() -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir()?;
+        let program = folder.path().join("docker-credential-test");
+        fs::write(
+            &program,
+            r#"#!/bin/sh
+case "$1 $(cat)" in
+    "get registry.example") echo '{"ServerURL": "x", "Username": "me", "Secret": "sesame"}' ;;
+    "get unknown.example") echo "credentials not found"; exit 1 ;;
+    "get locked.example") echo "the keyring is locked"; exit 1 ;;
+    *) echo "no JSON" ;;
+esac
+"#,
+        )?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        let ask = |registry| ask_program(&program.to_string_lossy(), registry);
+        assert_eq!(ask("registry.example")?, of("me", "sesame"));
+        assert_eq!(ask("unknown.example")?, None);
+        let message = |registry| format!("{:#}", ask(registry).expect_err("a failure"));
+        assert!(message("locked.example").contains("the keyring is locked"));
+        assert!(message("odd.example").contains("did not answer with Username and Secret"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_store_is_asked_for_a_registry_that_is_named_like_the_repository() {
+        let text = r#"{"credsStore": "of-nobody-at-all"}"#;
+        let error = look_up(text.as_bytes(), "team.example", "team").expect_err("no helper");
+        assert!(format!("{error:#}").contains("cannot run docker-credential-of-nobody-at-all"));
     }
 
     #[test]
