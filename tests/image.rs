@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, id};
+use std::process::id;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -20,7 +20,7 @@ use extension_kit::project::Project;
 use extension_kit::testing::{module, project};
 use extension_kit::{http, provenance};
 use serde_json::Value;
-use support::{available, say};
+use support::{available, run, say};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -32,20 +32,6 @@ fn expected() -> Result<Files> {
         ("manifest.yaml".to_owned(), fs::read("manifest.yaml")?),
         ("plugin.wasm".to_owned(), module),
     ]))
-}
-
-fn run(command: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(command)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("cannot run {command}"))?;
-    ensure!(
-        output.status.success(),
-        "{command} {} failed: {}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 fn untar(archive: impl Read) -> Result<Files> {

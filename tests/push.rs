@@ -20,7 +20,7 @@ use extension_kit::provenance;
 use extension_kit::registry::credentials::{self, Credentials};
 use extension_kit::registry::{Target, push};
 use extension_kit::testing::project;
-use support::available;
+use support::{available, run};
 
 /// A registry on a free port, with storage of its own.
 struct Registry {
@@ -97,20 +97,6 @@ fn registry(more: &str) -> Result<Option<Registry>> {
 
 fn package() -> Result<Package> {
     Package::compat(&project().image_root(), &provenance::annotations(project()))
-}
-
-fn run(command: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(command)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("cannot run {command}"))?;
-    ensure!(
-        output.status.success(),
-        "{command} {} failed: {}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// The digest that skopeo and podman see under a tag, which both have to agree on.

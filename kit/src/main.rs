@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use extension_kit::check::{self, Report};
 use extension_kit::deploy::Deployment;
@@ -58,30 +58,16 @@ enum Task {
         /// The image's name and tag, instead of those of manifest.yaml
         #[arg(long, env = "IMAGE")]
         image: Option<String>,
-        /// podman, buildah, docker, or none; the first that answers if not given
-        #[arg(long, env = "CONTAINER_ENGINE")]
-        engine: Option<String>,
-        /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
-        #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
-        variant: Variant,
-        /// A folder with the image's files, in place of this package's: for a module made elsewhere
-        #[arg(long)]
-        from: Option<PathBuf>,
+        #[command(flatten)]
+        packaging: Packaging,
     },
     /// Package the staged files, and push them to a registry
     Push {
         /// The image's name and tag: REGISTRY/TEAM/NAME:TAG
         #[arg(long, env = "IMAGE")]
         image: String,
-        /// podman, buildah, docker, or none; the first that answers if not given
-        #[arg(long, env = "CONTAINER_ENGINE")]
-        engine: Option<String>,
-        /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
-        #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
-        variant: Variant,
-        /// A folder with the image's files, in place of this package's: for a module made elsewhere
-        #[arg(long)]
-        from: Option<PathBuf>,
+        #[command(flatten)]
+        packaging: Packaging,
     },
     /// Apply the file under deploy/ for a mesh with kubectl, after showing what would change
     Deploy {
@@ -117,6 +103,46 @@ enum Task {
     Envoy,
 }
 
+/// What is packaged, and how.
+#[derive(Args)]
+struct Packaging {
+    /// podman, buildah, docker, or none; the first that answers if not given
+    #[arg(long, env = "CONTAINER_ENGINE")]
+    engine: Option<String>,
+    /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
+    #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
+    variant: Variant,
+    /// A folder with the image's files, in place of this package's: for a module made elsewhere
+    #[arg(long)]
+    from: Option<PathBuf>,
+}
+
+impl Packaging {
+    /// The files to package: those of a folder, or those that this package's build has staged.
+    fn staged(&self) -> Result<Staged> {
+        match &self.from {
+            Some(folder) => Staged::of_folder(folder),
+            None => Staged::of_project(&Project::find()?),
+        }
+    }
+
+    /// The engine that is wanted, or none. No engine packages the oci variant.
+    fn engine(&self) -> Result<Option<Engine>> {
+        match self.engine.as_deref() {
+            None | Some("") if self.variant == Variant::Oci => Ok(None),
+            None | Some("") => Ok(Engine::find()),
+            Some("none") => Ok(None),
+            Some(name) => {
+                ensure!(
+                    self.variant == Variant::Compat,
+                    "no engine packages the oci variant; leave CONTAINER_ENGINE out, or set it to none"
+                );
+                chosen(name).map(Some)
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     /// One finding a line, then the facts
@@ -149,19 +175,11 @@ fn run(task: Task) -> Result<()> {
             manifest,
             format,
         } => findings(&check::check(&path, manifest.as_deref()), format),
-        Task::Check { format, .. } => findings(staged(None)?.report(), format),
-        Task::Image {
-            image,
-            engine,
-            variant,
-            from,
-        } => package(&staged(from)?, image, engine.as_deref(), variant),
-        Task::Push {
-            image,
-            engine,
-            variant,
-            from,
-        } => push(&staged(from)?, &image, engine.as_deref(), variant),
+        Task::Check { format, .. } => {
+            findings(Staged::of_project(&Project::find()?)?.report(), format)
+        }
+        Task::Image { image, packaging } => package(&packaging, image),
+        Task::Push { image, packaging } => push(&packaging, &image),
         Task::Deploy { mesh, image, yes } => deploy(&Project::find()?, &mesh, &image, yes),
         Task::Cargo { arguments } => cargo(&Project::find()?, &arguments),
         Task::Envoy => {
@@ -169,14 +187,6 @@ fn run(task: Task) -> Result<()> {
             println!("{}", envoy::find_or_fetch(&target)?.display());
             Ok(())
         }
-    }
-}
-
-/// The files to package: those of a folder, or those that this package's build has staged.
-fn staged(from: Option<PathBuf>) -> Result<Staged> {
-    match from {
-        Some(folder) => Staged::of_folder(&folder),
-        None => Staged::of_project(&Project::find()?),
     }
 }
 
@@ -247,26 +257,22 @@ fn findings(report: &Report, format: Format) -> Result<()> {
     Ok(())
 }
 
-fn package(
-    staged: &Staged,
-    image: Option<String>,
-    engine: Option<&str>,
-    variant: Variant,
-) -> Result<()> {
+fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
+    let staged = packaging.staged()?;
     findings(staged.report(), Format::Text)?;
     let (name, version) = staged.name()?;
     let reference = image
         .filter(|image| !image.is_empty())
         .unwrap_or_else(|| format!("localhost/{name}:{version}"));
-    if let Some(engine) = engine_for(engine, variant)? {
+    if let Some(engine) = packaging.engine()? {
         let stored = staged.build(engine, &reference)?;
         println!("Image:  {reference} (in {}'s storage)", engine.command());
         println!("Digest: {}", stored.digest);
         println!("Size:   {}", stored.size);
     } else {
-        let archive = staged.archive(variant)?;
+        let archive = staged.archive(packaging.variant)?;
         let written = staged
-            .package(variant)?
+            .package(packaging.variant)?
             .write_archive(&reference, &archive)?;
         println!("Image:  {} ({reference}, an OCI archive)", shown(&archive));
         println!("Digest: {}", written.digest);
@@ -276,15 +282,16 @@ fn package(
     Ok(())
 }
 
-fn push(staged: &Staged, reference: &str, engine: Option<&str>, variant: Variant) -> Result<()> {
+fn push(packaging: &Packaging, reference: &str) -> Result<()> {
     let target = Target::of(reference)?;
+    let staged = packaging.staged()?;
     findings(staged.report(), Format::Text)?;
-    let by_digest = match engine_for(engine, variant)? {
+    let by_digest = match packaging.engine()? {
         Some(engine) => {
             staged.build(engine, reference)?;
             target.by_digest(&engine.push(reference)?)
         }
-        None => push_without_engine(&staged.package(variant)?, reference)?,
+        None => push_without_engine(&staged.package(packaging.variant)?, reference)?,
     };
     println!("Pushed: {by_digest}");
     Ok(())
@@ -300,22 +307,6 @@ fn push_without_engine(package: &Package, reference: &str) -> Result<String> {
 #[cfg(not(feature = "push"))]
 fn push_without_engine(_package: &Package, _reference: &str) -> Result<String> {
     anyhow::bail!("this build has no registry client; `cargo make push` builds one with it")
-}
-
-/// The engine that is wanted, or none. No engine packages the oci variant.
-fn engine_for(name: Option<&str>, variant: Variant) -> Result<Option<Engine>> {
-    match name {
-        None | Some("") if variant == Variant::Oci => Ok(None),
-        None | Some("") => Ok(Engine::find()),
-        Some("none") => Ok(None),
-        Some(name) => {
-            ensure!(
-                variant == Variant::Compat,
-                "no engine packages the oci variant; leave CONTAINER_ENGINE out, or set it to none"
-            );
-            chosen(name).map(Some)
-        }
-    }
 }
 
 fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {

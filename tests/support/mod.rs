@@ -4,6 +4,8 @@ use std::env;
 use std::io::{self, Write};
 use std::process::{Command, ExitStatus, Stdio};
 
+use anyhow::{Context, Result, ensure};
+
 /// Whether a tool that a test needs works here: it has to end well when asked. In CI it has to work.
 #[allow(dead_code)] // not every test program needs a tool
 pub fn available(tool: &str, probe: &str) -> bool {
@@ -38,4 +40,20 @@ fn report(available: bool, problem: &str, tool: &str) -> bool {
 pub fn say(line: &str) {
     // Without a standard error there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Runs a command that has to succeed, and gives what it prints.
+#[allow(dead_code)] // as above
+pub fn run(command: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(command)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot run {command}"))?;
+    ensure!(
+        output.status.success(),
+        "{command} {} failed: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
