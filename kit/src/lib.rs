@@ -1,6 +1,6 @@
 //! The workshop of a proxy extension.
 //!
-//! - [`bench`]: what an extension costs a proxy;
+//! - [`mod@bench`]: what an extension costs a proxy;
 //! - [`check`]: everything that would go wrong in a mesh, before the mesh says it;
 //! - [`manifest`]: the `manifest.yaml` format that Maistra reads;
 //! - [`module`]: the facts of a module: ABI, exports, imports, what it needs;

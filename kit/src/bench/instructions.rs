@@ -55,7 +55,7 @@ pub fn count(envoy: &Path, subject: &Subject, workload: &Workload) -> Result<Cou
     load::send(&proxy.url(), COUNTED, 1)?;
     control(&proxy, &["--instr=off"])?;
     control(&proxy, &["--dump"])?;
-    let file = proxy.callgrind_file(".1");
+    let file = proxy.folder().join("callgrind.1");
     let dump =
         fs::read_to_string(&file).with_context(|| format!("no dump in {}", file.display()))?;
     Ok(Counted {
@@ -68,6 +68,7 @@ fn control(proxy: &Proxy, arguments: &[&str]) -> Result<()> {
     let output = Command::new("callgrind_control")
         .args(arguments)
         .arg(proxy.id().to_string())
+        .env("TMPDIR", proxy.folder())
         .output()
         .context("cannot run callgrind_control")?;
     ensure!(

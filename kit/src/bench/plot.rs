@@ -7,6 +7,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::report::{Report, Row};
 
 const WIDTH: i32 = 760;
+/// In the library's units, which come to about 13 pixels.
+const FONT: i32 = 16;
 const ROW: i32 = 24;
 const TITLE: i32 = 40;
 /// Where the bars begin: left of it are the names.
@@ -66,7 +68,7 @@ fn draw_group(
     headers: usize,
     group: &[&Row],
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let font = ("sans-serif", 14).into_font().color(&TEXT);
+    let font = ("sans-serif", FONT).into_font().color(&TEXT);
     let at = |horizontal| font.pos(Pos::new(horizontal, VPos::Center));
     let plural = if headers == 1 { "" } else { "s" };
     let title = format!("Instructions added to a request by {headers} header{plural}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,6 +54,8 @@ impl Proxy {
             let mut command = Command::new("valgrind");
             command
                 .args(["--tool=callgrind", "--instr-atstart=no"])
+                // Where its pipes are, which it leaves behind when it is stopped.
+                .env("TMPDIR", folder)
                 // V8 writes code while it runs.
                 .arg("--smc-check=all-non-file")
                 .arg(format!(
@@ -102,9 +104,9 @@ impl Proxy {
         self.process.id()
     }
 
-    /// A file of callgrind's.
-    pub fn callgrind_file(&self, suffix: &str) -> PathBuf {
-        self.folder.path().join(format!("callgrind{suffix}"))
+    /// The folder for what the process writes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// How many of the workload's headers a response has.
@@ -163,5 +165,57 @@ fn wait_for_answer(process: &mut Process, admin: &Path) -> Result<SocketAddr> {
             process.log_from(0)?
         );
         thread::sleep(POLL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::bench::floor;
+    use crate::envoy::find_or_fetch;
+
+    #[test]
+    fn every_reference_appends_all_the_headers_in_envoy() -> Result<()> {
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+        let envoy = find_or_fetch(&target)?;
+        let workload = Workload::new(12, None);
+        let folder = tempfile::tempdir()?;
+        let smallest = folder.path().join("smallest.wasm");
+        fs::write(&smallest, floor::smallest(&workload.headers)?)?;
+        let same = folder.path().join("callbacks.wasm");
+        let other = wat::parse_str(
+            "(module (func (export \"proxy_on_context_create\") (param i32 i32))
+                     (func (export \"proxy_on_configure\") (param i32 i32) (result i32) i32.const 0)
+                     (func (export \"proxy_on_done\") (param i32) (result i32) i32.const 0)
+                     (func (export \"proxy_on_delete\") (param i32)))",
+        )?;
+        fs::write(&same, floor::with_callbacks_of(&other, &workload.headers)?)?;
+        for (filter, appended) in [
+            (Filter::None, 0),
+            (Filter::HeaderMutation, 12),
+            (Filter::Lua, 12),
+            (Filter::Module(smallest), 12),
+            (Filter::Module(same), 12),
+        ] {
+            let proxy = Proxy::start(&envoy, &filter, &workload, 1)?;
+            assert_eq!(proxy.headers_appended(&workload)?, appended, "{filter:?}");
+            assert!(proxy.resident_memory()? > 1_000_000);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_envoy_says_of_a_module_that_it_refuses_is_in_the_error() -> Result<()> {
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+        let envoy = find_or_fetch(&target)?;
+        let none = Filter::Module(PathBuf::from("no-such-module.wasm"));
+        let error = match Proxy::start(&envoy, &none, &Workload::new(1, None), 1) {
+            Ok(_) => anyhow::bail!("Envoy starts"),
+            Err(error) => format!("{error:#}"),
+        };
+        ensure!(error.contains("no-such-module.wasm"), "{error}");
+        Ok(())
     }
 }

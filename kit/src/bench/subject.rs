@@ -124,7 +124,7 @@ fn plugin(module: &Path, configuration: &str) -> Value {
         },
         "vm_config": {
             "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": module}},
+            "code": {"local": {"filename": module.to_string_lossy()}},
         },
     }})
 }
