@@ -39,28 +39,25 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a row for what was counted, with what it is of the rows before it.
+    /// Adds a row for what was counted, and sets the rows in relation to one another.
     pub fn add(&mut self, name: &str, headers: usize, appended: usize, instructions: u64) {
-        let added = instructions.saturating_sub(self.without_filter.unwrap_or_default());
-        let ratio = |other: &str| {
-            let reference = if name == other {
-                added
-            } else {
-                self.added(other, headers)?
-            };
-            // A filter that appends nothing may cost nothing.
-            (reference > 0).then(|| rounded(added as f64 / reference as f64))
-        };
-        let (of_header_mutation, of_lua) = (ratio(super::HEADER_MUTATION), ratio(super::LUA));
         self.instructions.push(Row {
             name: name.to_owned(),
             headers,
             appended,
             instructions,
-            added,
-            of_header_mutation,
-            of_lua,
+            added: instructions.saturating_sub(self.without_filter.unwrap_or_default()),
+            of_header_mutation: None,
+            of_lua: None,
         });
+        let native = self.added(super::HEADER_MUTATION, headers);
+        let lua = self.added(super::LUA, headers);
+        for row in &mut self.instructions {
+            if row.headers == headers {
+                row.of_header_mutation = ratio(row.added, native);
+                row.of_lua = ratio(row.added, lua);
+            }
+        }
     }
 
     fn added(&self, name: &str, headers: usize) -> Option<u64> {
@@ -71,8 +68,10 @@ impl Report {
     }
 }
 
-fn rounded(ratio: f64) -> f64 {
-    (ratio * 1000.0).round() / 1000.0
+/// A ratio to three places. A filter that appends nothing may cost nothing, and then there is none.
+fn ratio(added: u64, reference: Option<u64>) -> Option<f64> {
+    let reference = reference.filter(|&reference| reference > 0)?;
+    Some((added as f64 / reference as f64 * 1000.0).round() / 1000.0)
 }
 
 impl fmt::Display for Report {
@@ -160,6 +159,7 @@ mod tests {
         );
         let reference = row(HEADER_MUTATION).expect("a row");
         assert_eq!(reference.of_header_mutation, Some(1.0));
+        assert_eq!(reference.of_lua, Some(0.2));
         let other = row("other").expect("a row");
         assert_eq!((other.of_header_mutation, other.of_lua), (None, None));
         assert!(report.to_string().contains("(appends 0 of 10)"), "{report}");
