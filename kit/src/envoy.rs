@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-mod admin;
+pub(crate) mod admin;
 mod find;
-mod process;
+pub(crate) mod process;
 mod resources;
 mod server;
 

@@ -1,5 +1,6 @@
 //! The workshop of a proxy extension.
 //!
+//! - [`mod@bench`]: what an extension costs a proxy;
 //! - [`check`]: everything that would go wrong in a mesh, before the mesh says it;
 //! - [`manifest`]: the `manifest.yaml` format that Maistra reads;
 //! - [`module`]: the facts of a module: ABI, exports, imports, what it needs;
@@ -20,6 +21,7 @@
 //!
 //! The kit knows nothing of the extension that it is used on but what it is told.
 
+pub mod bench;
 pub mod check;
 pub mod deploy;
 pub mod engine;

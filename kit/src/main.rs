@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use extension_kit::bench;
 use extension_kit::check::{self, Report};
 use extension_kit::deploy::Deployment;
 use extension_kit::engine::Engine;
@@ -92,6 +93,20 @@ enum Task {
         /// How the findings are written
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+    },
+    /// Measure what the built extension costs Envoy, beside what else could do its work
+    Bench {
+        /// Modules of others, which get the same configuration
+        modules: Vec<PathBuf>,
+        /// How many headers are appended, one run for each number
+        #[arg(long, value_delimiter = ',', default_value = "1,10,100")]
+        headers: Vec<usize>,
+        /// The configuration of the modules, if it is not a JSON object of the headers
+        #[arg(long)]
+        configuration: Option<String>,
+        /// Rounds in which time is measured; 0 leaves time and memory out
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
     },
     /// Run cargo for the wasm target, with a toolchain that has it
     Cargo {
@@ -181,6 +196,20 @@ fn run(task: Task) -> Result<()> {
         Task::Image { image, packaging } => package(&packaging, image),
         Task::Push { image, packaging } => push(&packaging, &image),
         Task::Deploy { mesh, image, yes } => deploy(&Project::find()?, &mesh, &image, yes),
+        Task::Bench {
+            modules,
+            headers,
+            configuration,
+            rounds,
+        } => {
+            let options = bench::Options {
+                modules,
+                headers,
+                configuration,
+                rounds,
+            };
+            measure(&Project::find()?, &options)
+        }
         Task::Cargo { arguments } => cargo(&Project::find()?, &arguments),
         Task::Envoy => {
             let target = Project::find()?.target();
@@ -329,6 +358,12 @@ fn confirmed() -> Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))
+}
+
+fn measure(project: &Project, options: &bench::Options) -> Result<()> {
+    println!("{}", bench::run(project, options)?);
+    println!("Written: {}", shown(&project.target().join("bench")));
+    Ok(())
 }
 
 fn chosen(name: &str) -> Result<Engine> {

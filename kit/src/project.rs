@@ -210,6 +210,16 @@ impl Project {
         })
     }
 
+    /// Compiles the module as [`Project::build`] does, and leaves it as the compiler made it, but
+    /// for its names. The image's root stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Project::build`].
+    pub fn compile_unshrunk(&self) -> Result<Vec<u8>> {
+        strip(&self.compile(&self.toolchain()?, PROFILE, &[])?)
+    }
+
     fn compile(&self, toolchain: &Toolchain, profile: &str, options: &[&str]) -> Result<Vec<u8>> {
         let status = toolchain
             .cargo(&self.rustflags())

@@ -1,0 +1,135 @@
+//! The plot of what was measured: a bar for each filter, a group of bars for each number of headers.
+
+use anyhow::{Context, Result, anyhow};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::report::{Report, Row};
+
+const WIDTH: i32 = 760;
+/// In the library's units, which come to about 13 pixels.
+const FONT: i32 = 16;
+const ROW: i32 = 24;
+const TITLE: i32 = 40;
+/// Where the bars begin: left of it are the names.
+const BARS: i32 = 210;
+/// Where the longest bar ends: right of it is its figure.
+const END: i32 = WIDTH - 150;
+
+/// The colour of text on a light page.
+const TEXT: RGBColor = RGBColor(31, 35, 40);
+/// The bars' colours are read on light and on dark pages.
+const BAR: RGBColor = RGBColor(110, 119, 129);
+const BAR_OF_THE_EXTENSION: RGBColor = RGBColor(9, 105, 218);
+
+/// On a dark page, text is light. There is no background.
+const DARK: &str = "<style>@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } }</style>";
+
+/// Draws the instructions that each filter adds to a request, as SVG.
+///
+/// # Errors
+///
+/// When the plotting library refuses.
+pub fn draw(report: &Report) -> Result<String> {
+    let mut numbers: Vec<usize> = report.instructions.iter().map(|row| row.headers).collect();
+    numbers.dedup();
+    let titles = i32::try_from(numbers.len())?;
+    let rows = i32::try_from(report.instructions.len())?;
+    let height = titles * TITLE + rows * ROW + ROW / 2;
+    let mut svg = String::new();
+    {
+        let size = (WIDTH.try_into()?, height.try_into()?);
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        let mut top = 0;
+        for headers in numbers {
+            let group: Vec<&Row> = report
+                .instructions
+                .iter()
+                .filter(|row| row.headers == headers)
+                .collect();
+            draw_group(&area, top, headers, &group)
+                .map_err(|error| anyhow!("the plot cannot be drawn: {error}"))?;
+            top += TITLE + ROW * i32::try_from(group.len())?;
+        }
+        area.present()
+            .map_err(|error| anyhow!("the plot cannot be drawn: {error}"))?;
+    }
+    let (opening, rest) = svg
+        .split_once(">\n")
+        .context("the plot has no opening tag")?;
+    Ok(format!("{opening}>\n{DARK}\n{rest}"))
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+fn draw_group(
+    area: &Area,
+    top: i32,
+    headers: usize,
+    group: &[&Row],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let font = ("sans-serif", FONT).into_font().color(&TEXT);
+    let at = |horizontal| font.pos(Pos::new(horizontal, VPos::Center));
+    let plural = if headers == 1 { "" } else { "s" };
+    let title = format!("Instructions added to a request by {headers} header{plural}");
+    area.draw_text(&title, &at(HPos::Left), (8, top + TITLE / 2))?;
+    let longest = group.iter().map(|row| row.added).max().unwrap_or_default();
+    for (row, start) in group.iter().zip((top + TITLE..).step_by(ROW as usize)) {
+        let middle = start + ROW / 2;
+        let share = row.added as f64 / longest.max(1) as f64;
+        let end = BARS + (share * f64::from(END - BARS)).round() as i32;
+        let colour = if row.name == super::THIS_EXTENSION {
+            BAR_OF_THE_EXTENSION
+        } else {
+            BAR
+        };
+        area.draw_text(&row.name, &at(HPos::Right), (BARS - 8, middle))?;
+        area.draw(&Rectangle::new(
+            [(BARS, start + 3), (end, start + ROW - 3)],
+            colour.filled(),
+        ))?;
+        let figure = match row.of_header_mutation {
+            Some(ratio) if row.name != super::HEADER_MUTATION => {
+                format!("{} ({ratio:.1} × native)", row.added)
+            }
+            _ => row.added.to_string(),
+        };
+        area.draw_text(&figure, &at(HPos::Left), (end + 8, middle))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_drawn_with_its_figure() -> Result<()> {
+        let mut report = Report {
+            without_filter: Some(70_000),
+            ..Report::default()
+        };
+        report.add(crate::bench::HEADER_MUTATION, 1, 1, 74_000);
+        report.add(crate::bench::THIS_EXTENSION, 1, 1, 80_000);
+        report.add("a<b>.wasm", 10, 10, 81_234);
+        let svg = draw(&report)?;
+        for text in [
+            "by 1 header",
+            "by 10 headers",
+            "10000 (2.5 × native)",
+            "11234",
+            "a&lt;b&gt;.wasm",
+            "prefers-color-scheme",
+        ] {
+            assert!(svg.contains(text), "{text:?} is not in {svg}");
+        }
+        assert_eq!(svg.matches("<rect").count(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_measured_is_an_empty_plot() -> Result<()> {
+        assert!(draw(&Report::default())?.starts_with("<svg"));
+        Ok(())
+    }
+}
