@@ -14,7 +14,7 @@ const TITLE: i32 = 40;
 /// Where the bars begin: left of it are the names.
 const BARS: i32 = 210;
 /// Where the longest bar ends: right of it is its figure.
-const END: i32 = WIDTH - 150;
+const END: i32 = WIDTH - 170;
 
 /// The colour of text on a light page.
 const TEXT: RGBColor = RGBColor(31, 35, 40);
