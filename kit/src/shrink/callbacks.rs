@@ -27,7 +27,7 @@ const ESSENTIAL: [(&str, &str); 3] = [
 ];
 
 /// The SDK's methods, by trait and name, and the callbacks in which it calls them.
-const METHODS: [(&str, &str, &str); 31] = [
+const METHODS: [(&str, &str, &str); 30] = [
     ("Context", "on_done", "proxy_on_done"),
     (
         "Context",
@@ -127,7 +127,6 @@ const METHODS: [(&str, &str, &str); 31] = [
         "proxy_on_context_create",
     ),
     ("RootContext", "get_type", "proxy_on_context_create"),
-    ("RootContext", "on_vm_start", "proxy_on_vm_start"),
 ];
 
 /// What becomes of a callback, and why.
