@@ -12,13 +12,13 @@ use crate::config::Config;
 ///
 /// It outlives requests and holds the configuration that new requests begin with.
 #[derive(Default)]
-pub struct HeaderAppend {
+pub struct Plugin {
     config: Rc<Config>,
 }
 
-impl Context for HeaderAppend {}
+impl Context for Plugin {}
 
-impl RootContext for HeaderAppend {
+impl RootContext for Plugin {
     /// Takes a new configuration. `false` tells the proxy that it is refused.
     fn on_configure(&mut self, _configuration_size: usize) -> bool {
         let configuration = self.get_plugin_configuration().unwrap_or_default();

@@ -15,5 +15,5 @@ mod filter;
 #[cfg(not(test))]
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(filter::HeaderAppend::default()));
+    proxy_wasm::set_root_context(|_| Box::new(filter::Plugin::default()));
 }}
