@@ -4,7 +4,7 @@
 //! only if putting the old one back would give the same files again, which is tried before anything
 //! is written. That also makes a second rename as good as the first.
 
-mod files;
+pub mod files;
 mod lock;
 mod name;
 mod text;
@@ -163,7 +163,7 @@ fn ensure_told_apart(file: &str, before: &str, after: &str, from: &Name, to: &Na
     }
     bail!(
         "{to} is a word of this project already, in {place} (`{}`): a later rename could not tell the \
-         two apart; take another name, such as {to}-extension",
+         two apart; take a name that is no word of it",
         text.trim()
     );
 }
@@ -203,3 +203,6 @@ fn beside(like: &Path, folder: &Path, contents: &str) -> Result<NamedTempFile> {
     fs::set_permissions(file.path(), fs::metadata(like)?.permissions())?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;

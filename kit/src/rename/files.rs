@@ -14,7 +14,7 @@ const CACHE_MARK: &str = "CACHEDIR.TAG";
 #[derive(Debug)]
 pub struct Files {
     /// Their paths, from the project's root.
-    paths: BTreeSet<PathBuf>,
+    pub paths: BTreeSet<PathBuf>,
     /// What git calls changed, a line each.
     uncommitted: String,
     /// Whether git knows the project.
