@@ -34,7 +34,7 @@ fn other(words: [&str; 2]) -> String {
 }
 
 /// What the README calls a new project.
-fn my_extension() -> String {
+fn new_name() -> String {
     other(["my", "extension"])
 }
 
@@ -81,7 +81,7 @@ fn ensure_locked(folder: &Path) -> Result<()> {
 fn the_name_is_another_in_its_places_and_nothing_else_changes() -> Result<()> {
     let folder = copy::project()?;
     let folder = folder.path();
-    let name = my_extension();
+    let name = new_name();
     let expected = files_with(folder, OWN)?;
     let renamed = rename(folder, &name, false)?;
     assert_eq!(files_with(folder, OWN)?, BTreeSet::new());
@@ -181,7 +181,7 @@ fn what_is_not_committed_is_not_mixed_up_with_the_rename_unless_forced() -> Resu
     let folder = copy::project()?;
     let folder = folder.path();
     fs::write(folder.join("new.txt"), format!("Written for {OWN}."))?;
-    let error = rename(folder, &my_extension(), false).expect_err("a refusal");
+    let error = rename(folder, &new_name(), false).expect_err("a refusal");
     let error = error.to_string();
     assert!(
         error.contains("new.txt") && error.contains("--force"),
@@ -189,9 +189,9 @@ fn what_is_not_committed_is_not_mixed_up_with_the_rename_unless_forced() -> Resu
     );
     assert_eq!(git(folder, &["status", "--porcelain"])?, "?? new.txt");
 
-    rename(folder, &my_extension(), true)?;
+    rename(folder, &new_name(), true)?;
     let text = fs::read_to_string(folder.join("new.txt"))?;
-    assert_eq!(text, format!("Written for {}.", my_extension()));
+    assert_eq!(text, format!("Written for {}.", new_name()));
     Ok(())
 }
 
@@ -199,8 +199,8 @@ fn what_is_not_committed_is_not_mixed_up_with_the_rename_unless_forced() -> Resu
 fn a_copy_without_git_is_renamed_as_well() -> Result<()> {
     let with_git = copy::project()?;
     let without = copy::without_git()?;
-    assert!(rename(with_git.path(), &my_extension(), false)?.in_git);
-    assert!(!rename(without.path(), &my_extension(), false)?.in_git);
+    assert!(rename(with_git.path(), &new_name(), false)?.in_git);
+    assert!(!rename(without.path(), &new_name(), false)?.in_git);
     assert_eq!(contents(with_git.path())?, contents(without.path())?);
     Ok(())
 }
@@ -226,7 +226,7 @@ fn cargo(folder: &Path, target: &Path, arguments: &[&str]) -> Result<()> {
 
 #[test]
 fn the_renamed_project_builds_passes_its_tests_and_serves() -> Result<()> {
-    let name = my_extension();
+    let name = new_name();
     let fresh = copy::project()?;
     rename(fresh.path(), &name, false)?;
     let renamed = contents(fresh.path())?;
@@ -275,7 +275,7 @@ fn cargo_generate_gives_what_a_renamed_clone_is() -> Result<()> {
     if !available("cargo-generate", "--version") {
         return Ok(());
     }
-    let name = my_extension();
+    let name = new_name();
     let template = copy::project()?;
     let destination = tempfile::tempdir()?;
     let url = format!("file://{}", template.path().display());
