@@ -52,10 +52,10 @@ mod tests {
     fn each_spelling_gets_its_own() {
         assert_replaced(
             "add-it",
-            "my-own-thing",
+            "c-d-e",
             "add-it add-it-fuzz x/add-it:0.1 add_it::A add_it.wasm ADD_IT_LIMIT AddIt AddItError",
-            "my-own-thing my-own-thing-fuzz x/my-own-thing:0.1 my_own_thing::A my_own_thing.wasm \
-             MY_OWN_THING_LIMIT MyOwnThing MyOwnThingError",
+            "c-d-e c-d-e-fuzz x/c-d-e:0.1 c_d_e::A c_d_e.wasm \
+             C_D_E_LIMIT CDE CDEError",
         );
     }
 
