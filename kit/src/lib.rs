@@ -14,6 +14,7 @@
 //! - [`provenance`]: what an image says of itself;
 //! - [`registry`]: images pushed without a container engine;
 //! - [`engine`]: podman, buildah and docker;
+//! - [`mod@rename`]: a project given a name of its own;
 //! - [`proxy`]: an embedded Proxy-Wasm host, for tests in milliseconds;
 //! - [`deploy`]: a mesh told to use the extension;
 //! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it;
@@ -34,6 +35,7 @@ pub mod project;
 pub mod provenance;
 pub mod proxy;
 pub mod registry;
+pub mod rename;
 pub mod shrink;
 pub mod staged;
 pub mod strip;

@@ -15,6 +15,7 @@ use extension_kit::envoy;
 use extension_kit::image::Package;
 use extension_kit::project::Project;
 use extension_kit::registry::Target;
+use extension_kit::rename::rename;
 use extension_kit::shrink::{Shrunk, shrink};
 use extension_kit::staged::{Staged, Variant};
 use extension_kit::strip::strip;
@@ -116,6 +117,14 @@ enum Task {
     },
     /// Print the path of an Envoy; fetch one where there is none
     Envoy,
+    /// Give the project a name of its own, in every file
+    Rename {
+        /// The name: lower-case words with dashes between them
+        name: String,
+        /// Rename even if something is not committed
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// What is packaged, and how.
@@ -211,6 +220,7 @@ fn run(task: Task) -> Result<()> {
             measure(&Project::find()?, &options)
         }
         Task::Cargo { arguments } => cargo(&Project::find()?, &arguments),
+        Task::Rename { name, force } => make_yours(&name, force),
         Task::Envoy => {
             let target = Project::find()?.target();
             println!("{}", envoy::find_or_fetch(&target)?.display());
@@ -395,6 +405,20 @@ fn cargo(project: &Project, arguments: &[String]) -> Result<()> {
         .status()
         .context("cannot run cargo")?;
     ensure!(status.success(), "cargo {subcommand} failed: {status}");
+    Ok(())
+}
+
+fn make_yours(name: &str, force: bool) -> Result<()> {
+    let renamed = rename(Path::new("."), name, force)?;
+    let (from, files) = (renamed.from, counted(renamed.files as u64, "file"));
+    println!("Renamed: {from} to {name}, in {files}");
+    println!("Yours to write: the description, in Cargo.toml and in manifest.yaml");
+    let look = if renamed.in_git {
+        "git diff, then "
+    } else {
+        ""
+    };
+    println!("Next:    {look}cargo make image; \"Make it yours\" in README.md says what to edit");
     Ok(())
 }
 

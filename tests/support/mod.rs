@@ -25,7 +25,12 @@ fn quietly(command: &mut Command) -> io::Result<ExitStatus> {
 }
 
 fn report(available: bool, problem: &str, tool: &str) -> bool {
-    let missing = format!("{problem}; install {tool}, for example with apt-get install {tool}");
+    let installer = if tool.starts_with("cargo-") {
+        "cargo install --locked"
+    } else {
+        "apt-get install"
+    };
+    let missing = format!("{problem}; install {tool}, for example with {installer} {tool}");
     assert!(
         available || env::var("CI").as_deref() != Ok("true"),
         "{missing}"

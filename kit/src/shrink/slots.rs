@@ -406,8 +406,8 @@ mod tests {
             "proxy_on_configure",
             "<&T as core::fmt::Debug>::fmt",
             "<alloc::vec::Vec<T,A> as core::fmt::Debug>::fmt",
-            "<my_extension::Filter as core::fmt::Debug>::fmt",
-            "core::ptr::drop_in_place<my_extension::Filter>",
+            "<example::Filter as core::fmt::Debug>::fmt",
+            "core::ptr::drop_in_place<example::Filter>",
         ] {
             assert!(!is_standard(name), "{name}");
         }
