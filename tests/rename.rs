@@ -24,13 +24,11 @@ const OWN: &str = env!("CARGO_PKG_NAME");
 
 /// A name that is not this project's. Were it written here in one piece, it would be a word of the
 /// project, and so no name for it.
-fn other(words: [&str; 2]) -> String {
-    let name = words.join("-");
-    if name == OWN {
-        format!("{name}-2")
-    } else {
-        name
+fn other(mut words: [&str; 2]) -> String {
+    if words.join("-") == OWN {
+        words.reverse();
     }
+    words.join("-")
 }
 
 /// What the README calls a new project.
@@ -155,7 +153,7 @@ fn a_name_that_cannot_be_is_refused_and_nothing_is_touched() -> Result<()> {
     let folder = copy::project()?;
     let folder = folder.path();
     for (name, reason) in [
-        ("My-Extension", "begins with a letter"),
+        ("Upper-Case", "begins with a letter"),
         ("a_b", "write \"a-b\""),
         ("../a", "is no name"),
         (&*"a".repeat(64), "up to 63"),
