@@ -210,6 +210,16 @@ impl Envoy {
         self.server.stats(filter)
     }
 
+    /// What Envoy's admin interface answers to a path, for example `/config_dump` or
+    /// `/stats?format=prometheus`.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy does not answer.
+    pub fn admin(&self, path: &str) -> Result<String> {
+        self.server.admin(path)
+    }
+
     /// Waits until each of these counters of Envoy's has risen by so much, for example
     /// `http.NAME.downstream_rq_2xx`, which counts a listener's responses with such a status.
     ///

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use curl::easy::{Easy, HttpVersion};
+use curl::easy::{Easy, HttpVersion, List};
 
 /// No answer on loopback takes longer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,6 +37,21 @@ impl Response {
 /// When there is no complete response.
 pub fn get(url: &str) -> Result<Response> {
     send(Easy::new(), url)
+}
+
+/// Sends a GET request over HTTP/1.1 with these headers: name, value.
+///
+/// # Errors
+///
+/// When there is no complete response.
+pub fn get_with(url: &str, headers: &[(&str, &str)]) -> Result<Response> {
+    let mut list = List::new();
+    for (name, value) in headers {
+        list.append(&format!("{name}: {value}"))?;
+    }
+    let mut transfer = Easy::new();
+    transfer.http_headers(list)?;
+    send(transfer, url)
 }
 
 /// Sends a GET request over HTTP/2, without TLS.

@@ -22,6 +22,8 @@
 //!
 //! The kit knows nothing of the extension that it is used on but what it is told.
 
+#![warn(missing_docs)]
+
 pub mod bench;
 pub mod check;
 pub mod deploy;

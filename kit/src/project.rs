@@ -14,6 +14,8 @@ use crate::shrink::{Shrunk, Size, measure, shrink};
 use crate::strip::strip;
 use crate::toolchain::{TARGET, Toolchain, command_exists};
 
+mod examples;
+
 /// The name under which Istio looks for the module.
 pub const ISTIO_MODULE: &str = "plugin.wasm";
 
@@ -22,6 +24,13 @@ const PROFILE: &str = "wasm";
 
 /// The profile of the build that is only looked at: see [`shrink`].
 const SURVEY: &str = "survey";
+
+/// What makes that profile. Nothing is merged or inlined, so that each function keeps its name.
+const SURVEY_OPTIONS: &[&str] = &[
+    "--config=profile.survey.inherits=\"dev\"",
+    "--config=profile.survey.opt-level=0",
+    "--config=profile.survey.debug=false",
+];
 
 /// The module's stack, in bytes. Rust's default of 1 MiB would cost each of a proxy's workers.
 const STACK_SIZE: u32 = 64 * 1024;
@@ -183,16 +192,7 @@ impl Project {
         let toolchain = self.toolchain()?;
         let module = self.compile(&toolchain, PROFILE, &[])?;
         let shrunk = if shrinks {
-            // Nothing is merged or inlined, so that each function keeps its name.
-            let survey = self.compile(
-                &toolchain,
-                SURVEY,
-                &[
-                    "--config=profile.survey.inherits=\"dev\"",
-                    "--config=profile.survey.opt-level=0",
-                    "--config=profile.survey.debug=false",
-                ],
-            )?;
+            let survey = self.compile(&toolchain, SURVEY, SURVEY_OPTIONS)?;
             Some(shrink(&module, Some(&survey))?)
         } else {
             None
@@ -221,9 +221,22 @@ impl Project {
     }
 
     fn compile(&self, toolchain: &Toolchain, profile: &str, options: &[&str]) -> Result<Vec<u8>> {
+        let folder = self.compile_target("--lib", toolchain, profile, options)?;
+        let module = folder.join(format!("{}.wasm", self.library));
+        fs::read(&module).with_context(|| format!("cannot read {}", module.display()))
+    }
+
+    /// Compiles the library or the examples, and gives the folder that holds what came out.
+    fn compile_target(
+        &self,
+        which: &str,
+        toolchain: &Toolchain,
+        profile: &str,
+        options: &[&str],
+    ) -> Result<PathBuf> {
         let status = toolchain
             .cargo(&self.rustflags())
-            .args(["build", "--locked", "--lib"])
+            .args(["build", "--locked", which])
             .args(["--profile", profile, "--target", TARGET])
             .args(options)
             .current_dir(&self.root)
@@ -233,9 +246,7 @@ impl Project {
             status.success(),
             "the extension does not compile; the lines above say why"
         );
-        let folder = self.target().join(TARGET).join(profile);
-        let module = folder.join(format!("{}.wasm", self.library));
-        fs::read(&module).with_context(|| format!("cannot read {}", module.display()))
+        Ok(self.target().join(TARGET).join(profile))
     }
 
     /// The module that ships, with the names of its functions, which it ships without.

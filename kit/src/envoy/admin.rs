@@ -22,8 +22,8 @@ impl Admin {
 
     /// The counters and gauges whose names have a match for the regular expression `filter`.
     pub fn stats(&self, filter: &str) -> Result<BTreeMap<String, u64>> {
-        let text = self.get(&format!("/stats?filter={filter}"))?;
-        Ok(String::from_utf8_lossy(&text)
+        let text = self.text(&format!("/stats?filter={filter}"))?;
+        Ok(text
             .lines()
             .filter_map(|line| {
                 let (name, value) = line.split_once(": ")?;
@@ -47,6 +47,11 @@ impl Admin {
             .as_array()
             .and_then(|listeners| listeners.iter().map(address_of).collect())
             .with_context(|| format!("Envoy lists its listeners in an unknown way: {listeners}"))
+    }
+
+    /// What it answers to a path, as text.
+    pub fn text(&self, path: &str) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.get(path)?).into_owned())
     }
 
     fn get(&self, path: &str) -> Result<Vec<u8>> {

@@ -77,6 +77,11 @@ impl Server {
         self.admin.stats(filter)
     }
 
+    /// What the admin interface answers to a path.
+    pub fn admin(&self, path: &str) -> Result<String> {
+        self.admin.text(path)
+    }
+
     /// Waits until each of the counters has risen by so much.
     pub fn wait_for_rise(&self, counters: &[impl AsRef<str>], rise: u64) -> Result<()> {
         let names: Vec<&str> = counters.iter().map(AsRef::as_ref).collect();

@@ -1,0 +1,114 @@
+//! Replaces a text in the bodies of responses.
+//!
+//! Configuration: `{"find": "http://", "replace": "https://", "limit": 65536}`
+
+use std::rc::Rc;
+
+use log::{error, warn};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel};
+use serde::Deserialize;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Warn);
+    proxy_wasm::set_root_context(|_| Box::new(Plugin::default()));
+}}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    find: String,
+    replace: String,
+    /// The largest body to look into, in bytes: each request under way may hold as much.
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Plugin {
+    config: Rc<Config>,
+}
+
+impl Context for Plugin {}
+
+impl RootContext for Plugin {
+    fn on_configure(&mut self, _configuration_size: usize) -> bool {
+        let bytes = self.get_plugin_configuration().unwrap_or_default();
+        match serde_json::from_slice::<Config>(&bytes) {
+            Ok(config) if config.find.is_empty() => {
+                error!("configuration refused: find is empty; write what to look for");
+                false
+            }
+            Ok(config) => {
+                self.config = Rc::new(config);
+                true
+            }
+            Err(error) => {
+                error!("configuration refused: {error}");
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Exchange {
+            config: Rc::clone(&self.config),
+            looks: false,
+        }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+struct Exchange {
+    config: Rc<Config>,
+    /// Whether this response's body is looked into.
+    looks: bool,
+}
+
+impl Context for Exchange {}
+
+impl HttpContext for Exchange {
+    fn on_http_response_headers(&mut self, _header_count: usize, end_of_stream: bool) -> Action {
+        // In a compressed body there is no text to find.
+        let is_encoded = self
+            .get_http_response_header_bytes("content-encoding")
+            .is_some();
+        self.looks = !end_of_stream && !is_encoded;
+        if self.looks {
+            // The headers go before the body, whose length will be another one.
+            self.set_http_response_header("content-length", None);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
+        if !self.looks {
+            return Action::Continue;
+        }
+        // While we pause, the proxy keeps what has come, and `body_size` is the size of all of it.
+        if body_size > self.config.limit {
+            warn!(
+                "a body is larger than {} bytes: left as it is",
+                self.config.limit
+            );
+            self.looks = false;
+            return Action::Continue;
+        }
+        if !end_of_stream {
+            return Action::Pause;
+        }
+        let body = self
+            .get_http_response_body(0, body_size)
+            .unwrap_or_default();
+        // Bytes that are no text stay as they are.
+        if let Ok(text) = std::str::from_utf8(&body)
+            && text.contains(&self.config.find)
+        {
+            let text = text.replace(&self.config.find, &self.config.replace);
+            self.set_http_response_body(0, body_size, text.as_bytes());
+        }
+        Action::Continue
+    }
+}

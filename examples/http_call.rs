@@ -1,0 +1,127 @@
+//! Asks a service whether a request may pass.
+//!
+//! Configuration: `{"cluster": "authorization", "authority": "authorization.example", "path": "/check",
+//! "timeout_milliseconds": 200, "fail_open": false}`
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::{error, warn};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel, Status};
+use serde::Deserialize;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Warn);
+    proxy_wasm::set_root_context(|_| Box::new(Plugin::default()));
+}}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// What the proxy calls the service.
+    cluster: String,
+    authority: String,
+    path: String,
+    timeout_milliseconds: u32,
+    /// Whether requests pass while the service gives no answer. If not said: they do not.
+    #[serde(default)]
+    fail_open: bool,
+}
+
+#[derive(Default)]
+struct Plugin {
+    config: Rc<Config>,
+}
+
+impl Context for Plugin {}
+
+impl RootContext for Plugin {
+    fn on_configure(&mut self, _configuration_size: usize) -> bool {
+        let bytes = self.get_plugin_configuration().unwrap_or_default();
+        match serde_json::from_slice(&bytes) {
+            Ok(config) => {
+                self.config = Rc::new(config);
+                true
+            }
+            Err(error) => {
+                error!("configuration refused: {error}");
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        let config = Rc::clone(&self.config);
+        Some(Box::new(Exchange { config }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+struct Exchange {
+    config: Rc<Config>,
+}
+
+impl Exchange {
+    fn ask(&self) -> Result<u32, Status> {
+        let token = self.get_http_request_header_bytes("authorization");
+        // What is not UTF-8 is no token that anyone has issued.
+        let token = token.and_then(|token| String::from_utf8(token).ok());
+        let mut headers = vec![
+            (":method", "GET"),
+            (":path", self.config.path.as_str()),
+            (":authority", self.config.authority.as_str()),
+        ];
+        headers.extend(token.as_deref().map(|token| ("authorization", token)));
+        let timeout = Duration::from_millis(self.config.timeout_milliseconds.into());
+        self.dispatch_http_call(&self.config.cluster, headers, None, vec![], timeout)
+    }
+
+    /// Without an answer, the operator has decided. Says whether the request passes.
+    fn passes_without_answer(&self, reason: &str) -> bool {
+        warn!("no answer from {}: {reason}", self.config.cluster);
+        if !self.config.fail_open {
+            self.send_http_response(503, vec![], Some(b"cannot check your access now\n"));
+        }
+        self.config.fail_open
+    }
+}
+
+impl Context for Exchange {
+    fn on_http_call_response(&mut self, _: u32, header_count: usize, _: usize, _: usize) {
+        // Without headers the call has failed, and to ask for one of them would panic.
+        let status = if header_count > 0 {
+            self.get_http_call_response_header_bytes(":status")
+        } else {
+            None
+        };
+        let passes = match status.as_deref() {
+            Some(b"200") => true,
+            Some(b"401" | b"403") => {
+                self.send_http_response(403, vec![], Some(b"access denied\n"));
+                false
+            }
+            // Envoy answers in the place of a service: 503 if it is not there, 504 if it is late.
+            Some(status) => self.passes_without_answer(&String::from_utf8_lossy(status)),
+            None => self.passes_without_answer("the call failed"),
+        };
+        if passes {
+            self.resume_http_request();
+        }
+    }
+}
+
+impl HttpContext for Exchange {
+    fn on_http_request_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
+        match self.ask() {
+            // The request waits for `on_http_call_response`.
+            Ok(_) => Action::Pause,
+            Err(status) if self.passes_without_answer(&format!("{status:?}")) => Action::Continue,
+            // Answered already: what follows must not reach the upstream.
+            Err(_) => Action::Pause,
+        }
+    }
+}
