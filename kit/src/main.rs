@@ -15,6 +15,7 @@ use extension_kit::envoy;
 use extension_kit::image::Package;
 use extension_kit::project::Project;
 use extension_kit::registry::Target;
+use extension_kit::run;
 use extension_kit::shrink::{Shrunk, shrink};
 use extension_kit::staged::{Staged, Variant};
 use extension_kit::strip::strip;
@@ -108,6 +109,8 @@ enum Task {
         #[arg(long, default_value_t = 5)]
         rounds: u32,
     },
+    /// Run the extension in an Envoy on this machine, which gets each save; Ctrl-C ends it
+    Run(run::Options),
     /// Run cargo for the wasm target, with a toolchain that has it
     Cargo {
         /// What cargo is told, for example: clippy --lib
@@ -167,7 +170,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    match perform(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -176,7 +179,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task) -> Result<()> {
+fn perform(task: Task) -> Result<()> {
     match task {
         Task::Build { no_shrink, explain } => build(&Project::find()?, !no_shrink, explain),
         Task::Shrink {
@@ -210,6 +213,7 @@ fn run(task: Task) -> Result<()> {
             };
             measure(&Project::find()?, &options)
         }
+        Task::Run(options) => run::run(&Project::find()?, &options),
         Task::Cargo { arguments } => cargo(&Project::find()?, &arguments),
         Task::Envoy => {
             let target = Project::find()?.target();
