@@ -66,6 +66,7 @@ impl Reader {
                 self.current = (source, level);
                 (text, false)
             }
+            None if line.trim().is_empty() => return None,
             None => (line, true),
         };
         let (source, level) = self.current.clone();

@@ -17,7 +17,7 @@ const BOLD: Style = Style::new().bold();
 impl Screen {
     /// Says something in this program's own name.
     pub fn say(&self, text: &str) -> Result<()> {
-        self.write(&format!("{BOLD}{:<11}{BOLD:#}{}", "run", plain(text)))
+        self.write(&format!("{BOLD}{:<12}{BOLD:#}{}", "run", plain(text)))
     }
 
     /// Says that something went wrong, in this program's own name.
@@ -26,15 +26,15 @@ impl Screen {
         let mut lines = text.lines();
         let first = plain(lines.next().unwrap_or_default());
         self.write(&format!(
-            "{BOLD}{:<11}{BOLD:#}{style}{first}{style:#}",
+            "{BOLD}{:<12}{BOLD:#}{style}{first}{style:#}",
             "run"
         ))?;
-        lines.try_for_each(|line| self.write(&format!("{:11}{}", "", plain(line))))
+        lines.try_for_each(|line| self.write(&format!("{:12}{}", "", plain(line))))
     }
 
     /// Writes a name and what it stands for.
     pub fn fact(&self, name: &str, value: &str) -> Result<()> {
-        self.write(&format!("{BOLD}{name:<11}{BOLD:#}{}", plain(value)))
+        self.write(&format!("{BOLD}{name:<12}{BOLD:#}{}", plain(value)))
     }
 
     /// Writes a line of the log, which was there so many times.
@@ -46,7 +46,7 @@ impl Screen {
         let level = style(line.level);
         let text = plain(&line.text);
         if line.continues {
-            return self.write(&format!("{:20}{text}", ""));
+            return self.write(&format!("{:21}{text}", ""));
         }
         let times = if times > 1 {
             format!(" ({times} times)")
@@ -55,7 +55,7 @@ impl Screen {
         };
         let name = line.level.name();
         self.write(&format!(
-            "{source:<11}{level}{name:<9}{level:#}{component}{text}{times}"
+            "{source:<12}{level}{name:<9}{level:#}{component}{text}{times}"
         ))
     }
 

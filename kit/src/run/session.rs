@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 
 use super::build::{Build, Builder};
-use super::log::Line;
+use super::log::{Line, Source};
 use super::options::{Level, Options};
 use super::proxy::{self, Proxy, listeners_file};
 use super::screen::Screen;
@@ -156,8 +156,7 @@ impl Session {
             .chain(&saved.settings)
             .map(|file| self.shown(file))
             .collect();
-        let verb = "changed";
-        self.screen.say(&format!("{} {verb}", names.join(", ")))?;
+        self.screen.say(&format!("{} changed", names.join(", ")))?;
         self.todo.code |= !saved.code.is_empty();
         self.todo.settings |= !saved.settings.is_empty();
         self.proceed()
@@ -294,11 +293,20 @@ impl Session {
     }
 
     fn answered(&mut self, answer: Result<(Updates, Outcome)>) -> Result<()> {
+        let (updates, outcome) = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.show_loading()?;
+                return Err(error);
+            }
+        };
+        if outcome == Outcome::Refused {
+            self.leave_consequences_out();
+        }
         self.show_loading()?;
-        let (updates, outcome) = answer?;
         let is_first = outcome == Outcome::Accepted && !self.is_serving;
         match outcome {
-            Outcome::Refused => self.keep("Envoy refuses it; the lines above say why")?,
+            Outcome::Refused => self.keep("Envoy refuses it, as said above")?,
             Outcome::Accepted => {
                 self.is_serving = true;
                 let bytes = self.module.as_ref().map_or(0, |module| module.bytes.len());
@@ -313,6 +321,21 @@ impl Session {
             proxy.can_be_asked(updates);
         }
         self.proceed()
+    }
+
+    /// Leaves out Envoy's lines about what follows from an error of which the extension has told,
+    /// unless the author wants to see more of Envoy than is usual.
+    fn leave_consequences_out(&mut self) {
+        let Some(lines) = &mut self.loading else {
+            return;
+        };
+        let is_extensions = |line: &Line| line.source == Source::Extension;
+        let is_told = lines
+            .iter()
+            .any(|line| is_extensions(line) && line.level >= Level::Error);
+        if is_told && self.envoy_log >= Level::Warning {
+            lines.retain(is_extensions);
+        }
     }
 
     /// Shows what was logged while Envoy was loading, and alike lines once.
