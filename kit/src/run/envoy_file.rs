@@ -170,11 +170,13 @@ fn for_each_module(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
 mod tests {
     use super::*;
 
-    const FILES: Files = Files {
-        module: Path::new("/made/module-1.wasm"),
-        module_name: "extension.wasm",
-        listeners: Path::new("/made/listeners.json"),
-    };
+    fn files() -> Files<'static> {
+        Files {
+            module: Path::new("/made/module-1.wasm"),
+            module_name: "extension.wasm",
+            listeners: Path::new("/made/listeners.json"),
+        }
+    }
 
     fn filter(filename: &str) -> String {
         format!(
@@ -192,13 +194,13 @@ mod tests {
 
     fn modules(text: &str) -> Result<Vec<String>> {
         let mut modules = Vec::new();
-        let mut listeners = resources(text, &FILES, 7)?.listeners;
+        let mut listeners = resources(text, &files(), 7)?.listeners;
         for_each_module(&mut listeners, &mut |name| modules.push(name.clone()));
         Ok(modules)
     }
 
     fn error(text: &str) -> String {
-        match resources(text, &FILES, 7) {
+        match resources(text, &files(), 7) {
             Ok(resources) => format!("accepted: {resources:?}"),
             Err(error) => format!("{error:#}"),
         }
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn listeners_are_moved_and_what_is_absent_is_added() -> Result<()> {
-        let made = resources(&with_filters(&["some/extension.wasm"]), &FILES, 7)?;
+        let made = resources(&with_filters(&["some/extension.wasm"]), &files(), 7)?;
         assert_eq!(
             made.bootstrap,
             json!({
@@ -233,7 +235,7 @@ mod tests {
                 {"config": {"vmConfig": {"code": {"local": {"filename": "extension.wasm"}}}}}
             ]}]}
         }"#;
-        let made = resources(text, &FILES, 7)?;
+        let made = resources(text, &files(), 7)?;
         assert_eq!(made.bootstrap["node"], json!({"id": "mine"}));
         assert_eq!(made.bootstrap["admin"], json!({"address": {}}));
         let dynamic = &made.bootstrap["dynamicResources"];
