@@ -273,7 +273,7 @@ fn each_save_is_served_without_a_lost_request_and_a_broken_one_changes_nothing()
             save(&source, "fn broken( {")?;
             run.line("src/lib.rs changed")?;
             run.line("this file contains an unclosed delimiter")?;
-            run.line("it does not compile; the old one goes on serving")?;
+            run.line("not built; the old one goes on serving")?;
             assert_eq!(answer(&url)?, "first:three");
 
             save(&source, &SOURCE.replace("first:", "second:"))?;

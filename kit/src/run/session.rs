@@ -194,7 +194,7 @@ impl Session {
             build.end();
         }
         if !built {
-            self.keep("it does not compile")?;
+            self.keep("not built")?;
             return self.proceed();
         }
         let seconds = time.as_secs_f64();
@@ -422,7 +422,7 @@ fn with_commas(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
