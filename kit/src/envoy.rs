@@ -10,10 +10,11 @@ use anyhow::{Context, Result, bail};
 pub(crate) mod admin;
 mod find;
 pub(crate) mod process;
-mod resources;
-mod server;
+pub(crate) mod resources;
+pub(crate) mod server;
+pub(crate) mod updates;
 
-pub use find::{VERSION, find_or_fetch};
+pub use find::{VERSION, find_or_fetch, named};
 pub use resources::Configuration;
 
 use resources::Listener;
@@ -43,6 +44,8 @@ impl Builder {
             name: name.to_owned(),
             root_id: root_id.to_owned(),
             configuration: configuration.clone(),
+            port: 0,
+            answers_direct: true,
         });
         self
     }
@@ -60,7 +63,7 @@ impl Builder {
         fs::write(&file, listeners.to_string())?;
         fs::write(
             &bootstrap,
-            resources::bootstrap(&file, self.upstream).to_string(),
+            resources::bootstrap(&file, 0, ("127.0.0.1", self.upstream.port())).to_string(),
         )?;
         let server = Server::start(&self.binary, &bootstrap, self.workers, folder.path())?;
         if let Answer::Refused(log) = server.wait_for_answer(&Mark::default())? {

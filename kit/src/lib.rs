@@ -18,6 +18,7 @@
 //! - [`proxy`]: an embedded Proxy-Wasm host, for tests in milliseconds;
 //! - [`deploy`]: a mesh told to use the extension;
 //! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it;
+//! - [`mod@run`]: the extension running while it is written;
 //! - [`http`]: a client that shows the header lines as they are on the wire.
 //!
 //! The kit knows nothing of the extension that it is used on but what it is told.
@@ -38,6 +39,7 @@ pub mod provenance;
 pub mod proxy;
 pub mod registry;
 pub mod rename;
+pub mod run;
 pub mod shrink;
 pub mod staged;
 pub mod strip;

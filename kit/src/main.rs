@@ -16,6 +16,7 @@ use extension_kit::image::Package;
 use extension_kit::project::Project;
 use extension_kit::registry::Target;
 use extension_kit::rename::rename;
+use extension_kit::run;
 use extension_kit::shrink::{Shrunk, shrink};
 use extension_kit::staged::{Staged, Variant};
 use extension_kit::strip::strip;
@@ -109,6 +110,8 @@ enum Task {
         #[arg(long, default_value_t = 5)]
         rounds: u32,
     },
+    /// Run the extension in an Envoy on this machine, which gets each save; Ctrl-C ends it
+    Run(run::Options),
     /// Run cargo for the wasm target, with a toolchain that has it
     Cargo {
         /// What cargo is told, for example: clippy --lib
@@ -176,7 +179,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    match perform(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -185,7 +188,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(task: Task) -> Result<()> {
+fn perform(task: Task) -> Result<()> {
     match task {
         Task::Build { no_shrink, explain } => build(&Project::find()?, !no_shrink, explain),
         Task::Shrink {
@@ -219,6 +222,7 @@ fn run(task: Task) -> Result<()> {
             };
             measure(&Project::find()?, &options)
         }
+        Task::Run(options) => run::run(&Project::find()?, &options),
         Task::Cargo { arguments } => cargo(&Project::find()?, &arguments),
         Task::Rename { name, force } => make_yours(&name, force),
         Task::Envoy => {

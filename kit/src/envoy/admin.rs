@@ -4,20 +4,42 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::http;
 
+/// How long to wait before Envoy is asked again.
+pub const POLL: Duration = Duration::from_millis(10);
+
 /// Where the admin interface answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Admin(SocketAddr);
 
 impl Admin {
     /// Reads the file that Envoy writes once it listens. Until then, there is none.
     pub fn read(path: &Path) -> Option<Self> {
         fs::read_to_string(path).ok()?.trim().parse().ok().map(Self)
+    }
+
+    /// Waits for the file that Envoy writes once it listens, as long as `patience` has no error.
+    pub fn wait(path: &Path, mut patience: impl FnMut() -> Result<()>) -> Result<Self> {
+        loop {
+            if let Some(admin) = Self::read(path) {
+                return Ok(admin);
+            }
+            patience()?;
+            thread::sleep(POLL);
+        }
+    }
+
+    /// The URL of the page for people.
+    #[cfg(all(unix, feature = "run"))]
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.0)
     }
 
     /// The counters and gauges whose names have a match for the regular expression `filter`.

@@ -7,10 +7,22 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
+/// A child process. Dropped, it is stopped.
+#[derive(Debug)]
+pub struct Stopping(pub Child);
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        // Both fail only when the process has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A running Envoy, which writes its log to a file. Dropped, it is stopped.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    child: Stopping,
     log: PathBuf,
 }
 
@@ -25,19 +37,19 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         Ok(Self {
-            child,
+            child: Stopping(child),
             log: log.to_owned(),
         })
     }
 
     /// The process's id.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
+        Ok(self.child.0.try_wait()?.is_some())
     }
 
     /// How long the log is by now, in bytes.
@@ -52,13 +64,5 @@ impl Process {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only when the process has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

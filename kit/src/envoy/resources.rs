@@ -1,6 +1,6 @@
 //! What Envoy reads: its bootstrap, and the listeners that can be changed while it runs.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -36,6 +36,10 @@ pub struct Listener {
     pub root_id: String,
     /// What the extension gets.
     pub configuration: Configuration,
+    /// The port of 127.0.0.1; 0 is a free one.
+    pub port: u16,
+    /// Whether Envoy answers `/direct` itself.
+    pub answers_direct: bool,
 }
 
 impl Listener {
@@ -50,6 +54,13 @@ impl Listener {
                 "code": {"local": {"filename": module}},
             },
         });
+        let mut routes = vec![json!({"match": {"prefix": "/"}, "route": {"cluster": "upstream"}})];
+        if self.answers_direct {
+            routes.insert(
+                0,
+                json!({"match": {"path": "/direct"}, "direct_response": {"status": 403, "body": {"inline_string": "direct"}}}),
+            );
+        }
         let manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": self.name,
@@ -57,10 +68,7 @@ impl Listener {
             "route_config": {"virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],
-                "routes": [
-                    {"match": {"path": "/direct"}, "direct_response": {"status": 403, "body": {"inline_string": "direct"}}},
-                    {"match": {"prefix": "/"}, "route": {"cluster": "upstream"}},
-                ],
+                "routes": routes,
             }]},
             "http_filters": [
                 {"name": "extension", "typed_config": {
@@ -76,7 +84,7 @@ impl Listener {
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": self.name,
             "stat_prefix": self.name,
-            "address": loopback(0),
+            "address": loopback(self.port),
             "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
         })
     }
@@ -91,28 +99,45 @@ pub fn listeners(module: &Path, listeners: &[Listener]) -> Value {
     json!({"resources": resources})
 }
 
-/// Envoy's bootstrap: an admin interface, the upstream, and the file that holds the listeners.
-pub fn bootstrap(listeners: &Path, upstream: SocketAddr) -> Value {
+/// Envoy's bootstrap: an admin interface on a port of 127.0.0.1, the upstream's host and port, and
+/// the file that holds the listeners.
+pub fn bootstrap(listeners: &Path, admin_port: u16, (host, port): (&str, u16)) -> Value {
+    let discovery = if host.parse::<IpAddr>().is_ok() {
+        "STATIC"
+    } else {
+        "STRICT_DNS"
+    };
     json!({
-        "admin": {"address": loopback(0)},
-        // Envoy asks for listeners only under a name of its own.
-        "node": {"id": "test", "cluster": "test"},
-        "dynamic_resources": {"lds_config": {
-            "resource_api_version": "V3",
-            "path_config_source": {"path": listeners},
-        }},
+        "admin": {"address": loopback(admin_port)},
+        "node": node(),
+        "dynamic_resources": {"lds_config": listener_source(listeners)},
         "static_resources": {
             "clusters": [{
                 "name": "upstream",
-                "type": "STATIC",
+                "type": discovery,
+                "dns_lookup_family": "V4_PREFERRED",
                 "load_assignment": {"cluster_name": "upstream", "endpoints": [{"lb_endpoints": [
-                    {"endpoint": {"address": loopback(upstream.port())}},
+                    {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}},
                 ]}]},
             }],
         },
     })
 }
 
-fn loopback(port: u16) -> Value {
+/// A name, without which Envoy does not ask for listeners.
+pub fn node() -> Value {
+    json!({"id": "test", "cluster": "test"})
+}
+
+/// Where Envoy finds its listeners: in a file, which it reads again when another is moved over it.
+pub fn listener_source(listeners: &Path) -> Value {
+    json!({
+        "resource_api_version": "V3",
+        "path_config_source": {"path": listeners},
+    })
+}
+
+/// An address on a port of 127.0.0.1.
+pub fn loopback(port: u16) -> Value {
     json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
 }
