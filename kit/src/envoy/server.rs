@@ -104,7 +104,7 @@ impl Server {
 
     /// What the admin interface answers to a path.
     pub fn admin(&self, path: &str) -> Result<String> {
-        self.admin.text(path)
+        self.updates.admin().text(path)
     }
 
     /// Waits until each of the counters has risen by so much.
