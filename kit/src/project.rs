@@ -23,6 +23,9 @@ const PROFILE: &str = "wasm";
 /// The profile of the build that is only looked at: see [`shrink`].
 const SURVEY: &str = "survey";
 
+/// Makes the linker say what refers to what, so that [`shrink`] knows which data are needed.
+const REFERENCES: &str = "-Clink-arg=--emit-relocs";
+
 /// The module's stack, in bytes. Rust's default of 1 MiB would cost each of a proxy's workers.
 const STACK_SIZE: u32 = 64 * 1024;
 
@@ -181,7 +184,8 @@ impl Project {
     /// As [`Project::build`].
     pub fn build_with(&self, shrinks: bool) -> Result<Built> {
         let toolchain = self.toolchain()?;
-        let module = self.compile(&toolchain, PROFILE, &[])?;
+        let for_shrinking: &[&str] = if shrinks { &[REFERENCES] } else { &[] };
+        let module = self.compile(&toolchain, PROFILE, &[], for_shrinking)?;
         let shrunk = if shrinks {
             // Nothing is merged or inlined, so that each function keeps its name.
             let survey = self.compile(
@@ -192,6 +196,7 @@ impl Project {
                     "--config=profile.survey.opt-level=0",
                     "--config=profile.survey.debug=false",
                 ],
+                &[],
             )?;
             Some(shrink(&module, Some(&survey))?)
         } else {
@@ -217,15 +222,25 @@ impl Project {
     ///
     /// As [`Project::build`].
     pub fn compile_unshrunk(&self) -> Result<Vec<u8>> {
-        strip(&self.compile(&self.toolchain()?, PROFILE, &[])?)
+        strip(&self.compile(&self.toolchain()?, PROFILE, &[], &[])?)
     }
 
-    fn compile(&self, toolchain: &Toolchain, profile: &str, options: &[&str]) -> Result<Vec<u8>> {
+    /// Compiles the module; `last` is what the compiler is told beyond what holds for the packages
+    /// that the extension depends on.
+    fn compile(
+        &self,
+        toolchain: &Toolchain,
+        profile: &str,
+        options: &[&str],
+        last: &[&str],
+    ) -> Result<Vec<u8>> {
         let status = toolchain
             .cargo(&self.rustflags())
-            .args(["build", "--locked", "--lib"])
+            .args(["rustc", "--locked", "--lib"])
             .args(["--profile", profile, "--target", TARGET])
             .args(options)
+            .arg("--")
+            .args(last)
             .current_dir(&self.root)
             .status()
             .context("cannot run cargo")?;
