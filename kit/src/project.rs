@@ -234,8 +234,10 @@ impl Project {
         options: &[&str],
         last: &[&str],
     ) -> Result<Vec<u8>> {
+        let mut flags = self.rustflags();
+        flags.extend(toolchain.path_flags());
         let status = toolchain
-            .cargo(&self.rustflags())
+            .cargo(&flags)
             .args(["rustc", "--locked", "--lib"])
             .args(["--profile", profile, "--target", TARGET])
             .args(options)
