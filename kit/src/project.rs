@@ -32,6 +32,9 @@ const SURVEY_OPTIONS: &[&str] = &[
     "--config=profile.survey.debug=false",
 ];
 
+/// Makes the linker say what refers to what, so that [`shrink`] knows which data are needed.
+const REFERENCES: &str = "-Clink-arg=--emit-relocs";
+
 /// The module's stack, in bytes. Rust's default of 1 MiB would cost each of a proxy's workers.
 const STACK_SIZE: u32 = 64 * 1024;
 
@@ -190,9 +193,10 @@ impl Project {
     /// As [`Project::build`].
     pub fn build_with(&self, shrinks: bool) -> Result<Built> {
         let toolchain = self.toolchain()?;
-        let module = self.compile(&toolchain, PROFILE, &[])?;
+        let for_shrinking = shrinks.then_some(REFERENCES);
+        let module = self.compile(&toolchain, PROFILE, &[], for_shrinking)?;
         let shrunk = if shrinks {
-            let survey = self.compile(&toolchain, SURVEY, SURVEY_OPTIONS)?;
+            let survey = self.compile(&toolchain, SURVEY, SURVEY_OPTIONS, None)?;
             Some(shrink(&module, Some(&survey))?)
         } else {
             None
@@ -217,25 +221,36 @@ impl Project {
     ///
     /// As [`Project::build`].
     pub fn compile_unshrunk(&self) -> Result<Vec<u8>> {
-        strip(&self.compile(&self.toolchain()?, PROFILE, &[])?)
+        strip(&self.compile(&self.toolchain()?, PROFILE, &[], None)?)
     }
 
-    fn compile(&self, toolchain: &Toolchain, profile: &str, options: &[&str]) -> Result<Vec<u8>> {
-        let folder = self.compile_target("--lib", toolchain, profile, options)?;
+    fn compile(
+        &self,
+        toolchain: &Toolchain,
+        profile: &str,
+        options: &[&str],
+        flag: Option<&str>,
+    ) -> Result<Vec<u8>> {
+        let folder = self.compile_target("--lib", toolchain, profile, options, flag)?;
         let module = folder.join(format!("{}.wasm", self.library));
         fs::read(&module).with_context(|| format!("cannot read {}", module.display()))
     }
 
-    /// Compiles the library or the examples, and gives the folder that holds what came out.
+    /// Compiles the library or the examples, with a flag for the compiler that this build alone has,
+    /// and gives the folder that holds what came out.
     fn compile_target(
         &self,
         which: &str,
         toolchain: &Toolchain,
         profile: &str,
         options: &[&str],
+        flag: Option<&str>,
     ) -> Result<PathBuf> {
+        let mut flags = self.rustflags();
+        flags.extend(toolchain.path_flags());
+        flags.extend(flag.map(str::to_owned));
         let status = toolchain
-            .cargo(&self.rustflags())
+            .cargo(&flags)
             .args(["build", "--locked", which])
             .args(["--profile", profile, "--target", TARGET])
             .args(options)

@@ -4,7 +4,8 @@
 //! enters the VM for nothing; and it imports nearly every host call, because all of the SDK's
 //! methods are in the tables of its trait objects. [`shrink`] takes out the callbacks that the
 //! extension does not implement, the methods that nothing can call,
-//! what only those reached, and all but one of functions that are the same.
+//! what only those reached, the data that nothing refers to any more, and all but one of functions
+//! that are the same.
 //! It encodes the module anew, which also does without the reference-types proposal: its long form
 //! of `call_indirect` is all that Rust needs it for.
 
@@ -16,7 +17,9 @@ use walrus::{Module, ModuleConfig};
 use crate::module::Item;
 
 mod callbacks;
+mod data;
 mod duplicates;
+mod references;
 mod slots;
 
 pub use callbacks::{Decision, Verdict};
@@ -68,7 +71,8 @@ pub struct Shrunk {
 /// Shrinks a module of the Rust SDK.
 ///
 /// `survey` is the same extension in an unoptimized build, whose function names tell which
-/// callbacks it implements. Without it, or where its names do not tell, every callback stays.
+/// callbacks it implements. Without it, or where its names do not tell, every callback stays. Data
+/// go only if the module has been linked with `--emit-relocs`.
 ///
 /// # Errors
 ///
@@ -99,7 +103,9 @@ fn attempt(
     survey: Option<&callbacks::Survey>,
     needed: &BTreeSet<&'static str>,
 ) -> Result<(Module, Vec<Decision>)> {
-    let mut module = parse(module)?;
+    let bytes = module;
+    let mut module = parse(bytes)?;
+    let linked = data::Linked::read(bytes, &module);
     let decisions = callbacks::decide(&module, survey, needed);
     let removed: Vec<_> = module
         .exports
@@ -117,7 +123,11 @@ fn attempt(
     // What is gone may have been what called something else: again, until nothing changes.
     loop {
         walrus::passes::gc::run(&mut module);
-        if slots::clear(&mut module) == 0 {
+        let unreferred = linked
+            .as_ref()
+            .map_or(0, |linked| linked.clear(&mut module));
+        if unreferred + slots::clear(&mut module) == 0 {
+            data::leave_out_zeros(&mut module);
             return Ok((module, decisions));
         }
     }

@@ -103,6 +103,26 @@ impl Toolchain {
         }
         command
     }
+
+    /// Flags for the same paths of the standard library on every machine. Where its source is
+    /// installed (the component `rust-src`), the compiler writes that folder's path in place of the
+    /// one that the library was built with.
+    pub fn path_flags(&self) -> Vec<String> {
+        if !matches!(self.kind, Kind::InUse) {
+            return Vec::new(); // its own build has seen to it
+        }
+        let output = Command::new("rustc").args(["--print", "sysroot"]).output();
+        let (Ok(output), Ok(version)) = (output, version_of(Path::new("rustc"))) else {
+            return Vec::new(); // the build will say why
+        };
+        let sysroot = String::from_utf8_lossy(&output.stdout);
+        let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
+        vec![format!(
+            "--remap-path-prefix={}=/rustc/{}",
+            source.display(),
+            version.commit
+        )]
+    }
 }
 
 /// Cargo of the distribution, which rustup's choice of a toolchain must not reach.
@@ -207,6 +227,7 @@ fn install_packages(names: &[&str]) -> Result<()> {
 
 struct CompilerVersion {
     release: String,
+    commit: String,
     llvm_major: String,
 }
 
@@ -224,6 +245,7 @@ fn version_of(rustc: &Path) -> Result<CompilerVersion> {
     let llvm = field("LLVM version")?;
     Ok(CompilerVersion {
         release: field("release")?.to_owned(),
+        commit: field("commit-hash")?.to_owned(),
         llvm_major: llvm.split('.').next().unwrap_or(llvm).to_owned(),
     })
 }

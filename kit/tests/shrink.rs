@@ -17,9 +17,10 @@ const ESSENTIAL: [&str; 2] = ["proxy_on_context_create", "proxy_on_delete"];
 
 /// A fixture, the callbacks that it implements, and whether the embedded proxy calls them: it does
 /// no gRPC, no TCP and no foreign functions.
-const FIXTURES: [(&str, &[&str], bool); 32] = [
+const FIXTURES: [(&str, &[&str], bool); 33] = [
     ("dependency", &["proxy_on_response_headers"], true),
     ("dynamic", &["proxy_on_request_headers"], true),
+    ("exported_variable", &["proxy_on_tick"], true),
     ("generic", &["proxy_on_response_headers"], true),
     ("http_on_log", &["proxy_on_log"], true),
     (
@@ -117,7 +118,7 @@ fn fixtures() -> &'static BTreeMap<&'static str, Builds> {
         let folder = scratch.join("fixtures");
         for profile in ["wasm", "survey"] {
             let status = toolchain
-                .cargo(&[])
+                .cargo(&["-Clink-arg=--emit-relocs".to_owned()])
                 .args(["build", "--locked", "--examples", "--profile", profile])
                 .args([
                     "--target",
@@ -329,6 +330,141 @@ fn a_shrunk_module_needs_no_more_than_old_proxies_have() {
         assert!(!validate(module), "{name} as the compiler made it");
         assert!(validate(&shrunk(name).module), "{name}");
     }
+}
+
+/// What a module writes to its memory when it starts, from the first byte to the last.
+fn memory(module: &[u8]) -> Vec<u8> {
+    let module = walrus::Module::from_buffer(module).expect("a module");
+    let mut memory = Vec::new();
+    for data in module.data.iter() {
+        let walrus::DataKind::Active {
+            offset: walrus::ConstExpr::Value(walrus::ir::Value::I32(start)),
+            ..
+        } = data.kind
+        else {
+            panic!("data that lie nowhere");
+        };
+        let start = usize::try_from(start).expect("an address");
+        let end = start + data.value.len();
+        memory.resize(memory.len().max(end), 0);
+        memory[start..end].copy_from_slice(&data.value);
+    }
+    memory.truncate(
+        memory
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1),
+    );
+    memory
+}
+
+fn holds(memory: &[u8], text: &str) -> bool {
+    memory
+        .windows(text.len())
+        .any(|part| part == text.as_bytes())
+}
+
+/// A module whose sections are rewritten by `change`: it gets a section's kind and content.
+fn rewritten(
+    module: &[u8],
+    change: impl Fn(u8, Option<&str>, &[u8]) -> Option<Vec<u8>>,
+) -> Vec<u8> {
+    let mut rewritten = wasm_encoder::Module::HEADER.to_vec();
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
+        let payload = payload.expect("a module");
+        let name = match &payload {
+            wasmparser::Payload::CustomSection(section) => Some(section.name()),
+            _ => None,
+        };
+        let Some((kind, range)) = payload.as_section() else {
+            continue;
+        };
+        let place = |place: u64| usize::try_from(place).expect("a place");
+        let content = &module[place(range.start)..place(range.end)];
+        if let Some(content) = change(kind, name, content) {
+            rewritten.push(kind);
+            wasm_encoder::Encode::encode(content.as_slice(), &mut rewritten);
+        }
+    }
+    rewritten
+}
+
+/// A text of the SDK's for a callback that `on_tick` does not implement.
+const OF_A_REMOVED_CALLBACK: &str = "on_grpc_receive_initial_metadata: invalid token_id";
+
+#[test]
+fn data_go_when_nothing_that_stays_refers_to_them() {
+    let (module, _) = &fixtures()["on_tick"];
+    let (before, after) = (memory(module), memory(&shrunk("on_tick").module));
+    for text in ["on_tick", "invalid context_id", OF_A_REMOVED_CALLBACK] {
+        assert!(holds(&before, text), "{text}");
+    }
+    assert!(holds(&after, "on_tick"));
+    assert!(!holds(&after, OF_A_REMOVED_CALLBACK));
+    // What stays, stays where it was.
+    for (address, byte) in after.iter().enumerate().filter(|(_, byte)| **byte != 0) {
+        assert_eq!(before[address], *byte, "at {address}");
+    }
+}
+
+#[test]
+fn data_stay_where_the_linker_does_not_tell_what_refers_to_them() {
+    let (module, survey) = &fixtures()["on_tick"];
+    // Without any reference, with those of data alone, and without the names of data.
+    for left_out in [&["linking", "reloc."][..], &["reloc.CODE"], &["linking"]] {
+        let module = rewritten(module, |_, name, content| {
+            let is_left_out = |start: &&str| name.is_some_and(|name| name.starts_with(start));
+            (!left_out.iter().any(|start| is_left_out(start))).then(|| content.to_vec())
+        });
+        let shrunk = shrink(&module, Some(survey)).expect("a module that can be shrunk");
+        assert_eq!(memory(&shrunk.module), memory(&module), "{left_out:?}");
+    }
+}
+
+#[test]
+fn data_stay_where_another_tool_has_moved_what_the_linker_speaks_of() {
+    let (module, survey) = &fixtures()["on_tick"];
+    // It encodes the code anew, and leaves the linker's sections as they were.
+    let moved = walrus::Module::from_buffer(module)
+        .expect("a module")
+        .emit_wasm();
+    // One byte of the linker's sections is another.
+    let spoiled = rewritten(module, |_, name, content| {
+        let mut content = content.to_vec();
+        if name == Some("reloc.DATA") {
+            let last = content.last_mut().expect("a section with references");
+            *last ^= 1;
+        }
+        Some(content)
+    });
+    for changed in [moved, spoiled] {
+        let is_there = wasmparser::Parser::new(0).parse_all(&changed).any(|payload| {
+            matches!(payload, Ok(wasmparser::Payload::CustomSection(s)) if s.name() == "linking")
+        });
+        assert!(is_there);
+        let shrunk = shrink(&changed, Some(survey)).expect("a module that can be shrunk");
+        assert_eq!(memory(&shrunk.module), memory(&changed));
+    }
+}
+
+#[test]
+fn a_variable_that_is_exported_stays() {
+    let memory = memory(&shrunk("exported_variable").module);
+    assert!(holds(&memory, "read by whoever knows its name"));
+}
+
+#[test]
+fn functions_go_that_only_data_without_use_refer_to() {
+    let (module, survey) = &fixtures()["on_tick"];
+    let without = rewritten(module, |_, name, content| {
+        (name != Some("linking")).then(|| content.to_vec())
+    });
+    let functions = |module: &[u8]| {
+        let shrunk = shrink(module, Some(survey)).expect("a module that can be shrunk");
+        let module = walrus::Module::from_buffer(&shrunk.module).expect("a module");
+        module.funcs.iter().count()
+    };
+    assert!(functions(module) < functions(&without));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use cargo_metadata::{CrateType, TargetKind};
 
-use super::{PROFILE, Project, SURVEY, SURVEY_OPTIONS, write_whole};
+use super::{PROFILE, Project, REFERENCES, SURVEY, SURVEY_OPTIONS, write_whole};
 use crate::shrink::shrink;
 use crate::strip::strip;
 
@@ -34,12 +34,12 @@ impl Project {
     /// As [`Project::build`].
     pub fn build_examples(&self) -> Result<PathBuf> {
         let toolchain = self.toolchain()?;
-        let compile = |profile, options| -> Result<PathBuf> {
-            let folder = self.compile_target("--examples", &toolchain, profile, options)?;
+        let compile = |profile, options, flag| -> Result<PathBuf> {
+            let folder = self.compile_target("--examples", &toolchain, profile, options, flag)?;
             Ok(folder.join("examples"))
         };
-        let modules = compile(PROFILE, &[])?;
-        let surveys = compile(SURVEY, SURVEY_OPTIONS)?;
+        let modules = compile(PROFILE, &[], Some(REFERENCES))?;
+        let surveys = compile(SURVEY, SURVEY_OPTIONS, None)?;
         let folder = self.target().join("examples");
         fs::create_dir_all(&folder)?;
         for name in self.examples() {

@@ -24,7 +24,7 @@ use super::callbacks::is_offered;
 type Words = BTreeMap<u32, u32>;
 
 /// A module's table of functions, by index.
-type Functions = BTreeMap<u32, FunctionId>;
+pub(super) type Functions = BTreeMap<u32, FunctionId>;
 
 /// The bytes of a trait object's table before its first method: drop, size, alignment.
 const HEAD: u32 = 12;
@@ -149,7 +149,7 @@ impl<'instr> Visitor<'instr> for Variables {
 
 /// The functions that are called, or referred to, by their names.
 #[derive(Default)]
-struct Direct(BTreeSet<FunctionId>);
+pub(super) struct Direct(pub(super) BTreeSet<FunctionId>);
 
 impl Visitor<'_> for Direct {
     fn visit_function_id(&mut self, function: &FunctionId) {
@@ -328,7 +328,7 @@ fn is_slot(words: &Words, functions: &Functions, start: u32, address: u32) -> bo
 }
 
 /// The module's table of functions, by index.
-fn table(module: &Module) -> Functions {
+pub(super) fn table(module: &Module) -> Functions {
     let mut table = Functions::new();
     for element in module.elements.iter() {
         let (
@@ -371,7 +371,7 @@ fn words(module: &Module) -> Words {
 }
 
 /// Puts a function that traps in the place of others, in the table.
-fn replace(module: &mut Module, gone: &BTreeSet<FunctionId>) {
+pub(super) fn replace(module: &mut Module, gone: &BTreeSet<FunctionId>) {
     let mut builder = FunctionBuilder::new(&mut module.types, &[], &[]);
     builder.name("unreachable_method".to_owned());
     builder.func_body().unreachable();

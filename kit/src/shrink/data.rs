@@ -1,0 +1,278 @@
+//! Data that nothing refers to any more, and zeros.
+//!
+//! What shrinking takes out leaves its data behind: messages, tables of numbers, tables of trait
+//! objects, and with these the functions that only they hold. Where the linker has left what refers
+//! to what, all that nothing leads to is replaced: data by zeros, functions by one that traps. No
+//! address changes, and memory is zero before a module's data are written to it, so that runs of
+//! zeros need not be in the module.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use walrus::ir::{Value, Visitor, dfs_in_order};
+use walrus::{
+    ConstExpr, DataId, DataKind, ExportItem, FunctionId, FunctionKind, GlobalKind, MemoryId, Module,
+};
+
+use super::references::{References, Target};
+use super::slots::{self, Direct};
+
+/// The most bytes that a segment takes beside its data: its kind, where it lies, and its length.
+const SEGMENT_HEAD: usize = 8;
+
+/// A module's functions and data as the linker has left them.
+pub(super) struct Linked {
+    references: References,
+    /// The functions, in the order of the indexes that they had then.
+    functions: Vec<FunctionId>,
+}
+
+/// What can be reached.
+#[derive(Default)]
+struct Reached {
+    functions: BTreeSet<FunctionId>,
+    pieces: BTreeSet<u32>,
+}
+
+impl Linked {
+    /// Reads what refers to what. `module` is what walrus has just made of the bytes. `None` when
+    /// they do not tell, or when what they tell is not all: something outside the module may write
+    /// its data or call what is in its table.
+    pub(super) fn read(bytes: &[u8], module: &Module) -> Option<Self> {
+        let is_open = module.tables.iter().any(|table| table.import.is_some())
+            || module
+                .exports
+                .iter()
+                .any(|export| matches!(export.item, ExportItem::Table(_)));
+        if is_open || module.memories.iter().any(|memory| memory.import.is_some()) {
+            return None;
+        }
+        Some(Self {
+            references: References::read(bytes)?,
+            functions: module.funcs.iter().map(|function| function.id()).collect(),
+        })
+    }
+
+    /// Replaces what nothing leads to, and says how much that was: of functions, and of data.
+    pub(super) fn clear(&self, module: &mut Module) -> usize {
+        let reached = self.reach(module);
+        let in_table = slots::table(module);
+        let gone: BTreeSet<FunctionId> = self
+            .functions
+            .iter()
+            .copied()
+            .filter(|function| !reached.functions.contains(function))
+            .collect();
+        let gone: BTreeSet<_> = in_table
+            .into_values()
+            .filter(|function| gone.contains(function))
+            .collect();
+        if !gone.is_empty() {
+            slots::replace(module, &gone);
+        }
+        let mut cleared = gone.len();
+        let segments: Vec<DataId> = module.data.iter().map(|data| data.id()).collect();
+        for id in segments {
+            let data = module.data.get_mut(id);
+            let Some(start) = start(&data.kind) else {
+                continue;
+            };
+            let Ok(length) = u32::try_from(data.value.len()) else {
+                continue;
+            };
+            let pieces = self
+                .references
+                .pieces
+                .range(start..start.saturating_add(length));
+            for (address, piece) in pieces {
+                let offset = (address - start) as usize;
+                let end = offset + piece.length as usize;
+                let is_reached = reached.pieces.contains(address);
+                if let Some(bytes) = data.value.get_mut(offset..end).filter(|_| !is_reached)
+                    && bytes.iter().any(|byte| *byte != 0)
+                {
+                    bytes.fill(0);
+                    cleared += 1;
+                }
+            }
+        }
+        cleared
+    }
+
+    fn reach(&self, module: &Module) -> Reached {
+        let indexes: BTreeMap<FunctionId, u32> = self.functions.iter().copied().zip(0..).collect();
+        let present: BTreeSet<FunctionId> =
+            module.funcs.iter().map(|function| function.id()).collect();
+        let mut reached = Reached::default();
+        let mut functions: Vec<FunctionId> = module.start.into_iter().collect();
+        let mut targets = self.references.roots.clone();
+        for export in module.exports.iter() {
+            match export.item {
+                ExportItem::Function(function) => functions.push(function),
+                // A variable that is exported: its address is the global's value.
+                ExportItem::Global(global) => {
+                    if let GlobalKind::Local(ConstExpr::Value(Value::I32(address))) =
+                        module.globals.get(global).kind
+                    {
+                        targets.push(Target::Data(address.cast_unsigned()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        loop {
+            if let Some(function) = functions.pop() {
+                if !present.contains(&function) || !reached.functions.insert(function) {
+                    continue;
+                }
+                // Calls that the linker has written itself are not in its references.
+                if let FunctionKind::Local(local) = &module.funcs.get(function).kind {
+                    let mut direct = Direct::default();
+                    dfs_in_order(&mut direct, local, local.entry_block());
+                    functions.extend(direct.0);
+                }
+                let index = indexes.get(&function);
+                let referred = index.and_then(|index| self.references.functions.get(index));
+                targets.extend(referred.into_iter().flatten());
+            } else if let Some(target) = targets.pop() {
+                match target {
+                    Target::Function(index) => {
+                        functions.extend(self.functions.get(index as usize));
+                    }
+                    Target::Data(address) => {
+                        if let Some((start, piece)) = self.references.piece_at(address)
+                            && reached.pieces.insert(start)
+                        {
+                            targets.extend(&piece.targets);
+                        }
+                    }
+                }
+            } else {
+                return reached;
+            }
+        }
+    }
+}
+
+/// Where a segment lies in memory, if that is a number.
+fn start(kind: &DataKind) -> Option<u32> {
+    match kind {
+        DataKind::Active {
+            offset: ConstExpr::Value(Value::I32(start)),
+            ..
+        } => Some(start.cast_unsigned()),
+        _ => None,
+    }
+}
+
+/// Whether code refers to segments of data.
+#[derive(Default)]
+struct Segments {
+    are_referred_to: bool,
+}
+
+impl Visitor<'_> for Segments {
+    fn visit_data_id(&mut self, _: &DataId) {
+        self.are_referred_to = true;
+    }
+}
+
+/// Takes zeros out of the data, where the memory is zero anyway: it is the module's own, and no
+/// segment is written over another.
+pub(super) fn leave_out_zeros(module: &mut Module) {
+    let mut memories = module.memories.iter();
+    let (Some(memory), None) = (memories.next(), memories.next()) else {
+        return;
+    };
+    if memory.import.is_some() {
+        return;
+    }
+    let memory = memory.id();
+    drop(memories);
+    let mut segments = Segments::default();
+    for (_, function) in module.funcs.iter_local() {
+        dfs_in_order(&mut segments, function, function.entry_block());
+    }
+    let mut places = Vec::new();
+    for data in module.data.iter() {
+        let Some(start) = start(&data.kind) else {
+            return;
+        };
+        places.push((u64::from(start), data.value.len() as u64));
+    }
+    places.sort_unstable();
+    let overlap = places
+        .windows(2)
+        .any(|pair| matches!(pair, [(start, length), (next, _)] if start + length > *next));
+    if segments.are_referred_to || overlap {
+        return;
+    }
+    let whole: Vec<DataId> = module.data.iter().map(|data| data.id()).collect();
+    for id in whole {
+        split(module, memory, id);
+    }
+}
+
+fn split(module: &mut Module, memory: MemoryId, id: DataId) {
+    let data = module.data.get(id);
+    let Some(start) = start(&data.kind) else {
+        return;
+    };
+    let parts: Vec<(u32, Vec<u8>)> = parts(&data.value)
+        .filter_map(|(offset, part)| {
+            Some((start.checked_add(offset.try_into().ok()?)?, part.to_vec()))
+        })
+        .collect();
+    module.data.delete(id);
+    module.memories.get_mut(memory).data_segments.remove(&id);
+    for (start, part) in parts {
+        let kind = DataKind::Active {
+            memory,
+            offset: ConstExpr::Value(Value::I32(start.cast_signed())),
+        };
+        let part = module.data.add(kind, part);
+        module.memories.get_mut(memory).data_segments.insert(part);
+    }
+}
+
+/// The parts of data between runs of zeros that are longer than what a segment takes, with where
+/// they begin.
+fn parts(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut place = 0;
+    std::iter::from_fn(move || {
+        let rest = data.get(place..)?;
+        let begin = place + rest.iter().position(|byte| *byte != 0)?;
+        let mut end = begin;
+        for (offset, byte) in data.iter().enumerate().skip(begin) {
+            if *byte != 0 {
+                end = offset + 1;
+            } else if offset - end >= SEGMENT_HEAD {
+                break;
+            }
+        }
+        place = end;
+        Some((begin, data.get(begin..end)?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_runs_of_zeros_stay_and_long_ones_go() {
+        let mut data = vec![0; 30];
+        data.extend([1, 0, 0, 2]);
+        data.extend([0; SEGMENT_HEAD]);
+        data.push(3);
+        data.extend([0; SEGMENT_HEAD + 1]);
+        data.extend([4, 0]);
+        let parts: Vec<_> = parts(&data).collect();
+        let second = data.len() - 2;
+        assert_eq!(
+            parts,
+            [(30, &data[30..43]), (second, &data[second..=second])]
+        );
+        assert_eq!(super::parts(&[0; 100]).count(), 0);
+        assert_eq!(super::parts(&[]).count(), 0);
+    }
+}
