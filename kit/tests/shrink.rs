@@ -414,7 +414,7 @@ fn data_stay_where_the_linker_does_not_tell_what_refers_to_them() {
     for left_out in [&["linking", "reloc."][..], &["reloc.CODE"], &["linking"]] {
         let module = rewritten(module, |_, name, content| {
             let is_left_out = |start: &&str| name.is_some_and(|name| name.starts_with(start));
-            (!left_out.iter().any(|start| is_left_out(start))).then(|| content.to_vec())
+            (!left_out.iter().any(is_left_out)).then(|| content.to_vec())
         });
         let shrunk = shrink(&module, Some(survey)).expect("a module that can be shrunk");
         assert_eq!(memory(&shrunk.module), memory(&module), "{left_out:?}");
