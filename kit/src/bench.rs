@@ -13,6 +13,7 @@ use crate::envoy;
 use crate::project::Project;
 
 mod floor;
+mod growth;
 mod instructions;
 mod load;
 mod machine;
@@ -22,10 +23,14 @@ mod proxy;
 mod report;
 mod subject;
 
+pub use growth::Growth;
 pub use machine::Measured;
 pub use report::{Report, Row};
 
 use subject::{Filter, Subject, Workload};
+
+/// The name of none in the report.
+const NO_FILTER: &str = "no filter";
 
 /// The name of Envoy's own filter in the report.
 const HEADER_MUTATION: &str = "native header_mutation";
@@ -48,6 +53,11 @@ pub struct Options {
     pub configuration: Option<String>,
     /// Rounds in which time is measured; 0 leaves time and memory out.
     pub rounds: u32,
+    /// With how many streams side by side, to show how the cost grows; instructions with one and
+    /// with the most. None, or 0, leaves it out.
+    pub streams: Vec<u32>,
+    /// With how many workers, likewise.
+    pub workers: Vec<u32>,
 }
 
 /// Measures the extension that has been built, and what stands beside it. What has been measured
@@ -75,16 +85,45 @@ pub fn run(project: &Project, options: &Options) -> Result<Report> {
         let workload = Workload::new(headers, options.configuration.as_deref());
         let subjects = subjects(&output, &shipped, &unshrunk, &workload, &options.modules)?;
         if counts {
-            count(&envoy, &subjects, &workload, &mut report, &output)?;
+            let most = options.streams.iter().copied().max().unwrap_or_default();
+            let more: &[u32] = if index == 0 && most > 1 { &[most] } else { &[] };
+            count(&envoy, &subjects, &workload, more, &mut report, &output)?;
         }
         if index == 0 && options.rounds > 0 {
             eprintln!("Measuring time and memory, {} rounds", options.rounds);
             report.headers_on_this_machine = headers;
             report.this_machine = machine::measure(&envoy, &subjects, &workload, options.rounds)?;
             write(&report, &output)?;
+            grow(&envoy, &subjects, &workload, options, &mut report)?;
+            write(&report, &output)?;
         }
     }
     Ok(report)
+}
+
+/// Measures how time and memory grow, of what an operator has the choice of.
+fn grow(
+    envoy: &Path,
+    subjects: &[Subject],
+    workload: &Workload,
+    options: &Options,
+    report: &mut Report,
+) -> Result<()> {
+    let chosen: Vec<&Subject> = subjects.iter().filter(|s| s.is_choice()).collect();
+    let numbers = |numbers: &[u32]| -> Vec<u32> {
+        numbers
+            .iter()
+            .copied()
+            .filter(|number| *number > 0)
+            .collect()
+    };
+    let (streams, workers) = (numbers(&options.streams), numbers(&options.workers));
+    let (growth, rounds) = (&mut report.growth, options.rounds);
+    eprintln!("Measuring with streams side by side: {streams:?}");
+    growth.streams = growth::with_streams(envoy, &chosen, workload, rounds, &streams)?;
+    eprintln!("Measuring with workers: {workers:?}");
+    growth.workers = growth::with_workers(envoy, &chosen, workload, rounds, &workers)?;
+    Ok(())
 }
 
 /// All that is measured, the references first.
@@ -110,12 +149,12 @@ fn subjects(
     let callbacks = floor::with_callbacks_of(&bytes, &workload.headers)?;
     let callbacks = by_hand("callbacks", callbacks)?;
     let mut subjects = vec![
-        Subject::new("no filter", Filter::None),
+        Subject::new(NO_FILTER, Filter::None),
         Subject::new(HEADER_MUTATION, Filter::HeaderMutation),
         Subject::new(LUA, Filter::Lua),
-        Subject::new("by hand, one callback", smallest),
-        Subject::new("by hand, same callbacks", callbacks),
-        Subject::new("not shrunk", Filter::Module(unshrunk.to_owned())),
+        Subject::new("by hand, one callback", smallest).reference(),
+        Subject::new("by hand, same callbacks", callbacks).reference(),
+        Subject::new("not shrunk", Filter::Module(unshrunk.to_owned())).reference(),
         Subject::new(THIS_EXTENSION, Filter::Module(shipped.to_owned())),
     ];
     for module in modules {
@@ -133,6 +172,7 @@ fn count(
     envoy: &Path,
     subjects: &[Subject],
     workload: &Workload,
+    more_streams: &[u32],
     report: &mut Report,
     output: &Path,
 ) -> Result<()> {
@@ -146,17 +186,21 @@ fn count(
             "Counting instructions: {}, headers: {headers}",
             subject.name
         );
-        let counted = instructions::count(envoy, subject, workload)
+        let streams: Vec<u32> = [1]
+            .into_iter()
+            .chain(more_streams.iter().copied().filter(|_| subject.is_choice()))
+            .collect();
+        let counted = instructions::count(envoy, subject, workload, &streams)
             .with_context(|| format!("{} cannot be measured", subject.name))?;
-        if subject.filter == Filter::None {
-            report.without_filter = Some(counted.per_request);
-        } else {
-            report.add(
-                &subject.name,
-                headers,
-                counted.appended,
-                counted.per_request,
-            );
+        if let [(_, per_request), more @ ..] = counted.per_request.as_slice() {
+            if subject.filter == Filter::None {
+                report.without_filter = Some(*per_request);
+            } else {
+                report.add(&subject.name, headers, counted.appended, *per_request);
+            }
+            if !more.is_empty() {
+                report.growth.count(&subject.name, &counted.per_request);
+            }
         }
         write(report, output)?;
     }

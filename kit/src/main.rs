@@ -109,6 +109,12 @@ enum Task {
         /// Rounds in which time is measured; 0 leaves time and memory out
         #[arg(long, default_value_t = 5)]
         rounds: u32,
+        /// Streams side by side, one run for each number; 0 leaves it out
+        #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+        streams: Vec<u32>,
+        /// Workers, one run for each number; 0 leaves it out
+        #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
+        workers: Vec<u32>,
     },
     /// Run the extension in an Envoy on this machine, which gets each save; Ctrl-C ends it
     Run(run::Options),
@@ -213,12 +219,16 @@ fn perform(task: Task) -> Result<()> {
             headers,
             configuration,
             rounds,
+            streams,
+            workers,
         } => {
             let options = bench::Options {
                 modules,
                 headers,
                 configuration,
                 rounds,
+                streams,
+                workers,
             };
             measure(&Project::find()?, &options)
         }

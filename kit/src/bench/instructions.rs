@@ -34,32 +34,44 @@ pub fn can_be_counted() -> bool {
 }
 
 /// What was counted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Counted {
-    /// Instructions of all the proxy's threads for one request, on the average.
-    pub per_request: u64,
+    /// Instructions of all the proxy's threads for one request, on the average, for each number of
+    /// streams side by side.
+    pub per_request: Vec<(u32, u64)>,
     /// How many of the headers were in a response.
     pub appended: usize,
 }
 
-/// Counts the instructions of Envoy with one worker for one request.
+/// Counts the instructions of Envoy with one worker for one request, with so many streams side by
+/// side, each on a connection of its own.
 ///
 /// # Errors
 ///
 /// When Envoy does not start, does not answer, or is not counted.
-pub fn count(envoy: &Path, subject: &Subject, workload: &Workload) -> Result<Counted> {
+pub fn count(
+    envoy: &Path,
+    subject: &Subject,
+    workload: &Workload,
+    streams: &[u32],
+) -> Result<Counted> {
     let proxy = Proxy::start_under_callgrind(envoy, &subject.filter, workload)?;
     let appended = proxy.headers_appended(workload)?;
     load::send(&proxy.url(), WARM_UP, 4)?;
-    control(&proxy, &["--instr=on"])?;
-    load::send(&proxy.url(), COUNTED, 1)?;
-    control(&proxy, &["--instr=off"])?;
-    control(&proxy, &["--dump"])?;
-    let file = proxy.folder().join("callgrind.1");
-    let dump =
-        fs::read_to_string(&file).with_context(|| format!("no dump in {}", file.display()))?;
+    let mut per_request = Vec::new();
+    for (&streams, dump) in streams.iter().zip(1..) {
+        control(&proxy, &["--instr=on"])?;
+        load::send(&proxy.url(), COUNTED, streams)?;
+        control(&proxy, &["--instr=off"])?;
+        // Which also counts from zero again.
+        control(&proxy, &["--dump"])?;
+        let file = proxy.folder().join(format!("callgrind.{dump}"));
+        let dump =
+            fs::read_to_string(&file).with_context(|| format!("no dump in {}", file.display()))?;
+        per_request.push((streams, total(&dump)? / u64::from(COUNTED)));
+    }
     Ok(Counted {
-        per_request: total(&dump)? / u64::from(COUNTED),
+        per_request,
         appended,
     })
 }

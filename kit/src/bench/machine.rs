@@ -36,8 +36,13 @@ pub struct Measured {
     pub bytes_per_worker: u64,
 }
 
-/// Measures the subjects in turn, so many rounds of it, so that whatever else the machine does
-/// meets all of them. Each has an Envoy of its own with one worker.
+/// A subject in an Envoy of its own.
+pub(super) struct Running<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) proxy: Proxy,
+}
+
+/// Measures the subjects with one worker.
 ///
 /// # Errors
 ///
@@ -48,38 +53,74 @@ pub fn measure(
     workload: &Workload,
     rounds: u32,
 ) -> Result<Vec<Measured>> {
-    let mut running = Vec::new();
-    for subject in subjects {
-        let proxy = Proxy::start(envoy, &subject.filter, workload, 1)?;
-        load::send(&proxy.url(), WARM_UP, CONNECTIONS)?;
-        running.push((subject, proxy, Vec::new()));
-    }
-    for _ in 0..rounds {
-        for (_, proxy, loads) in &mut running {
-            loads.push(load::send(&proxy.url(), REQUESTS, CONNECTIONS)?);
-        }
-    }
+    let running = start(envoy, subjects, workload, 1, CONNECTIONS)?;
+    let loads = in_turn(&running, rounds, CONNECTIONS)?;
     running
         .into_iter()
-        .map(|(subject, proxy, loads)| {
+        .zip(&loads)
+        .map(|(Running { subject, proxy }, loads)| {
             let one = proxy.resident_memory()?;
             drop(proxy);
             let proxy = Proxy::start(envoy, &subject.filter, workload, 1 + MORE_WORKERS)?;
             load::send(&proxy.url(), WARM_UP, CONNECTIONS * (1 + MORE_WORKERS))?;
             let all = proxy.resident_memory()?;
-            let of_each = |figure: fn(&Load) -> f64| median(loads.iter().map(figure).collect());
             Ok(Measured {
                 name: subject.name.clone(),
-                requests_per_second: of_each(Load::per_second).round(),
-                p50_microseconds: of_each(|load| load.percentile(50) as f64) as u64,
-                p99_microseconds: of_each(|load| load.percentile(99) as f64) as u64,
+                requests_per_second: median(loads, Load::per_second).round(),
+                p50_microseconds: median(loads, |load| load.percentile(50)),
+                p99_microseconds: median(loads, |load| load.percentile(99)),
                 bytes_per_worker: all.saturating_sub(one) / u64::from(MORE_WORKERS),
             })
         })
         .collect()
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
+/// Starts an Envoy for each subject, and warms it up.
+///
+/// # Errors
+///
+/// As [`measure`].
+pub(super) fn start<'a>(
+    envoy: &Path,
+    subjects: impl IntoIterator<Item = &'a Subject>,
+    workload: &Workload,
+    workers: u32,
+    connections: u32,
+) -> Result<Vec<Running<'a>>> {
+    subjects
+        .into_iter()
+        .map(|subject| {
+            let proxy = Proxy::start(envoy, &subject.filter, workload, workers)?;
+            load::send(&proxy.url(), WARM_UP, connections)?;
+            Ok(Running { subject, proxy })
+        })
+        .collect()
+}
+
+/// Sends load to each in turn, so many rounds of it, so that whatever else the machine does meets
+/// all of them. Gives the loads of each.
+///
+/// # Errors
+///
+/// As [`measure`].
+pub(super) fn in_turn(
+    running: &[Running],
+    rounds: u32,
+    connections: u32,
+) -> Result<Vec<Vec<Load>>> {
+    let mut loads: Vec<Vec<Load>> = running.iter().map(|_| Vec::new()).collect();
+    for _ in 0..rounds {
+        for (Running { proxy, .. }, loads) in running.iter().zip(&mut loads) {
+            loads.push(load::send(&proxy.url(), REQUESTS, connections)?);
+        }
+    }
+    Ok(loads)
+}
+
+/// The median of a figure over the rounds.
+pub(super) fn median<T: PartialOrd + Default>(loads: &[Load], figure: impl Fn(&Load) -> T) -> T {
+    let mut figures: Vec<T> = loads.iter().map(figure).collect();
+    figures.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    let middle = figures.len() / 2;
+    figures.into_iter().nth(middle).unwrap_or_default()
 }

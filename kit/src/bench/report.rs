@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::growth::Growth;
 use super::machine::Measured;
 
 /// The instructions of one subject with so many headers.
@@ -36,6 +37,8 @@ pub struct Report {
     pub this_machine: Vec<Measured>,
     /// How many headers were appended when time and memory were measured.
     pub headers_on_this_machine: usize,
+    /// How it grows, with as many headers.
+    pub growth: Growth,
 }
 
 impl Report {
@@ -131,7 +134,7 @@ impl fmt::Display for Report {
                 row.bytes_per_worker / 1000
             )?;
         }
-        Ok(())
+        self.growth.fmt(f)
     }
 }
 

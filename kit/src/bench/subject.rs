@@ -24,14 +24,30 @@ pub struct Subject {
     pub name: String,
     /// The filter.
     pub filter: Filter,
+    is_reference: bool,
 }
 
 impl Subject {
+    /// Whether an operator has the choice of it, and not only one who looks for what costs what.
+    pub fn is_choice(&self) -> bool {
+        !self.is_reference
+    }
+
+    /// The same as a reference, which shows what a part of the cost is.
+    #[must_use]
+    pub fn reference(self) -> Self {
+        Self {
+            is_reference: true,
+            ..self
+        }
+    }
+
     /// Names a filter.
     pub fn new(name: &str, filter: Filter) -> Self {
         Self {
             name: name.to_owned(),
             filter,
+            is_reference: false,
         }
     }
 }
