@@ -92,14 +92,15 @@ fn the_guides_code_is_in_the_files_that_it_shows() -> Result<()> {
 #[test]
 fn the_first_change_works_as_it_is_written() -> Result<()> {
     let page = fs::read_to_string("docs/first-change.md")?;
-    let guide = project().target().join("guide");
-    let tree = guide.join("tree");
+    // Copies of this project share what is compiled for them.
+    let copies = project().target().join("copies");
+    let tree = copies.join("guide");
     copy_repository(&tree)?;
     let mut steps = 0;
     for Block { language, text } in blocks(&page) {
         match language.as_str() {
             "diff" => apply(&text, &tree)?,
-            "console" => run(&text, &tree, &guide.join("target"))?,
+            "console" => run(&text, &tree, &copies)?,
             _ => continue,
         }
         steps += 1;

@@ -229,8 +229,8 @@ fn the_renamed_project_builds_passes_its_tests_and_serves() -> Result<()> {
     rename(fresh.path(), &name, false)?;
     let renamed = contents(fresh.path())?;
 
-    let target = Project::find()?.target().join("renamed");
-    let folder = target.join("project");
+    let target = Project::find()?.target().join("copies");
+    let folder = target.join("renamed");
     fs::create_dir_all(&folder)?;
     for path in contents(&folder)?.keys() {
         if !renamed.contains_key(path) {
@@ -277,7 +277,7 @@ fn cargo_generate_gives_what_a_renamed_clone_is() -> Result<()> {
     let template = copy::project()?;
     let destination = tempfile::tempdir()?;
     let url = format!("file://{}", template.path().display());
-    let target = Project::find()?.target().join("renamed");
+    let target = Project::find()?.target().join("copies");
     let to = destination.path().to_string_lossy();
     let place = ["generate", "--git", &*url, "--destination", &*to];
     let answers = ["--name", &*name, "--allow-commands"];
