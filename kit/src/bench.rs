@@ -119,9 +119,10 @@ fn grow(
     };
     let (streams, workers) = (numbers(&options.streams), numbers(&options.workers));
     let (growth, rounds) = (&mut report.growth, options.rounds);
-    eprintln!("Measuring with streams side by side: {streams:?}");
+    if !(streams.is_empty() && workers.is_empty()) {
+        eprintln!("Measuring with streams side by side {streams:?}, with workers {workers:?}");
+    }
     growth.streams = growth::with_streams(envoy, &chosen, workload, rounds, &streams)?;
-    eprintln!("Measuring with workers: {workers:?}");
     growth.workers = growth::with_workers(envoy, &chosen, workload, rounds, &workers)?;
     Ok(())
 }

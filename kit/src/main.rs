@@ -43,7 +43,8 @@ enum Task {
     },
     /// Shrink a module of another extension that is written with the Rust SDK
     Shrink {
-        /// The module, with the names of its functions
+        /// The module, with the names of its functions; data go only if it has been linked with
+        /// -Clink-arg=--emit-relocs
         module: PathBuf,
         /// Where the shrunk module is written
         #[arg(long, short)]

@@ -96,11 +96,18 @@ fn read(log: &str) -> Result<Load> {
     };
     for line in log.lines() {
         let mut fields = line.split('\t');
-        let mut field = || fields.next().context("a line of h2load's log is cut off");
+        let mut field = || {
+            fields
+                .next()
+                .with_context(|| format!("h2load's log has a line that is cut off: {line:?}"))
+        };
         let (start, status, latency) = (field()?, field()?, field()?);
         ensure!(status == "200", "a request was answered with {status}");
-        let start: u64 = start.parse()?;
-        let latency: u64 = latency.parse()?;
+        let number = |text: &str| -> Result<u64> {
+            text.parse()
+                .with_context(|| format!("h2load's log has {text:?} for a number: {line:?}"))
+        };
+        let (start, latency) = (number(start)?, number(latency)?);
         load.start = load.start.min(start);
         load.end = load.end.max(start.saturating_add(latency));
         load.latencies.push(latency);
