@@ -171,10 +171,13 @@ pub fn bootstrap(filter: &Filter, workload: &Workload) -> Value {
         }]},
         "http_filters": filters,
     });
+    // Whatever Envoy does by the clock would be counted with the requests, and more of it on a slow
+    // machine: statistics, and watching its own threads.
+    let watchdog = json!({"miss_timeout": "600s", "megamiss_timeout": "600s"});
     json!({
         "admin": {"address": address},
-        // As rarely as Envoy lets it be: it would be counted with the requests.
         "stats_flush_interval": "299s",
+        "watchdogs": {"main_thread_watchdog": watchdog, "worker_watchdog": watchdog},
         "static_resources": {"listeners": [{
             "name": "bench",
             "address": address,
