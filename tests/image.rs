@@ -259,7 +259,14 @@ fn by_docker_where_an_engine_answers() -> Result<()> {
 #[test]
 fn the_same_source_gives_the_same_module_and_image_in_another_folder() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    for name in ["Cargo.toml", "Cargo.lock", "manifest.yaml", "src", "kit"] {
+    for name in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "manifest.yaml",
+        "src",
+        "examples",
+        "kit",
+    ] {
         run("cp", &["-R", name, &folder.path().to_string_lossy()])?;
     }
     let elsewhere = Project::at(folder.path())?;
