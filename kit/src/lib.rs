@@ -19,7 +19,8 @@
 //! - [`deploy`]: a mesh told to use the extension;
 //! - [`envoy`]: a real Envoy: find it, configure it, start it, stop it;
 //! - [`mod@run`]: the extension running while it is written;
-//! - [`http`]: a client that shows the header lines as they are on the wire.
+//! - [`http`]: a client that shows the header lines as they are on the wire;
+//! - `upstream`: a service behind a proxy, for tests and for [`run`](mod@run).
 //!
 //! The kit knows nothing of the extension that it is used on but what it is told.
 
@@ -45,3 +46,5 @@ pub mod staged;
 pub mod strip;
 pub mod testing;
 pub mod toolchain;
+#[cfg(feature = "run")]
+pub mod upstream;

@@ -2,15 +2,11 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::thread;
 
 use futures_util::stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 
 /// The size of the body of `/large`, in bytes.
 pub const LARGE: usize = 4 * 1024 * 1024;
@@ -21,22 +17,7 @@ pub const LARGE: usize = 4 * 1024 * 1024;
 /// `/status/N` has the status N. `/echo/NAME` answers with the value of the request's header NAME.
 /// `/check` lets those pass who send `authorization: Bearer good`, and `/silent` never answers.
 pub fn start() -> anyhow::Result<SocketAddr> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        runtime.block_on(async {
-            while let Ok((connection, _)) = listener.accept().await {
-                let serving = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(connection), service_fn(answer));
-                // A connection that breaks is the client's to report.
-                tokio::spawn(async { drop(serving.await) });
-            }
-        });
-    });
-    Ok(address)
+    extension_kit::upstream::start(answer)
 }
 
 async fn answer(

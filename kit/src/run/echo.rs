@@ -2,17 +2,15 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+
+use crate::upstream;
 
 /// The longest body that is shown, in bytes.
 const LONGEST: usize = 1024 * 1024;
@@ -23,25 +21,7 @@ const LONGEST: usize = 1024 * 1024;
 ///
 /// When it cannot listen.
 pub fn start() -> Result<SocketAddr> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .context("cannot start the upstream")?;
-    let listener = runtime
-        .block_on(TcpListener::bind("127.0.0.1:0"))
-        .context("the upstream finds no free port on 127.0.0.1")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        runtime.block_on(async {
-            while let Ok((connection, _)) = listener.accept().await {
-                let serving = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(connection), service_fn(answer));
-                // A connection that breaks is Envoy's to report.
-                tokio::spawn(async { drop(serving.await) });
-            }
-        });
-    });
-    Ok(address)
+    upstream::start(answer)
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
