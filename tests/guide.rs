@@ -2,10 +2,13 @@
 //! it shows, and its links lead somewhere.
 #![cfg(not(target_family = "wasm"))]
 
+#[path = "support/copy.rs"]
+mod copy;
 #[path = "guide/links.rs"]
 mod links;
 #[path = "guide/markdown.rs"]
 mod markdown;
+mod support;
 
 use std::fs;
 use std::io::Write;
@@ -13,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use extension_kit::testing::project;
 use markdown::{Block, blocks};
 
 /// The README and the guide's pages, as paths from the package's folder.
@@ -92,46 +94,19 @@ fn the_guides_code_is_in_the_files_that_it_shows() -> Result<()> {
 #[test]
 fn the_first_change_works_as_it_is_written() -> Result<()> {
     let page = fs::read_to_string("docs/first-change.md")?;
-    // Copies of this project share what is compiled for them.
-    let copies = project().target().join("copies");
-    let tree = copies.join("guide");
-    copy_repository(&tree)?;
+    let tree = copy::kept("guide", &copy::contents(Path::new("."))?)?;
+    // For `git apply`, which otherwise looks at the repository around it.
+    copy::git(&tree, &["init", "--quiet"])?;
     let mut steps = 0;
     for Block { language, text } in blocks(&page) {
         match language.as_str() {
             "diff" => apply(&text, &tree)?,
-            "console" => run(&text, &tree, &copies)?,
+            "console" => run(&text, &tree)?,
             _ => continue,
         }
         steps += 1;
     }
     ensure!(steps > 0, "docs/first-change.md has no steps");
-    Ok(())
-}
-
-/// Copies what belongs to the repository, as it is now, and makes a repository of it.
-fn copy_repository(tree: &Path) -> Result<()> {
-    if tree.exists() {
-        fs::remove_dir_all(tree)?;
-    }
-    let listed = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .output()
-        .context("cannot run git")?;
-    ensure!(listed.status.success(), "this folder is no git repository");
-    for name in String::from_utf8(listed.stdout)?.lines() {
-        let (from, to) = (Path::new(name), tree.join(name));
-        // What is deleted and not yet committed is listed, too.
-        if from.is_file() {
-            fs::create_dir_all(to.parent().context("a file without a folder")?)?;
-            fs::copy(from, to)?;
-        }
-    }
-    let status = Command::new("git")
-        .args(["init", "--quiet"])
-        .current_dir(tree)
-        .status()?;
-    ensure!(status.success(), "git init failed");
     Ok(())
 }
 
@@ -153,19 +128,12 @@ fn apply(diff: &str, tree: &Path) -> Result<()> {
 }
 
 /// Runs the command after the `$`, and looks for the lines below it in what it prints.
-fn run(console: &str, tree: &Path, target: &Path) -> Result<()> {
+fn run(console: &str, tree: &Path) -> Result<()> {
     let mut lines = console.lines();
     let Some(command) = lines.next().and_then(|line| line.strip_prefix("$ ")) else {
         bail!("no command in {console}");
     };
-    let output = Command::new("sh")
-        .args(["-c", command])
-        .current_dir(tree)
-        .env("CARGO_TARGET_DIR", target)
-        // Nobody debugs it, and it is a second copy of everything.
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("CARGO_INCREMENTAL", "0")
-        .output()?;
+    let output = copy::command("sh", tree).args(["-c", command]).output()?;
     let printed = [output.stdout, output.stderr].concat();
     let printed = String::from_utf8_lossy(&printed);
     for line in lines.filter(|line| *line != "…") {

@@ -1,6 +1,8 @@
 //! The image, as each engine makes it and as the kit writes it.
 #![cfg(not(target_family = "wasm"))]
 
+#[path = "support/copy.rs"]
+mod copy;
 mod support;
 #[path = "support/upstream.rs"]
 mod upstream;
@@ -258,17 +260,7 @@ fn by_docker_where_an_engine_answers() -> Result<()> {
 
 #[test]
 fn the_same_source_gives_the_same_module_and_image_in_another_folder() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    for name in [
-        "Cargo.toml",
-        "Cargo.lock",
-        "manifest.yaml",
-        "src",
-        "examples",
-        "kit",
-    ] {
-        run("cp", &["-R", name, &folder.path().to_string_lossy()])?;
-    }
+    let folder = copy::without_git()?;
     let elsewhere = Project::at(folder.path())?;
     let built = elsewhere.build()?.folder;
     assert!(
@@ -367,30 +359,11 @@ fn the_revision_is_that_of_a_clean_work_tree_alone() -> Result<()> {
     if !available("git", "--version") {
         return Ok(());
     }
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().to_string_lossy().into_owned();
-    for name in ["Cargo.toml", "Cargo.lock", "manifest.yaml", "src", "kit"] {
-        run("cp", &["-R", name, &path])?;
-    }
-    let git = |arguments: &[&str]| {
-        let mut all = vec![
-            "-C",
-            &path,
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@b.example",
-        ];
-        all.extend(arguments);
-        run("git", &all)
-    };
-    git(&["init", "--quiet"])?;
-    git(&["add", "."])?;
-    git(&["commit", "--quiet", "--message", "a"])?;
+    let folder = copy::project()?;
     let annotations = || -> Result<_> { Ok(provenance::annotations(&Project::at(folder.path())?)) };
     assert_eq!(
         annotations()?.get(REVISION),
-        Some(&git(&["rev-parse", "HEAD"])?)
+        Some(&copy::git(folder.path(), &["rev-parse", "HEAD"])?)
     );
     fs::write(folder.path().join("notes.txt"), "")?;
     assert_eq!(annotations()?.get(REVISION), None);

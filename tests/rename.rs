@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use copy::{commit, contents, git, write};
+use copy::{commit, contents, git};
 use extension_kit::envoy::{self, Configuration, Envoy};
 use extension_kit::http;
 use extension_kit::project::Project;
@@ -203,15 +203,11 @@ fn a_copy_without_git_is_renamed_as_well() -> Result<()> {
     Ok(())
 }
 
-/// Cargo, which compiles to a folder of its own under target/, that the next run finds again.
-fn cargo(folder: &Path, target: &Path, arguments: &[&str]) -> Result<()> {
+/// Runs Cargo in a copy.
+fn cargo(folder: &Path, arguments: &[&str]) -> Result<()> {
     say(&format!("cargo {}", arguments.join(" ")));
-    let status = Command::new("cargo")
+    let status = copy::command("cargo", folder)
         .args(arguments)
-        .current_dir(folder)
-        .env("CARGO_TARGET_DIR", target)
-        .env("CARGO_PROFILE_DEV_DEBUG", "false")
-        .env("CARGO_INCREMENTAL", "0")
         .env("CONTAINER_ENGINE", "none")
         .env("ENVOY", envoy::find_or_fetch(&Project::find()?.target())?)
         .env_remove("IMAGE")
@@ -227,32 +223,18 @@ fn the_renamed_project_builds_passes_its_tests_and_serves() -> Result<()> {
     let name = new_name();
     let fresh = copy::project()?;
     rename(fresh.path(), &name, false)?;
-    let renamed = contents(fresh.path())?;
+    let folder = copy::kept("renamed", &contents(fresh.path())?)?;
 
-    let target = Project::find()?.target().join("copies");
-    let folder = target.join("renamed");
-    fs::create_dir_all(&folder)?;
-    for path in contents(&folder)?.keys() {
-        if !renamed.contains_key(path) {
-            fs::remove_file(folder.join(path))?;
-        }
-    }
-    write(&renamed, &folder)?;
-
-    cargo(&folder, &target, &["extension", "build"])?;
-    cargo(&folder, &target, &["extension", "image"])?;
+    cargo(&folder, &["extension", "build"])?;
+    cargo(&folder, &["extension", "image"])?;
     let tests = [
         "--lib", "--test", "proxy", "--test", "check", "--test", "envoy",
     ];
-    cargo(
-        &folder,
-        &target,
-        &[&["test", "--locked"][..], &tests].concat(),
-    )?;
+    cargo(&folder, &[&["test", "--locked"][..], &tests].concat())?;
 
     let envoy = Envoy::start(
         &envoy::find_or_fetch(&Project::find()?.target())?,
-        &target
+        &copy::target()
             .join("image")
             .join(&Project::at(&folder)?.manifest.module),
         &Configuration::Absent,
@@ -277,11 +259,10 @@ fn cargo_generate_gives_what_a_renamed_clone_is() -> Result<()> {
     let template = copy::project()?;
     let destination = tempfile::tempdir()?;
     let url = format!("file://{}", template.path().display());
-    let target = Project::find()?.target().join("copies");
     let to = destination.path().to_string_lossy();
     let place = ["generate", "--git", &*url, "--destination", &*to];
     let answers = ["--name", &*name, "--allow-commands"];
-    cargo(Path::new("."), &target, &[&place[..], &answers].concat())?;
+    cargo(Path::new("."), &[&place[..], &answers].concat())?;
 
     let generated = destination.path().join(&name);
     rename(template.path(), &name, false)?;

@@ -1,12 +1,15 @@
-//! Copies of this project, to be renamed.
+//! Copies of this project, to be built elsewhere or under another name.
+#![allow(dead_code)] // no test program needs all of it
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use extension_kit::rename::files::Files;
+use extension_kit::testing;
 use tempfile::TempDir;
 
 use crate::support::run;
@@ -58,8 +61,38 @@ pub fn contents(folder: &Path) -> Result<Contents> {
     Ok(contents)
 }
 
-/// Writes files, and leaves alone those that are the same, so that Cargo compiles no more than it has to.
-pub fn write(contents: &Contents, folder: &Path) -> Result<()> {
+/// A folder under `target/` that is kept, with these files and no others. Those that are the same are
+/// left alone, so that Cargo compiles no more than it has to.
+pub fn kept(name: &str, contents: &Contents) -> Result<PathBuf> {
+    let folder = target().join(name);
+    fs::create_dir_all(&folder)?;
+    for path in self::contents(&folder)?.keys() {
+        if !contents.contains_key(path) {
+            fs::remove_file(folder.join(path))?;
+        }
+    }
+    write(contents, &folder)?;
+    Ok(folder)
+}
+
+/// Where Cargo keeps what it compiles for the copies, which share it.
+pub fn target() -> PathBuf {
+    testing::project().target().join("copies")
+}
+
+/// A command in a copy.
+pub fn command(program: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target())
+        // Nobody debugs it, and it is a second copy of everything.
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
+        .env("CARGO_INCREMENTAL", "0");
+    command
+}
+
+fn write(contents: &Contents, folder: &Path) -> Result<()> {
     for (path, (bytes, runs)) in contents {
         let path = folder.join(path);
         if fs::read(&path).is_ok_and(|present| present == *bytes) {
