@@ -55,16 +55,11 @@ impl Linked {
     /// Replaces what nothing leads to, and says how much that was: of functions, and of data.
     pub(super) fn clear(&self, module: &mut Module) -> usize {
         let reached = self.reach(module);
-        let in_table = slots::table(module);
-        let gone: BTreeSet<FunctionId> = self
-            .functions
-            .iter()
-            .copied()
-            .filter(|function| !reached.functions.contains(function))
-            .collect();
-        let gone: BTreeSet<_> = in_table
+        // What is in the table since then stands for what is gone.
+        let known: BTreeSet<FunctionId> = self.functions.iter().copied().collect();
+        let gone: BTreeSet<FunctionId> = slots::table(module)
             .into_values()
-            .filter(|function| gone.contains(function))
+            .filter(|function| known.contains(function) && !reached.functions.contains(function))
             .collect();
         if !gone.is_empty() {
             slots::replace(module, &gone);
