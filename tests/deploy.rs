@@ -118,7 +118,7 @@ impl AsItIs {
         let mut process = Self(
             Command::new(binary)
                 .args(["--config-path", "deploy/envoy.yaml"])
-                .args(["--concurrency", "1", "--use-dynamic-base-id"])
+                .args(["--concurrency", "1", "--disable-hot-restart"])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped())

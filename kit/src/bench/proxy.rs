@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::subject::{Filter, Workload, bootstrap};
 use crate::envoy::admin::Admin;
 use crate::envoy::process::Process;
+use crate::envoy::server::Launch;
 use crate::http;
 
 /// How long an Envoy may take to start. Under callgrind that is long.
@@ -36,7 +37,7 @@ impl Proxy {
     ///
     /// When Envoy ends by itself, with its log, or does not answer.
     pub fn start(envoy: &Path, filter: &Filter, workload: &Workload, workers: u32) -> Result<Self> {
-        Self::run(filter, workload, workers, |_| Command::new(envoy))
+        Self::run(envoy, filter, workload, workers, |envoy, _| envoy)
     }
 
     /// Starts Envoy under callgrind, which counts nothing until it is told to, and waits until
@@ -50,7 +51,7 @@ impl Proxy {
         filter: &Filter,
         workload: &Workload,
     ) -> Result<Self> {
-        Self::run(filter, workload, 1, |folder| {
+        Self::run(envoy, filter, workload, 1, |envoy, folder| {
             let mut command = Command::new("valgrind");
             command
                 .args(["--tool=callgrind", "--instr-atstart=no"])
@@ -62,29 +63,35 @@ impl Proxy {
                     "--callgrind-out-file={}",
                     folder.join("callgrind").display()
                 ))
-                .arg(envoy);
+                .arg(envoy.get_program())
+                .args(envoy.get_args());
             command
         })
     }
 
+    /// Starts the command that `under` makes of Envoy's own, and of the folder for its files.
     fn run(
+        binary: &Path,
         filter: &Filter,
         workload: &Workload,
         workers: u32,
-        program: impl FnOnce(&Path) -> Command,
+        under: impl FnOnce(Command, &Path) -> Command,
     ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("envoy.json");
         fs::write(&file, bootstrap(filter, workload).to_string())?;
         let admin = folder.path().join("admin");
-        let mut command = program(folder.path());
-        command
-            .arg("--config-path")
-            .arg(file)
-            .arg("--admin-address-path")
-            .arg(&admin)
-            .args(["--concurrency", &workers.to_string()])
-            .args(["--use-dynamic-base-id", "--log-level", "warning"]);
+        let mut envoy = Launch {
+            binary,
+            bootstrap: &file,
+            admin: &admin,
+            workers,
+            // No listener changes while it runs.
+            drain_seconds: 0,
+        }
+        .command();
+        envoy.args(["--log-level", "warning"]);
+        let command = under(envoy, folder.path());
         let mut process = Process::start(command, &folder.path().join("log"))?;
         let address = wait_for_answer(&mut process, &admin)?;
         Ok(Self {
