@@ -33,7 +33,7 @@ impl Context for Plugin {}
 impl RootContext for Plugin {
     fn on_configure(&mut self, _configuration_size: usize) -> bool {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
-        match serde_json::from_slice::<Config>(&bytes) {
+        match serde_json::from_slice::<Config>(&bytes).map_err(|error| error.to_string()) {
             Ok(config) if config.find.is_empty() => {
                 error!("configuration refused: find is empty; write what to look for");
                 false
@@ -43,7 +43,8 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                error!("configuration refused: {error}");
+                // An unknown key is named in full, however long it is.
+                error!("configuration refused: {error:.500}");
                 false
             }
         }

@@ -52,7 +52,8 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                error!("configuration refused: {error}");
+                // An unknown key is named in full, however long it is.
+                error!("configuration refused: {error:.500}");
                 false
             }
         }

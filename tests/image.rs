@@ -19,10 +19,11 @@ use extension_kit::engine::Engine;
 use extension_kit::envoy::{self, Configuration, Envoy};
 use extension_kit::image::Package;
 use extension_kit::project::Project;
+use extension_kit::testing::tools::available;
 use extension_kit::testing::{module, project};
 use extension_kit::{http, provenance};
 use serde_json::Value;
-use support::{available, run, say};
+use support::{run, say};
 
 type Files = BTreeMap<String, Vec<u8>>;
 

@@ -20,7 +20,8 @@ use extension_kit::provenance;
 use extension_kit::registry::credentials::{self, Credentials};
 use extension_kit::registry::{Target, push};
 use extension_kit::testing::project;
-use support::{available, run};
+use extension_kit::testing::tools::available;
+use support::run;
 
 /// A registry on a free port, with storage of its own.
 struct Registry {

@@ -18,7 +18,8 @@ use extension_kit::envoy::{self, Configuration, Envoy};
 use extension_kit::http;
 use extension_kit::project::Project;
 use extension_kit::rename::rename;
-use support::{available, say};
+use extension_kit::testing::tools::available;
+use support::say;
 
 const OWN: &str = env!("CARGO_PKG_NAME");
 

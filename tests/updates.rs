@@ -13,9 +13,10 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use extension_kit::envoy::Configuration;
+use extension_kit::testing::tools::installed;
 use load::Load;
 use reconfigure::{builder, ensure_answers, ensure_refuses, refused, text};
-use support::{installed, say};
+use support::say;
 
 /// Every tenth is refused.
 const UPDATES: u64 = 100;

@@ -20,6 +20,7 @@ use extension_kit::run;
 use extension_kit::shrink::{Shrunk, shrink};
 use extension_kit::staged::{Staged, Variant};
 use extension_kit::strip::strip;
+use extension_kit::testing::tools;
 use extension_kit::toolchain::TARGET;
 
 /// Builds and packages the proxy extension in this folder.
@@ -127,6 +128,8 @@ enum Task {
     },
     /// Print the path of an Envoy; fetch one where there is none
     Envoy,
+    /// Say which tests were left out, and what to install for them
+    Skipped,
     /// Give the project a name of its own, in every file
     Rename {
         /// The name: lower-case words with dashes between them
@@ -241,7 +244,21 @@ fn perform(task: Task) -> Result<()> {
             println!("{}", envoy::find_or_fetch(&target)?.display());
             Ok(())
         }
+        Task::Skipped => skipped(&Project::find()?.target()),
     }
+}
+
+fn skipped(target: &Path) -> Result<()> {
+    let missing = tools::missing(target)?;
+    if missing.is_empty() {
+        println!("No test was left out");
+        return Ok(());
+    }
+    println!("Tests were left out:");
+    for tool in missing {
+        println!("  {tool}");
+    }
+    Ok(())
 }
 
 fn build(project: &Project, shrinks: bool, explain: bool) -> Result<()> {

@@ -270,10 +270,15 @@ impl Project {
     }
 
     /// Flags that hold for every build of the module, on every machine: a small stack, and none
-    /// of this machine's paths in the module, so that the same source gives the same bytes.
+    /// of this machine's paths in the module, so that the same source gives the same bytes. Cargo
+    /// itself calls the workspace's packages by paths relative to it; flags for them would change with
+    /// the project's name, and then all that it depends on would be compiled again.
     fn rustflags(&self) -> Vec<String> {
         let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_SIZE}")];
         for package in &self.metadata.packages {
+            if self.metadata.workspace_members.contains(&package.id) {
+                continue;
+            }
             if let Some(folder) = package.manifest_path.parent() {
                 flags.push(format!(
                     "--remap-path-prefix={folder}=/{}-{}",

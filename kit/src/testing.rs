@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 use crate::project::Project;
 use crate::proxy::Module;
 
+pub mod tools;
+
 /// The package whose tests run, with the module built and the image's files staged. Cargo builds
 /// what is missing or stale and says so; what is fresh costs a moment, once for each test program.
 ///

@@ -6,6 +6,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +17,9 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Debian's newest Rust: the compiler, Cargo, the linter, and the standard library's source.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-clippy", "rust-web-src"];
+
+/// What the folder of a standard library is called, before the compiler's version.
+const SYSROOT: &str = "wasm-sysroot-";
 
 const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
 const DISTRIBUTION_CARGO: &str = "/usr/bin/cargo";
@@ -46,11 +50,20 @@ impl Toolchain {
     ///
     /// When there is none and none can be brought: what to install, and how.
     pub fn find_or_install(cache: &Path) -> Result<Self> {
-        if has_target("rustc".as_ref()) || add_with_rustup() {
+        if has_target("rustc".as_ref()) {
             return Ok(Self { kind: Kind::InUse });
         }
-        let distribution = Path::new(DISTRIBUTION_RUSTC);
-        if has_target(distribution.as_ref()) {
+        // From an earlier time when rustup could not: it is not asked for each build.
+        if let Ok(version) = version_of(DISTRIBUTION_RUSTC.as_ref()) {
+            let completed = Completed::new(&version, cache);
+            if completed.is_there() {
+                return Ok(completed.into_toolchain());
+            }
+        }
+        if add_with_rustup() {
+            return Ok(Self { kind: Kind::InUse });
+        }
+        if has_target(DISTRIBUTION_RUSTC.as_ref()) {
             return Ok(Self {
                 kind: Kind::Distribution {
                     linker: None,
@@ -65,20 +78,14 @@ impl Toolchain {
              rust-wasm)"
         );
         install_packages(&missing_packages(&DEBIAN_PACKAGES))?;
-        let version = version_of(distribution)?;
+        let version = version_of(DISTRIBUTION_RUSTC.as_ref())?;
         let lld = format!("lld-{}", version.llvm_major);
         install_packages(&missing_packages(&[&lld]))?;
-        let linker = PathBuf::from(format!("/usr/bin/wasm-ld-{}", version.llvm_major));
-        let sysroot = cache.join(format!("wasm-sysroot-{}", version.release));
-        if !sysroot.exists() {
-            build_standard_library(&sysroot, &version.release)?;
+        let completed = Completed::new(&version, cache);
+        if !completed.sysroot.exists() {
+            build_standard_library(&completed.sysroot, &version.release)?;
         }
-        Ok(Self {
-            kind: Kind::Distribution {
-                linker: Some(linker),
-                sysroot: Some(sysroot),
-            },
-        })
+        Ok(completed.into_toolchain())
     }
 
     /// A call of Cargo with this toolchain, in which `rustflags` apply to the target alone.
@@ -123,6 +130,57 @@ impl Toolchain {
             version.commit
         )]
     }
+}
+
+/// What Debian's compiler needs for the target beside its own package.
+struct Completed {
+    linker: PathBuf,
+    sysroot: PathBuf,
+}
+
+impl Completed {
+    fn new(version: &CompilerVersion, cache: &Path) -> Self {
+        Self {
+            linker: PathBuf::from(format!("/usr/bin/wasm-ld-{}", version.llvm_major)),
+            sysroot: cache.join(format!("{SYSROOT}{}", version.release)),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        self.linker.exists() && self.sysroot.exists()
+    }
+
+    fn into_toolchain(self) -> Toolchain {
+        Toolchain {
+            kind: Kind::Distribution {
+                linker: Some(self.linker),
+                sysroot: Some(self.sysroot),
+            },
+        }
+    }
+}
+
+/// Lets builds into another folder use the standard library that was compiled into this cache, if any
+/// was.
+///
+/// # Errors
+///
+/// When a link to it cannot be made.
+#[cfg(unix)]
+pub fn share(cache: &Path, other: &Path) -> io::Result<()> {
+    fs::create_dir_all(other)?;
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(SYSROOT) {
+            continue;
+        }
+        let link = other.join(entry.file_name());
+        match std::os::unix::fs::symlink(fs::canonicalize(entry.path())?, link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => (),
+        }
+    }
+    Ok(())
 }
 
 /// Cargo of the distribution, which rustup's choice of a toolchain must not reach.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use extension_kit::envoy;
 use extension_kit::http;
+use extension_kit::toolchain;
 use tempfile::TempDir;
 
 /// The first build compiles the SDK, on a machine that may be busy.
@@ -92,16 +93,20 @@ struct Run {
     temporary: TempDir,
 }
 
-/// Writes the extension, and gives its folder.
-fn extension() -> Result<TempDir> {
-    let folder = tempfile::tempdir()?;
-    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text);
-    fs::create_dir(folder.path().join("src"))?;
-    write("Cargo.toml", PACKAGE)?;
-    write("manifest.yaml", MANIFEST)?;
-    write("src/lib.rs", SOURCE)?;
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")
+}
+
+/// Writes the extension into a folder of this name, which is kept for what is compiled there.
+fn extension(name: &str) -> Result<PathBuf> {
+    let folder = target().join("run").join(name);
+    fs::create_dir_all(folder.join("src"))?;
+    fs::write(folder.join("Cargo.toml"), PACKAGE)?;
+    fs::write(folder.join("manifest.yaml"), MANIFEST)?;
+    fs::write(folder.join("src/lib.rs"), SOURCE)?;
+    toolchain::share(&target(), &folder.join("target"))?;
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/Cargo.lock");
-    fs::copy(lock, folder.path().join("Cargo.lock"))?;
+    fs::copy(lock, folder.join("Cargo.lock"))?;
     Ok(folder)
 }
 
@@ -114,10 +119,9 @@ fn save(file: &Path, text: &str) -> Result<()> {
 
 fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_extension"));
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     command
         .current_dir(folder)
-        .env("ENVOY", envoy::find_or_fetch(&target)?)
+        .env("ENVOY", envoy::find_or_fetch(&target())?)
         .env_remove("CARGO_TARGET_DIR")
         .args(["run", "--admin-port", "0"])
         .args(arguments)
@@ -236,12 +240,12 @@ fn request_on(url: &str, stop: &AtomicBool) -> Result<u32> {
 
 #[test]
 fn each_save_is_served_without_a_lost_request_and_a_broken_one_changes_nothing() -> Result<()> {
-    let folder = extension()?;
-    let settings = folder.path().join("settings.txt");
-    let source = folder.path().join("src/lib.rs");
+    let folder = extension("saves")?;
+    let settings = folder.join("settings.txt");
+    let source = folder.join("src/lib.rs");
     fs::write(&settings, "one")?;
     let arguments = ["--port", "0", "--configuration-file", "settings.txt"];
-    let mut run = Run::start(folder.path(), &arguments)?;
+    let mut run = Run::start(&folder, &arguments)?;
     let url = run.url()?;
     ensure!(
         run.shown.contains("trace    configured with one"),
@@ -304,13 +308,13 @@ fn each_save_is_served_without_a_lost_request_and_a_broken_one_changes_nothing()
 
 #[test]
 fn a_file_for_envoy_is_served_with_the_module_that_was_built() -> Result<()> {
-    let folder = extension()?;
+    let folder = extension("envoy-file")?;
     let given = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/envoy.yaml");
     // Whatever else listens on the file's port.
     let text = fs::read_to_string(given)?.replace("port_value: 18000", "port_value: 0");
-    let file = folder.path().join("envoy.yaml");
+    let file = folder.join("envoy.yaml");
     fs::write(&file, &text)?;
-    let mut run = Run::start(folder.path(), &["--envoy-config", "envoy.yaml"])?;
+    let mut run = Run::start(&folder, &["--envoy-config", "envoy.yaml"])?;
     let url = run.url()?;
     // Nobody answers in the place of the service, but the extension does.
     let values = |url: &str| -> Result<Vec<String>> {
@@ -336,8 +340,8 @@ fn a_file_for_envoy_is_served_with_the_module_that_was_built() -> Result<()> {
 
 #[test]
 fn an_envoy_that_ends_by_itself_is_an_error() -> Result<()> {
-    let folder = extension()?;
-    let mut run = Run::start(folder.path(), &["--port", "0"])?;
+    let folder = extension("envoy-ends")?;
+    let mut run = Run::start(&folder, &["--port", "0"])?;
     run.url()?;
     kill("KILL", &run.child()?)?;
     assert_eq!(run.ended()?.code(), Some(1));
@@ -351,8 +355,10 @@ fn an_envoy_that_ends_by_itself_is_an_error() -> Result<()> {
 
 #[test]
 fn a_build_is_stopped_with_the_rest() -> Result<()> {
-    let folder = extension()?;
-    let mut run = Run::start(folder.path(), &["--port", "0"])?;
+    let folder = extension("build-stops")?;
+    let endless = "fn main() { loop { std::thread::park() } }";
+    fs::write(folder.join("build.rs"), endless)?;
+    let mut run = Run::start(&folder, &["--port", "0"])?;
     run.line("Compiling")?;
     let build = run.child()?;
     assert_eq!(run.end("INT")?.code(), Some(0));
@@ -362,8 +368,8 @@ fn a_build_is_stopped_with_the_rest() -> Result<()> {
 
 #[test]
 fn where_there_is_no_envoy_a_line_says_how_to_get_one() -> Result<()> {
-    let folder = extension()?;
-    let output = command(folder.path(), &[])?
+    let folder = extension("no-envoy")?;
+    let output = command(&folder, &[])?
         .env("ENVOY", "/nonexistent")
         .output()?;
     assert_eq!(output.status.code(), Some(1));

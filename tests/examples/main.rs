@@ -40,6 +40,16 @@ fn refusal(name: &str, configuration: &str) -> String {
 }
 
 #[test]
+fn a_refusal_is_no_longer_than_a_log_line_can_take() {
+    let configuration = format!("{{\"{}\": 1}}", "k".repeat(1 << 20));
+    for name in ["body", "http_call", "request_header"] {
+        let refusal = refusal(name, &configuration);
+        assert!(refusal.contains("unknown field `kkk"), "{name}: {refusal}");
+        assert!(refusal.len() < 1000, "{name}: {} bytes", refusal.len());
+    }
+}
+
+#[test]
 fn each_example_is_tried_here() {
     assert_eq!(
         project().examples(),

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use extension_kit::rename::files::Files;
-use extension_kit::testing;
+use extension_kit::{testing, toolchain};
 use tempfile::TempDir;
 
 use crate::support::run;
@@ -66,6 +66,7 @@ pub fn contents(folder: &Path) -> Result<Contents> {
 pub fn kept(name: &str, contents: &Contents) -> Result<PathBuf> {
     let folder = target().join(name);
     fs::create_dir_all(&folder)?;
+    toolchain::share(&testing::project().target(), &target())?;
     for path in self::contents(&folder)?.keys() {
         if !contents.contains_key(path) {
             fs::remove_file(folder.join(path))?;
