@@ -70,7 +70,7 @@ enum Task {
     Push {
         /// The image's name and tag: REGISTRY/TEAM/NAME:TAG
         #[arg(long, env = "IMAGE")]
-        image: String,
+        image: Option<String>,
         #[command(flatten)]
         packaging: Packaging,
     },
@@ -78,10 +78,10 @@ enum Task {
     Deploy {
         /// Which file: maistra, maistra-2.0, istio or envoy-gateway
         #[arg(long, env = "MESH")]
-        mesh: String,
+        mesh: Option<String>,
         /// The image that was pushed: REGISTRY/TEAM/NAME:TAG, or by digest
         #[arg(long, env = "IMAGE")]
-        image: String,
+        image: Option<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -216,8 +216,20 @@ fn perform(task: Task) -> Result<()> {
             findings(Staged::of_project(&Project::find()?)?.report(), format)
         }
         Task::Image { image, packaging } => package(&packaging, image),
-        Task::Push { image, packaging } => push(&packaging, &image),
-        Task::Deploy { mesh, image, yes } => deploy(&Project::find()?, &mesh, &image, yes),
+        Task::Push { image, packaging } => {
+            let image = image.context(
+                "where to? Name the image: IMAGE=registry.example/team/name:tag cargo make push",
+            )?;
+            push(&packaging, &image)
+        }
+        Task::Deploy { mesh, image, yes } => {
+            const EXAMPLE: &str =
+                "MESH=istio IMAGE=registry.example/team/name:tag cargo make deploy";
+            let mesh =
+                mesh.with_context(|| format!("to which kind of mesh? Name it: {EXAMPLE}"))?;
+            let image = image.with_context(|| format!("which image? Name it: {EXAMPLE}"))?;
+            deploy(&Project::find()?, &mesh, &image, yes)
+        }
         Task::Bench {
             modules,
             headers,
@@ -357,27 +369,34 @@ fn push(packaging: &Packaging, reference: &str) -> Result<()> {
     let target = Target::of(reference)?;
     let staged = packaging.staged()?;
     findings(staged.report(), Format::Text)?;
-    let by_digest = match packaging.engine()? {
-        Some(engine) => {
-            staged.build(engine, reference)?;
-            target.by_digest(&engine.push(reference)?)
-        }
-        None => push_without_engine(&staged.package(packaging.variant)?, reference)?,
+    let Some(engine) = packaging.engine()? else {
+        return push_without_engine(&staged.package(packaging.variant)?, reference);
     };
-    println!("Pushed: {by_digest}");
+    staged.build(engine, reference)?;
+    println!("Pushed: {}", target.by_digest(&engine.push(reference)?));
     Ok(())
 }
 
 #[cfg(feature = "push")]
-fn push_without_engine(package: &Package, reference: &str) -> Result<String> {
+fn push_without_engine(package: &Package, reference: &str) -> Result<()> {
     use extension_kit::registry::{credentials, push};
     let known = credentials::find(&Target::of(reference)?, &credentials::files())?;
-    push(package, reference, known)
+    println!("Pushed: {}", push(package, reference, known)?);
+    Ok(())
 }
 
+/// A registry client doubles what has to be compiled, so it is there only once there is no engine.
 #[cfg(not(feature = "push"))]
-fn push_without_engine(_package: &Package, _reference: &str) -> Result<String> {
-    anyhow::bail!("this build has no registry client; `cargo make push` builds one with it")
+fn push_without_engine(_package: &Package, _reference: &str) -> Result<()> {
+    eprintln!("No container engine: compiling a registry client, once (about a minute)");
+    let status = std::process::Command::new("cargo")
+        .args(["run", "--package", "extension-kit", "--features", "push"])
+        .args(["--bin", "extension", "--"])
+        .args(std::env::args_os().skip(1))
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "not pushed; the lines above say why");
+    Ok(())
 }
 
 fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
