@@ -3,6 +3,8 @@
 
 #[path = "support/copy.rs"]
 mod copy;
+#[path = "support/deployed.rs"]
+mod deployed;
 mod support;
 #[path = "support/upstream.rs"]
 mod upstream;
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use extension_kit::engine::Engine;
-use extension_kit::envoy::{self, Configuration, Envoy};
+use extension_kit::envoy::{self, Envoy};
 use extension_kit::image::Package;
 use extension_kit::project::Project;
 use extension_kit::testing::tools::available;
@@ -108,16 +110,9 @@ fn assert_serves(files: &Files) -> Result<()> {
     let module = folder.path().join("from-image.wasm");
     fs::write(&module, &files["extension.wasm"])?;
     let binary = envoy::find_or_fetch(&project().target())?;
-    let envoy = Envoy::start(
-        &binary,
-        &module,
-        &Configuration::Text("test".to_owned()),
-        upstream::start()?,
-    )?;
-    assert_eq!(
-        http::get(&envoy.url("/"))?.header("custom-header"),
-        ["test"]
-    );
+    let configuration = deployed::configuration(Path::new("."))?;
+    let envoy = Envoy::start(&binary, &module, &configuration, upstream::start()?)?;
+    assert_eq!(http::get(&envoy.url("/"))?.status, 200);
     Ok(())
 }
 

@@ -311,7 +311,10 @@ fn version_of(rustc: &Path) -> Result<CompilerVersion> {
 /// Compiles the standard library for the target from the distribution's source, and lays it out
 /// as rustc expects it. The folder appears whole or not at all.
 fn build_standard_library(sysroot: &Path, release: &str) -> Result<()> {
-    eprintln!("Compiling Rust's standard library for {TARGET}, once (about a minute)");
+    eprintln!(
+        "Compiling the standard library of the distribution's Rust {release} for {TARGET}, once (about a \
+         minute); it compiles the module from now on"
+    );
     let parent = sysroot.parent().context("a sysroot without a parent")?;
     fs::create_dir_all(parent)?;
     let work = tempfile::Builder::new().prefix("std-").tempdir_in(parent)?;

@@ -331,6 +331,43 @@ fn a_request_that_waits_for_an_http_call_has_the_same_callbacks() -> Result<()> 
     Ok(())
 }
 
+/// Adds two fields of a name to the request, reads them, replaces them, and reads them again.
+fn twice(name: &str) -> Wat {
+    let call = |call: &str| format!("(drop (call $proxy_{call}_header_map_value #0 @\"{name}\" ");
+    let [add, get, replace] = ["add", "get", "replace"].map(call);
+    tracer_with(
+        "proxy_on_request_headers",
+        &format!(
+            "{add} @\"1\")) {add} @\"2\")) {get} @out)) (call $say @result)
+             {replace} @\"3\")) {get} @out)) (call $say @result)"
+        ),
+    )
+}
+
+#[test]
+fn of_several_fields_of_a_name_the_first_is_read() -> Result<()> {
+    let real = Real::start(&twice("x-other"))?;
+    real.exchange("GET", "/", "")?;
+    let proxy = twice("x-other").load()?.configure("configuration")?;
+    let stream = proxy.request("GET", "/").send()?;
+    let upstream = stream.upstream().expect("a request");
+    assert_eq!(upstream.headers.values("x-other"), ["3"]);
+    stream.respond(hello())?;
+    let said = said(&proxy);
+    assert!(said.contains(&"1".to_owned()), "{said:?}");
+    assert_eq!(said, real.trace()?);
+    Ok(())
+}
+
+#[test]
+fn envoy_makes_one_field_of_several_that_it_knows() -> Result<()> {
+    let real = Real::start(&twice("x-forwarded-host"))?;
+    real.exchange("GET", "/", "")?;
+    let trace = real.trace()?;
+    assert!(trace.contains(&"1,2".to_owned()), "{trace:?}");
+    Ok(())
+}
+
 /// Host calls whose status does not depend on those before.
 const CALLS: [&str; 74] = [
     "$proxy_get_log_level #0",

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 /// Prints a line that the test runner does not keep to itself.
+#[allow(dead_code)] // not every test program has something to say
 pub fn say(line: &str) {
     // Without a standard error there is nobody to tell.
     let _ = writeln!(io::stderr(), "{line}");

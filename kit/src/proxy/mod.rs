@@ -41,6 +41,8 @@
 //! - Random numbers are the same in each run ([`Options::random_seed`]).
 //! - Every log line is kept, whatever its level.
 //! - No header is added by the proxy itself (`server`, `date`, `x-envoy-…`).
+//! - Several fields of one name stay several. Envoy makes one of those that it knows, such as
+//!   `x-forwarded-host`, with commas between their values.
 //!
 //! # Where the ABI leaves room
 //!
@@ -62,6 +64,7 @@
 //! - A map that is not at hand, in a callback to which it does not belong: reading all its pairs
 //!   gives none; all else gets `BAD_ARGUMENT`. So do pairs whose lengths do not add up, and a status
 //!   of a local response beyond 16 bits.
+//! - Of several fields of one name the first is read. To replace them leaves one.
 //! - A message without trailers has an empty map of them where they could be added or logged.
 //! - An empty range of a buffer: the status is `OK`, and nothing is written to the return values.
 //! - A buffer that can be read but not changed, such as a configuration: `BAD_ARGUMENT`.
