@@ -64,6 +64,19 @@ fn the_index_lists_every_page() -> Result<()> {
 }
 
 #[test]
+fn the_page_on_testing_says_what_becomes_of_each_test() -> Result<()> {
+    let page = fs::read_to_string("docs/testing.md")?;
+    for entry in fs::read_dir("tests")? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = format!("`{}`", path.display());
+            ensure!(page.contains(&name), "docs/testing.md lacks {name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn the_guides_code_is_in_the_files_that_it_shows() -> Result<()> {
     let mut sources = Vec::new();
     for folder in ["src", "examples", "tests"] {
