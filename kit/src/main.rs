@@ -12,7 +12,6 @@ use extension_kit::check::{self, Report};
 use extension_kit::deploy::Deployment;
 use extension_kit::engine::Engine;
 use extension_kit::envoy;
-use extension_kit::image::Package;
 use extension_kit::project::Project;
 use extension_kit::registry::Target;
 use extension_kit::rename::rename;
@@ -367,27 +366,30 @@ fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
 
 fn push(packaging: &Packaging, reference: &str) -> Result<()> {
     let target = Target::of(reference)?;
+    let Some(engine) = packaging.engine()? else {
+        return push_without_engine(packaging, reference);
+    };
     let staged = packaging.staged()?;
     findings(staged.report(), Format::Text)?;
-    let Some(engine) = packaging.engine()? else {
-        return push_without_engine(&staged.package(packaging.variant)?, reference);
-    };
     staged.build(engine, reference)?;
     println!("Pushed: {}", target.by_digest(&engine.push(reference)?));
     Ok(())
 }
 
 #[cfg(feature = "push")]
-fn push_without_engine(package: &Package, reference: &str) -> Result<()> {
+fn push_without_engine(packaging: &Packaging, reference: &str) -> Result<()> {
     use extension_kit::registry::{credentials, push};
+    let staged = packaging.staged()?;
+    findings(staged.report(), Format::Text)?;
+    let package = staged.package(packaging.variant)?;
     let known = credentials::find(&Target::of(reference)?, &credentials::files())?;
-    println!("Pushed: {}", push(package, reference, known)?);
+    println!("Pushed: {}", push(&package, reference, known)?);
     Ok(())
 }
 
 /// A registry client doubles what has to be compiled, so it is there only once there is no engine.
 #[cfg(not(feature = "push"))]
-fn push_without_engine(_package: &Package, _reference: &str) -> Result<()> {
+fn push_without_engine(_packaging: &Packaging, _reference: &str) -> Result<()> {
     eprintln!("No container engine: compiling a registry client, once (about a minute)");
     let status = std::process::Command::new("cargo")
         .args(["run", "--package", "extension-kit", "--features", "push"])
