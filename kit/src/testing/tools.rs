@@ -87,3 +87,22 @@ fn report(tool: &str, available: bool, problem: &str) -> bool {
     kept.unwrap_or_else(|error| panic!("cannot keep {}: {error}", note.display()));
     available
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_missing_is_told_once_for_each_tool() -> Result<()> {
+        let target = tempfile::tempdir()?;
+        assert_eq!(missing(target.path())?, [""; 0]);
+        fs::create_dir(notes(target.path()))?;
+        fs::write(notes(target.path()).join("wrk"), "there is no wrk")?;
+        fs::write(notes(target.path()).join("podman"), "there is no podman")?;
+        assert_eq!(
+            missing(target.path())?,
+            ["there is no podman", "there is no wrk"]
+        );
+        Ok(())
+    }
+}
