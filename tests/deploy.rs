@@ -41,13 +41,12 @@ fn istio_phase(phase: Phase) -> &'static str {
     }
 }
 
-/// The module takes the configuration, as the mesh hands it over: an Envoy that it refuses does not
-/// start.
+/// The module takes the configuration, as the mesh hands it over, and does what it says.
 fn assert_accepted(configuration: &Value) -> Result<()> {
     let configuration = deployed::as_handed_over(configuration);
     let binary = envoy::find_or_fetch(&project().target())?;
     let envoy = Envoy::start(&binary, &module(), &configuration, upstream::start()?)?;
-    http::get(&envoy.url("/"))?;
+    deployed::assert_in_force(&http::get(&envoy.url("/"))?);
     Ok(())
 }
 
@@ -144,6 +143,6 @@ impl Drop for AsItIs {
 fn envoy_without_a_mesh() -> Result<()> {
     let _envoy = AsItIs::start()?;
     // Whoever answers behind the proxy, or nobody.
-    http::get("http://127.0.0.1:18000/")?;
+    deployed::assert_in_force(&http::get("http://127.0.0.1:18000/")?);
     Ok(())
 }

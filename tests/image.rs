@@ -112,7 +112,9 @@ fn assert_serves(files: &Files) -> Result<()> {
     let binary = envoy::find_or_fetch(&project().target())?;
     let configuration = deployed::configuration(Path::new("."))?;
     let envoy = Envoy::start(&binary, &module, &configuration, upstream::start()?)?;
-    assert_eq!(http::get(&envoy.url("/"))?.status, 200);
+    let response = http::get(&envoy.url("/"))?;
+    assert_eq!(response.status, 200);
+    deployed::assert_in_force(&response);
     Ok(())
 }
 

@@ -248,7 +248,9 @@ fn the_renamed_project_builds_passes_its_tests_and_serves() -> Result<()> {
         &deployed::configuration(&folder)?,
         upstream::start()?,
     )?;
-    assert_eq!(http::get(&envoy.url("/"))?.status, 200);
+    let response = http::get(&envoy.url("/"))?;
+    assert_eq!(response.status, 200);
+    deployed::assert_in_force(&response);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use extension_kit::envoy::Configuration;
+use extension_kit::http::Response;
 use serde_json::Value;
 
 /// A mesh's file, in a project's folder.
@@ -28,4 +29,11 @@ pub fn as_handed_over(configuration: &Value) -> Configuration {
         Value::String(text) => text.clone(),
         object => object.to_string(),
     })
+}
+
+/// A response shows that the configuration under `deploy/` is in force. Another extension says here
+/// what its own example does.
+#[track_caller]
+pub fn assert_in_force(response: &Response) {
+    assert_eq!(response.header("custom-header"), ["test"], "{response:?}");
 }
