@@ -162,6 +162,13 @@ impl Packaging {
         }
     }
 
+    /// The same, once nothing is found in them that no mesh takes.
+    fn checked(&self) -> Result<Staged> {
+        let staged = self.staged()?;
+        findings(staged.report(), Format::Text)?;
+        Ok(staged)
+    }
+
     /// The engine that is wanted, or none. No engine packages the oci variant.
     fn engine(&self) -> Result<Option<Engine>> {
         match self.engine.as_deref() {
@@ -340,8 +347,7 @@ fn findings(report: &Report, format: Format) -> Result<()> {
 }
 
 fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
-    let staged = packaging.staged()?;
-    findings(staged.report(), Format::Text)?;
+    let staged = packaging.checked()?;
     let (name, version) = staged.name()?;
     let reference = image
         .filter(|image| !image.is_empty())
@@ -369,8 +375,7 @@ fn push(packaging: &Packaging, reference: &str) -> Result<()> {
     let Some(engine) = packaging.engine()? else {
         return push_without_engine(packaging, reference);
     };
-    let staged = packaging.staged()?;
-    findings(staged.report(), Format::Text)?;
+    let staged = packaging.checked()?;
     staged.build(engine, reference)?;
     println!("Pushed: {}", target.by_digest(&engine.push(reference)?));
     Ok(())
@@ -379,8 +384,7 @@ fn push(packaging: &Packaging, reference: &str) -> Result<()> {
 #[cfg(feature = "push")]
 fn push_without_engine(packaging: &Packaging, reference: &str) -> Result<()> {
     use extension_kit::registry::{credentials, push};
-    let staged = packaging.staged()?;
-    findings(staged.report(), Format::Text)?;
+    let staged = packaging.checked()?;
     let package = staged.package(packaging.variant)?;
     let known = credentials::find(&Target::of(reference)?, &credentials::files())?;
     println!("Pushed: {}", push(&package, reference, known)?);

@@ -1,7 +1,7 @@
 //! A Cargo.lock whose package changed its name: Cargo takes one with `--locked` only if it is
 //! sorted, as Cargo itself would write it. Nothing has to be asked for that.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 
 use super::name::Name;
 
@@ -22,8 +22,7 @@ pub fn ensure_free(lock: &str, from: &Name, to: &Name) -> Result<()> {
         } else {
             "package of this repository"
         };
-        ensure!(
-            false,
+        bail!(
             "{name} is a {what}, so that Cargo could not tell it from a project called {to}; take \
              another name, such as my-{to}"
         );
