@@ -1,0 +1,284 @@
+//! The manifest's rules, all of them at once, each with its line and column.
+
+use granit_parser::{Event, Parser, ScalarStyle, Span};
+
+use proxy_wasm_image::manifest::{self, Manifest, PHASES};
+
+use crate::report::{Report, excerpt};
+
+/// The longest manifest that is read, in bytes.
+pub const LONGEST: u64 = 64 * 1024;
+
+const KEYS: [&str; 7] = [
+    "schemaVersion",
+    "name",
+    "description",
+    "version",
+    "phase",
+    "priority",
+    "module",
+];
+const REQUIRED: [&str; 4] = ["schemaVersion", "phase", "priority", "module"];
+
+/// A value of the manifest's mapping.
+struct Value {
+    place: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// A scalar, and whether it was quoted, which makes it a string.
+    Scalar { text: String, quoted: bool },
+    /// A list, a mapping, or an alias.
+    Nested,
+}
+
+/// Checks a manifest's text. Gives the manifest if a mesh would read it.
+pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<Manifest> {
+    let before = report.errors();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            report.error(
+                place,
+                format!("not UTF-8 ({error})"),
+                "save it as UTF-8 text",
+            );
+            return None;
+        }
+    };
+    let entries = match entries(text, place) {
+        Ok(entries) => entries,
+        Err((place, problem)) => {
+            report.error(place, problem, "write one mapping of keys and values");
+            return None;
+        }
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    for (key, key_place, value) in &entries {
+        if !KEYS.contains(&key.as_str()) {
+            let remedy = match nearest(key) {
+                Some(known) => format!("write {known}"),
+                None => format!("remove it; the keys are {}", KEYS.join(", ")),
+            };
+            report.error(key_place, format!("unknown key {}", excerpt(key)), remedy);
+        } else if seen.contains(&key.as_str()) {
+            report.error(
+                key_place,
+                format!("{key} is written twice"),
+                "keep one of them",
+            );
+        } else {
+            seen.push(key);
+            rule(report, key, value);
+        }
+    }
+    for key in REQUIRED {
+        if !seen.contains(&key) {
+            report.error(place, format!("{key} is missing"), wanted(key));
+        }
+    }
+    if report.errors() > before {
+        return None;
+    }
+    // The rules above are those of the manifest's reader. Should it know one more, it has its say.
+    match Manifest::parse(text) {
+        Ok(manifest) => Some(manifest),
+        Err(error) => {
+            report.error(place, format!("{error:#}"), "mend it as it says");
+            None
+        }
+    }
+}
+
+/// What a key takes.
+fn wanted(key: &str) -> String {
+    match key {
+        "schemaVersion" => "write schemaVersion: 1, the only one there is".to_owned(),
+        "phase" => format!("write one of {}", PHASES.join(", ")),
+        "priority" => format!("write a whole number from {} to {}", i32::MIN, i32::MAX),
+        "module" => "write a path relative to the image's root, without `..`".to_owned(),
+        _ => "write a string".to_owned(),
+    }
+}
+
+fn rule(report: &mut Report, key: &str, value: &Value) {
+    let Kind::Scalar { text, quoted } = &value.kind else {
+        let problem = format!("{key} is no plain value");
+        report.error(&value.place, problem, wanted(key));
+        return;
+    };
+    let (text, quoted) = (text.as_str(), *quoted);
+    let is_null = !quoted && matches!(text, "" | "~" | "null" | "Null" | "NULL");
+    let right = match key {
+        "schemaVersion" => !quoted && text.parse() == Ok(1u32),
+        "priority" => !quoted && text.parse::<i32>().is_ok(),
+        "phase" => PHASES.contains(&text),
+        "module" => !is_null && manifest::stays_inside(text),
+        _ => !is_null,
+    };
+    if !right {
+        let problem = if is_null {
+            format!("{key} is empty")
+        } else if quoted && matches!(key, "schemaVersion" | "priority") {
+            format!("{key} is a string, {}", excerpt(text))
+        } else {
+            format!("{key} is {}", excerpt(text))
+        };
+        report.error(&value.place, problem, wanted(key));
+        return;
+    }
+    match key {
+        "name" if !is_repository(text) => report.warning(
+            &value.place,
+            format!("name is {}, which can't name an image", excerpt(text)),
+            "use lower-case letters and digits, with . _ or - between them",
+        ),
+        "version" if !is_tag(text) => report.warning(
+            &value.place,
+            format!(
+                "version is {}, which can't be an image's tag",
+                excerpt(text)
+            ),
+            "use letters, digits, . _ and - only, 128 at most",
+        ),
+        "name" | "version" | "description" if !quoted && text.parse::<f64>().is_ok() => report
+            .warning(
+                &value.place,
+                format!("{key} is the number {text} to YAML"),
+                "write it in quotes",
+            ),
+        _ => {}
+    }
+}
+
+/// A component of a repository's name (OCI distribution specification, "Pulling manifests").
+fn is_repository(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = |byte: Option<&u8>| byte.is_some_and(|byte| plain(*byte));
+    let bytes = name.as_bytes();
+    ends(bytes.first())
+        && ends(bytes.last())
+        && bytes
+            .iter()
+            .all(|byte| plain(*byte) || b"._-".contains(byte))
+}
+
+/// A tag (OCI distribution specification, "Pulling manifests").
+fn is_tag(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.len() <= 128
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|byte| word(byte) || b".-".contains(&byte))
+}
+
+type Entry = (String, String, Value);
+
+/// The entries of the manifest's one mapping. An error has its place and what is wrong.
+fn entries(text: &str, place: &str) -> Result<Vec<Entry>, (String, String)> {
+    let at = |span: Span| {
+        // Columns are counted from one, as editors do.
+        format!("{place}:{}:{}", span.start.line(), span.start.col() + 1)
+    };
+    let mut entries = Vec::new();
+    let mut key: Option<(String, String)> = None;
+    let mut depth = 0usize;
+    let mut documents = 0;
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| {
+            let marker = error.marker();
+            (
+                format!("{place}:{}:{}", marker.line(), marker.col() + 1),
+                format!("it is no YAML: {}", error.info()),
+            )
+        })?;
+        let mut value = None;
+        match event {
+            Event::DocumentStart(..) => documents += 1,
+            Event::MappingStart(..) | Event::SequenceStart(..) => {
+                if depth == 1 {
+                    value = Some(Kind::Nested);
+                } else if depth == 0 && matches!(event, Event::SequenceStart(..)) {
+                    return Err((at(span), "it is a list".to_owned()));
+                }
+                depth += 1;
+            }
+            Event::MappingEnd | Event::SequenceEnd => depth = depth.saturating_sub(1),
+            Event::Scalar(text, style, ..) if depth == 1 => {
+                let text = text.into_owned();
+                value = Some(Kind::Scalar {
+                    text,
+                    quoted: style != ScalarStyle::Plain,
+                });
+            }
+            Event::Alias(..) if depth == 1 => value = Some(Kind::Nested),
+            Event::Scalar(..) if depth == 0 => {
+                return Err((at(span), "it is a single value".to_owned()));
+            }
+            _ => {}
+        }
+        let Some(kind) = value else { continue };
+        match key.take() {
+            Some((key, key_place)) => {
+                let place = at(span);
+                entries.push((key, key_place, Value { place, kind }));
+            }
+            None => match kind {
+                Kind::Scalar { text, .. } => key = Some((text, at(span))),
+                Kind::Nested => return Err((at(span), "a key is no plain value".to_owned())),
+            },
+        }
+    }
+    match documents {
+        0 => Err((place.to_owned(), "it is empty".to_owned())),
+        1 => Ok(entries),
+        _ => Err((place.to_owned(), format!("it holds {documents} documents"))),
+    }
+}
+
+/// The known key that an unknown one was most likely meant to be.
+fn nearest(key: &str) -> Option<&'static str> {
+    // A long key is near to none, and would cost its length's worth of comparing.
+    if key.len() > 32 {
+        return None;
+    }
+    let lower = key.to_lowercase();
+    KEYS.iter()
+        .map(|known| (distance(&lower, &known.to_lowercase()), *known))
+        .filter(|(distance, known)| *distance * 2 <= known.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// How many letters have to be put in, taken out, exchanged or swapped with their neighbour.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=other.len()).collect();
+    let mut last = None;
+    for (row, letter) in one.chars().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, known) in other.iter().enumerate() {
+            let left = current.last().copied().unwrap_or_default() + 1;
+            let up = above.get(column + 1).copied().unwrap_or_default() + 1;
+            let across = above.get(column).copied().unwrap_or_default();
+            let mut least = left.min(up).min(across + usize::from(letter != *known));
+            let swapped = column
+                .checked_sub(1)
+                .and_then(|neighbour| Some((other.get(neighbour)?, before.get(neighbour)?)));
+            if let Some((neighbour, cost)) = swapped
+                && last == Some(*known)
+                && *neighbour == letter
+            {
+                least = least.min(cost + 1);
+            }
+            current.push(least);
+        }
+        last = Some(letter);
+        before = std::mem::replace(&mut above, current);
+    }
+    above.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

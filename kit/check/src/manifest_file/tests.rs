@@ -1,0 +1,202 @@
+use super::*;
+use crate::report::Severity;
+
+const VALID: &str = "schemaVersion: 1\nname: a\ndescription: b\nversion: 1.0.0\n\
+                     phase: PreStats\npriority: -3\nmodule: extension.wasm\n";
+
+fn findings(bytes: &[u8]) -> Vec<String> {
+    let mut report = Report::default();
+    let manifest = check(&mut report, "m.yaml", bytes);
+    assert_eq!(manifest.is_some(), report.errors() == 0, "{report}");
+    report.findings.iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn assert_finding(from: &str, to: &str, finding: &str) {
+    assert!(VALID.contains(from), "{from}");
+    let text = VALID.replacen(from, to, 1);
+    let found = findings(text.as_bytes());
+    assert!(
+        found.iter().any(|line| line == finding),
+        "{finding}\nis not in\n{found:#?}"
+    );
+    assert_eq!(found.len(), 1, "{found:#?}");
+}
+
+#[test]
+fn a_valid_manifest_has_no_finding() {
+    assert_eq!(findings(VALID.as_bytes()), Vec::<String>::new());
+    let metadata = "name: a\ndescription: b\nversion: 1.0.0\n";
+    assert_eq!(
+        findings(VALID.replace(metadata, "").as_bytes()),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn each_rule_has_its_finding_with_line_and_column() {
+    assert_finding(
+        "schemaVersion: 1",
+        "schemaVersion: 2",
+        "error: m.yaml:1:16: schemaVersion is \"2\"; write schemaVersion: 1, the only one there is",
+    );
+    assert_finding(
+        "schemaVersion: 1",
+        "schemaVersion: '1'",
+        "error: m.yaml:1:16: schemaVersion is a string, \"1\"; write schemaVersion: 1, the only \
+         one there is",
+    );
+    assert_finding(
+        "PreStats",
+        "prestats",
+        "error: m.yaml:5:8: phase is \"prestats\"; write one of PreAuthN, PostAuthN, PreAuthZ, \
+         PostAuthZ, PreStats, PostStats",
+    );
+    assert_finding(
+        "-3",
+        "2147483648",
+        "error: m.yaml:6:11: priority is \"2147483648\"; write a whole number from -2147483648 \
+         to 2147483647",
+    );
+    assert_finding(
+        "-3",
+        "[1]",
+        "error: m.yaml:6:11: priority is no plain value; write a whole number from -2147483648 \
+         to 2147483647",
+    );
+    assert_finding(
+        "-3",
+        "",
+        "error: m.yaml:6:9: priority is empty; write a whole number from -2147483648 to \
+         2147483647",
+    );
+    for path in ["/a.wasm", "../a.wasm", "a/../../b.wasm", "a/", "."] {
+        assert_finding(
+            "extension.wasm",
+            path,
+            &format!(
+                "error: m.yaml:7:9: module is {path:?}; write a path relative to the image's \
+                 root, without `..`"
+            ),
+        );
+    }
+}
+
+#[test]
+fn an_unknown_key_is_told_the_nearest_known_one() {
+    for (wrong, right) in [
+        ("nmae", "name"),
+        ("schemaversion", "schemaVersion"),
+        ("Priority", "priority"),
+        ("modul", "module"),
+        ("descripton", "description"),
+    ] {
+        let key = VALID
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| *key == right)
+            .expect(right)
+            .0;
+        let text = VALID.replacen(&format!("{key}:"), &format!("{wrong}:"), 1);
+        let found = findings(text.as_bytes()).join("\n");
+        assert!(
+            found.contains(&format!("unknown key {wrong:?}; write {right}")),
+            "{found}"
+        );
+    }
+    let found = findings(format!("{VALID}author: me\n").as_bytes());
+    assert_eq!(
+        found,
+        [
+            "error: m.yaml:8:1: unknown key \"author\"; remove it; the keys are schemaVersion, \
+             name, description, version, phase, priority, module"
+        ]
+    );
+}
+
+#[test]
+fn every_fault_is_found_at_once() {
+    let found = findings(b"schemaVersion: one\nname: a\nname: b\nphase: [x]\nmodul: x\n");
+    assert_eq!(found.len(), 6, "{found:#?}");
+    assert!(found[1].contains("m.yaml:3:1: name is written twice; keep one of them"));
+    assert!(
+        found[4].contains("m.yaml: priority is missing"),
+        "{found:#?}"
+    );
+    assert!(found[5].contains("m.yaml: module is missing"), "{found:#?}");
+}
+
+#[test]
+fn what_cannot_name_an_image_is_a_warning() {
+    assert_finding(
+        "name: a",
+        "name: My Filter",
+        "warning: m.yaml:2:7: name is \"My Filter\", which can't name an image; use lower-case \
+         letters and digits, with . _ or - between them",
+    );
+    assert_finding(
+        "version: 1.0.0",
+        "version: 1.0.0+build",
+        "warning: m.yaml:4:10: version is \"1.0.0+build\", which can't be an image's tag; use \
+         letters, digits, . _ and - only, 128 at most",
+    );
+    assert_finding(
+        "version: 1.0.0",
+        "version: 1.0",
+        "warning: m.yaml:4:10: version is the number 1.0 to YAML; write it in quotes",
+    );
+}
+
+#[test]
+fn what_is_no_mapping_is_an_error() {
+    for (text, part) in [
+        (&b""[..], "it is empty"),
+        (b"# nothing\n", "it is empty"),
+        (b"- a\n", "it is a list"),
+        (b"word\n", "it is a single value"),
+        (b"a: b: c\n", "it is no YAML"),
+        (b"{a: b", "it is no YAML"),
+        (b"a: 1\n---\nb: 2\n", "it holds 2 documents"),
+        (b"? [a]\n: b\n", "a key is no plain value"),
+        (b"caf\xe9: 1\n", "not UTF-8"),
+    ] {
+        let found = findings(text);
+        assert!(found[0].contains(part), "{part}: {found:#?}");
+    }
+}
+
+#[test]
+fn hostile_text_ends_in_time() {
+    let deep = "[".repeat(60_000);
+    let aliases = format!(
+        "a: &a [x]\n{}",
+        (0..2_000)
+            .map(|number| format!("k{number}: &k{number} [*a, *a]\n"))
+            .collect::<String>()
+    );
+    for text in [deep.as_str(), &aliases, &"? ".repeat(30_000)] {
+        assert!(!findings(text.as_bytes()).is_empty());
+    }
+}
+
+#[test]
+fn a_finding_is_one_line_whatever_was_read() {
+    let found = findings(format!("{VALID}\"a\\nb\\e[2J\": 1\n").as_bytes());
+    assert_eq!(found.len(), 1);
+    assert!(!found[0].contains(char::is_control), "{}", found[0]);
+    assert_eq!(
+        found[0].split("; ").next(),
+        Some("error: m.yaml:8:1: unknown key \"a\\nb\\u{1b}[2J\"")
+    );
+}
+
+#[test]
+fn severity_is_in_the_text() {
+    let finding = crate::report::Finding {
+        severity: Severity::Warning,
+        place: "here".to_owned(),
+        problem: "this".to_owned(),
+        remedy: "that".to_owned(),
+    };
+    assert_eq!(finding.to_string(), "warning: here: this; that");
+}

@@ -1,0 +1,439 @@
+//! `cargo proxy-wasm`: builds, checks, packages, runs and deploys a Proxy-Wasm extension.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use proxy_wasm_check::{self as check, Report};
+use proxy_wasm_image::{Engine, Target};
+use proxy_wasm_module::{Shrunk, shrink, strip};
+
+use deploy::Deployment;
+use project::Project;
+use rename::rename;
+use staged::{Staged, Variant};
+
+mod annotations;
+mod deploy;
+mod project;
+mod rename;
+#[cfg(feature = "run")]
+mod run;
+mod staged;
+mod toolchain;
+mod wasm_cargo;
+
+/// Builds, checks, packages, runs and deploys the Proxy-Wasm extension in this directory
+#[derive(Parser)]
+#[command(name = "cargo proxy-wasm", bin_name = "cargo proxy-wasm", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Compile the module, shrink it, and stage the image's files under target/image
+    Build {
+        /// Leave the module as the compiler made it
+        #[arg(long, env = "NO_SHRINK")]
+        no_shrink: bool,
+        /// Build for development: without link-time optimization and shrinking, under
+        /// target/dev-image
+        #[arg(long, conflicts_with = "explain")]
+        dev: bool,
+        /// Build the package's examples, under target/examples
+        #[arg(long, conflicts_with_all = ["dev", "explain"])]
+        examples: bool,
+        /// Say of each callback why it stays or goes
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Shrink a module of another extension that is written with the Rust SDK
+    Shrink {
+        /// The module, with the names of its functions; data go only if it has been linked with
+        /// -Clink-arg=--emit-relocs
+        module: PathBuf,
+        /// Where the shrunk module is written
+        #[arg(long, short)]
+        output: PathBuf,
+        /// An unoptimized build of the same extension, which tells the callbacks that it implements;
+        /// without it, all stay
+        #[arg(long)]
+        survey: Option<PathBuf>,
+        /// Say of each callback why it stays or goes
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Package the staged files as a container image
+    Image {
+        /// The image's name and tag, instead of those of manifest.yaml
+        #[arg(long, env = "IMAGE")]
+        image: Option<String>,
+        #[command(flatten)]
+        packaging: Packaging,
+    },
+    /// Package the staged files, and push them to a registry
+    Push {
+        /// The image's name and tag: REGISTRY/TEAM/NAME:TAG
+        #[arg(long, env = "IMAGE")]
+        image: Option<String>,
+        #[command(flatten)]
+        packaging: Packaging,
+    },
+    /// Apply the file under deploy/ for a mesh with kubectl, after showing what would change
+    Deploy {
+        /// Which file: maistra, maistra-2.0, istio or envoy-gateway
+        #[arg(long, env = "MESH")]
+        mesh: Option<String>,
+        /// The image that was pushed: REGISTRY/TEAM/NAME:TAG, or by digest
+        #[arg(long, env = "IMAGE")]
+        image: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Say everything that would go wrong with an image or a module in a mesh
+    Check {
+        /// A folder with the image's files, an OCI layout or archive, or a .wasm file beside its
+        /// manifest.yaml; the staged files if not given
+        path: Option<PathBuf>,
+        /// The manifest of a .wasm file, if it is not the manifest.yaml beside it
+        #[arg(long)]
+        manifest: Option<PathBuf>,
+        /// How the findings are written
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Run the extension in an Envoy on this machine, which gets each save; Ctrl-C ends it
+    #[cfg(feature = "run")]
+    Run(run::Options),
+    /// Run cargo for the wasm target, with a toolchain that has it
+    Cargo {
+        /// What cargo is told, for example: clippy --lib
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
+    /// Print the path of an Envoy; fetch one if there is none
+    #[cfg(feature = "run")]
+    Envoy,
+    /// Give the project a name of its own, in every file
+    Rename {
+        /// The name: lower-case words with dashes between them
+        name: String,
+        /// Rename even if something is not committed
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// What is packaged, and how.
+#[derive(Args)]
+struct Packaging {
+    /// podman, buildah, docker, or none; the first that answers if not given
+    #[arg(long, env = "CONTAINER_ENGINE")]
+    engine: Option<String>,
+    /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
+    #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
+    variant: Variant,
+    /// A folder with the image's files, in place of this package's: for a module made elsewhere
+    #[arg(long)]
+    from: Option<PathBuf>,
+}
+
+impl Packaging {
+    /// The files to package: those of a folder, or those that this package's build has staged.
+    fn staged(&self) -> Result<Staged> {
+        match &self.from {
+            Some(folder) => Staged::of_folder(folder),
+            None => Staged::of_project(&Project::find()?),
+        }
+    }
+
+    /// The same, once nothing is found in them that no mesh takes.
+    fn checked(&self) -> Result<Staged> {
+        let staged = self.staged()?;
+        findings(staged.report(), Format::Text)?;
+        Ok(staged)
+    }
+
+    /// The engine that is wanted, or none. No engine packages the oci variant.
+    fn engine(&self) -> Result<Option<Engine>> {
+        match self.engine.as_deref() {
+            None | Some("") if self.variant == Variant::Oci => Ok(None),
+            None | Some("") => Ok(Engine::find()),
+            Some("none") => Ok(None),
+            Some(name) => {
+                ensure!(
+                    self.variant == Variant::Compat,
+                    "no engine packages the oci variant; leave CONTAINER_ENGINE out, or set it to none"
+                );
+                chosen(name).map(Some)
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// One finding a line, then the facts
+    Text,
+    /// One JSON object
+    Json,
+}
+
+fn main() -> ExitCode {
+    // Cargo passes the name of the subcommand: cargo-proxy-wasm proxy-wasm build.
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "proxy-wasm") {
+        arguments.remove(1);
+    }
+    match perform(Arguments::parse_from(arguments).command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    match task {
+        Task::Build { examples: true, .. } => {
+            let folder = Project::find()?.build_examples()?;
+            println!("Examples: {}", shown(&folder));
+            Ok(())
+        }
+        Task::Build {
+            no_shrink,
+            dev,
+            explain,
+            ..
+        } => build(&Project::find()?, dev, !no_shrink, explain),
+        Task::Shrink {
+            module,
+            output,
+            survey,
+            explain,
+        } => shrink_file(&module, &output, survey.as_deref(), explain),
+        Task::Check {
+            path: Some(path),
+            manifest,
+            format,
+        } => findings(&check::check(&path, manifest.as_deref()), format),
+        Task::Check { format, .. } => {
+            findings(Staged::of_project(&Project::find()?)?.report(), format)
+        }
+        Task::Image { image, packaging } => package(&packaging, image),
+        Task::Push { image, packaging } => {
+            let image = image.context(
+                "where to? Name the image: IMAGE=registry.example/team/name:tag cargo make push",
+            )?;
+            push(&packaging, &image)
+        }
+        Task::Deploy { mesh, image, yes } => {
+            const EXAMPLE: &str =
+                "MESH=istio IMAGE=registry.example/team/name:tag cargo make deploy";
+            let mesh =
+                mesh.with_context(|| format!("to which kind of mesh? Name it: {EXAMPLE}"))?;
+            let image = image.with_context(|| format!("which image? Name it: {EXAMPLE}"))?;
+            deploy(&Project::find()?, &mesh, &image, yes)
+        }
+        #[cfg(feature = "run")]
+        Task::Run(options) => run::run(&Project::find()?, &options),
+        Task::Cargo { arguments } => wasm_cargo::run(&arguments),
+        Task::Rename { name, force } => rename_project(&name, force),
+        #[cfg(feature = "run")]
+        Task::Envoy => {
+            let binary = proxy_wasm_test::envoy::find_or_fetch()?;
+            println!("{}", binary.display());
+            Ok(())
+        }
+    }
+}
+
+fn build(project: &Project, dev: bool, shrinks: bool, explain: bool) -> Result<()> {
+    let built = if dev {
+        project.build_for_development()?
+    } else {
+        project.build(shrinks)?
+    };
+    if let Some(shrunk) = &built.shrunk {
+        report(shrunk, explain);
+    }
+    let (bytes, pages) = (built.size.bytes, built.size.pages);
+    println!(
+        "Module: {} ({bytes} bytes; {} of memory)",
+        shown(&built.module),
+        counted(pages, "page")
+    );
+    println!("Staged: {}", shown(&built.folder));
+    Ok(())
+}
+
+fn shrink_file(module: &Path, output: &Path, survey: Option<&Path>, explain: bool) -> Result<()> {
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let survey = survey.map(read).transpose()?;
+    let shrunk = shrink(&read(module)?, survey.as_deref())?;
+    std::fs::write(output, strip(&shrunk.module)?)
+        .with_context(|| format!("cannot write {}", output.display()))?;
+    report(&shrunk, explain);
+    println!("Module: {}", shown(output));
+    Ok(())
+}
+
+/// Prints what shrinking did.
+fn report(shrunk: &Shrunk, explain: bool) {
+    if explain {
+        for decision in &shrunk.decisions {
+            println!("{decision}");
+        }
+    }
+    let (before, after) = (shrunk.before, shrunk.after);
+    println!(
+        "Shrunk: {} exports to {}, {} imports to {}, {} bytes to {}, {} of memory to {}",
+        before.exports,
+        after.exports,
+        before.imports,
+        after.imports,
+        before.bytes,
+        after.bytes,
+        counted(before.pages, "page"),
+        after.pages
+    );
+}
+
+fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// Prints a report; errors in it are this command's own.
+fn findings(report: &Report, format: Format) -> Result<()> {
+    match format {
+        Format::Text => println!("{report}"),
+        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
+    }
+    ensure!(
+        report.errors() == 0,
+        "check failed: {}",
+        counted(report.errors() as u64, "error")
+    );
+    Ok(())
+}
+
+fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
+    let staged = packaging.checked()?;
+    let (name, version) = staged.name()?;
+    let reference = image
+        .filter(|image| !image.is_empty())
+        .unwrap_or_else(|| format!("localhost/{name}:{version}"));
+    if let Some(engine) = packaging.engine()? {
+        let stored = staged.build(engine, &reference)?;
+        println!("Image:  {reference} (in {}'s storage)", engine.command());
+        println!("Digest: {}", stored.digest);
+        println!("Size:   {}", stored.size);
+    } else {
+        let archive = staged.archive(packaging.variant)?;
+        let written = staged
+            .package(packaging.variant)?
+            .write_archive(&reference, &archive)?;
+        println!("Image:  {} ({reference}, an OCI archive)", shown(&archive));
+        println!("Digest: {}", written.digest);
+        println!("Size:   {} bytes", written.size);
+    }
+    println!("Next:   IMAGE=REGISTRY/TEAM/{name}:{version} cargo make push");
+    Ok(())
+}
+
+fn push(packaging: &Packaging, reference: &str) -> Result<()> {
+    let target = Target::of(reference)?;
+    let Some(engine) = packaging.engine()? else {
+        return push_without_engine(packaging, reference);
+    };
+    let staged = packaging.checked()?;
+    staged.build(engine, reference)?;
+    println!("Pushed: {}", target.by_digest(&engine.push(reference)?));
+    Ok(())
+}
+
+#[cfg(feature = "push")]
+fn push_without_engine(packaging: &Packaging, reference: &str) -> Result<()> {
+    use proxy_wasm_image::{credentials, push};
+    let staged = packaging.checked()?;
+    let package = staged.package(packaging.variant)?;
+    let known = credentials::find(&Target::of(reference)?, &credentials::files())?;
+    println!("Pushed: {}", push(&package, reference, known)?);
+    Ok(())
+}
+
+#[cfg(not(feature = "push"))]
+fn push_without_engine(_packaging: &Packaging, _reference: &str) -> Result<()> {
+    anyhow::bail!(
+        "no container engine responds, and this build of cargo proxy-wasm has no registry client; \
+         install podman, or build it with the feature `push`"
+    )
+}
+
+fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
+    let deployment = Deployment::read(&project.root().join("deploy"), mesh, image)?;
+    println!("{}", deployment.text());
+    if !deployment.show_changes()? {
+        println!("The cluster has it already; nothing is changed");
+        return Ok(());
+    }
+    ensure!(
+        yes || confirmed()?,
+        "not confirmed, so nothing is changed; answer y, or pass --yes"
+    );
+    deployment.apply()
+}
+
+fn confirmed() -> Result<bool> {
+    print!("Apply it? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
+}
+
+fn chosen(name: &str) -> Result<Engine> {
+    let engine = Engine::ALL
+        .into_iter()
+        .find(|engine| engine.command() == name)
+        .with_context(|| {
+            format!("CONTAINER_ENGINE is {name:?}; it takes podman, buildah, docker or none")
+        })?;
+    ensure!(
+        engine.answers(),
+        "{name} does not answer; try `{name} info`, or CONTAINER_ENGINE=none"
+    );
+    Ok(engine)
+}
+
+fn rename_project(name: &str, force: bool) -> Result<()> {
+    let renamed = rename(Path::new("."), name, force)?;
+    let (from, files) = (renamed.from, counted(renamed.files as u64, "file"));
+    println!("Renamed: {from} to {name}, in {files}");
+    let review = if renamed.in_git {
+        "git diff, then "
+    } else {
+        ""
+    };
+    println!("Next:    {review}cargo make image; README.md says what to edit");
+    Ok(())
+}
+
+/// A path as a person would type it: from the folder that they are in.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}

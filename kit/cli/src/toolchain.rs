@@ -1,0 +1,353 @@
+//! A Rust toolchain that compiles to WebAssembly.
+//!
+//! The target's standard library comes, in this order, from the toolchain in use, from rustup,
+//! or from the packages of Debian and Ubuntu, which work where only package mirrors answer.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What extensions are compiled for: plain WebAssembly, without WASI.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Debian's newest Rust: the compiler, Cargo, the linter, and the standard library's source.
+const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-clippy", "rust-web-src"];
+
+/// What the folder of a standard library is called, before the compiler's version.
+const SYSROOT: &str = "wasm-sysroot-";
+
+const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
+const DISTRIBUTION_CARGO: &str = "/usr/bin/cargo";
+
+/// A toolchain that has the target.
+#[derive(Debug)]
+pub struct Toolchain {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The one that runs this program's build.
+    InUse,
+    /// The distribution's, and what it lacks.
+    Distribution {
+        linker: Option<PathBuf>,
+        sysroot: Option<PathBuf>,
+    },
+}
+
+impl Toolchain {
+    /// Finds a toolchain that has the target, or brings one here.
+    ///
+    /// # Errors
+    ///
+    /// When there is none and none can be brought: what to install, and how.
+    pub fn find_or_install() -> Result<Self> {
+        if has_target("rustc".as_ref()) {
+            return Ok(Self { kind: Kind::InUse });
+        }
+        // From an earlier time when rustup could not: it is not asked for each build.
+        if let Ok(version) = version_of(DISTRIBUTION_RUSTC.as_ref()) {
+            let completed = Completed::new(&version, &cache()?);
+            if completed.is_there() {
+                return Ok(completed.into_toolchain());
+            }
+        }
+        if add_with_rustup() {
+            return Ok(Self { kind: Kind::InUse });
+        }
+        if has_target(DISTRIBUTION_RUSTC.as_ref()) {
+            return Ok(Self {
+                kind: Kind::Distribution {
+                    linker: None,
+                    sysroot: None,
+                },
+            });
+        }
+        ensure!(
+            command_exists("apt-get"),
+            "no Rust standard library for {TARGET}. Install it: `rustup target add {TARGET}`, \
+             or your distribution's package (Fedora: rust-std-static-{TARGET}; Alpine, Arch: \
+             rust-wasm)"
+        );
+        install_packages(&missing_packages(&DEBIAN_PACKAGES))?;
+        let version = version_of(DISTRIBUTION_RUSTC.as_ref())?;
+        let lld = format!("lld-{}", version.llvm_major);
+        install_packages(&missing_packages(&[&lld]))?;
+        let completed = Completed::new(&version, &cache()?);
+        if !completed.sysroot.exists() {
+            build_standard_library(&completed.sysroot, &version.release)?;
+        }
+        Ok(completed.into_toolchain())
+    }
+
+    /// A call of Cargo with this toolchain, in which `rustflags` apply to the target alone.
+    ///
+    /// The caller adds the subcommand and `--target` [`TARGET`].
+    pub fn cargo(&self, rustflags: &[String]) -> Command {
+        let mut flags = rustflags.to_vec();
+        let mut command = match &self.kind {
+            Kind::InUse => Command::new("cargo"),
+            Kind::Distribution { linker, sysroot } => {
+                if let Some(linker) = linker {
+                    flags.push(format!("-Clinker={}", linker.display()));
+                }
+                if let Some(sysroot) = sysroot {
+                    flags.push(format!("--sysroot={}", sysroot.display()));
+                }
+                distribution_cargo()
+            }
+        };
+        if !flags.is_empty() {
+            command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        }
+        command
+    }
+
+    /// Flags for the same paths of the standard library on every machine. Where its source is
+    /// installed (the component `rust-src`), the compiler writes that folder's path in place of the
+    /// one that the library was built with.
+    pub fn path_flags(&self) -> Vec<String> {
+        if !matches!(self.kind, Kind::InUse) {
+            return Vec::new(); // its own build has seen to it
+        }
+        let output = Command::new("rustc").args(["--print", "sysroot"]).output();
+        let (Ok(output), Ok(version)) = (output, version_of(Path::new("rustc"))) else {
+            return Vec::new(); // the build will say why
+        };
+        let sysroot = String::from_utf8_lossy(&output.stdout);
+        let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
+        vec![format!(
+            "--remap-path-prefix={}=/rustc/{}",
+            source.display(),
+            version.commit
+        )]
+    }
+}
+
+/// The directory of what is compiled once for all projects, under Cargo's home directory.
+///
+/// # Errors
+///
+/// If the system names no home directory.
+pub fn cache() -> Result<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let home = home.context("there is no home directory; set CARGO_HOME")?;
+    Ok(home.join("proxy-wasm"))
+}
+
+/// What Debian's compiler needs for the target beside its own package.
+struct Completed {
+    linker: PathBuf,
+    sysroot: PathBuf,
+}
+
+impl Completed {
+    fn new(version: &CompilerVersion, cache: &Path) -> Self {
+        Self {
+            linker: PathBuf::from(format!("/usr/bin/wasm-ld-{}", version.llvm_major)),
+            sysroot: cache.join(format!("{SYSROOT}{}", version.release)),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        self.linker.exists() && self.sysroot.exists()
+    }
+
+    fn into_toolchain(self) -> Toolchain {
+        Toolchain {
+            kind: Kind::Distribution {
+                linker: Some(self.linker),
+                sysroot: Some(self.sysroot),
+            },
+        }
+    }
+}
+
+/// Cargo of the distribution, which rustup's choice of a toolchain must not reach.
+fn distribution_cargo() -> Command {
+    let mut path = OsString::from("/usr/bin:");
+    path.push(env::var_os("PATH").unwrap_or_default());
+    let mut command = Command::new(DISTRIBUTION_CARGO);
+    command
+        .env("PATH", path)
+        .env("RUSTC", DISTRIBUTION_RUSTC)
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO");
+    command
+}
+
+/// Whether this compiler has the target's standard library.
+fn has_target(rustc: &OsStr) -> bool {
+    let output = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .stderr(Stdio::null())
+        .output();
+    let Ok(output) = output else { return false };
+    let folder = String::from_utf8_lossy(&output.stdout);
+    output.status.success()
+        && fs::read_dir(folder.trim()).is_ok_and(|entries| {
+            entries
+                .flatten()
+                .any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
+        })
+}
+
+fn add_with_rustup() -> bool {
+    if !command_exists("rustup") {
+        return false;
+    }
+    eprintln!("Adding the target {TARGET} with rustup");
+    let output = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .output();
+    let added = output.is_ok_and(|output| output.status.success());
+    if !added {
+        eprintln!("rustup cannot add it here; looking at the distribution's packages");
+    }
+    added
+}
+
+/// Whether PATH holds a command of this name.
+pub(crate) fn command_exists(name: &str) -> bool {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&paths).any(|folder| folder.join(name).is_file())
+}
+
+fn missing_packages<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    let installed = |name: &str| {
+        Command::new("dpkg-query")
+            .args(["--show", "--showformat=${db:Status-Status}", name])
+            .stderr(Stdio::null())
+            .output()
+            .is_ok_and(|output| output.stdout == b"installed")
+    };
+    names
+        .iter()
+        .copied()
+        .filter(|name| !installed(name))
+        .collect()
+}
+
+/// Installs Debian packages as root; anyone else reads the line to type.
+fn install_packages(names: &[&str]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let list = names.join(" ");
+    let id = Command::new("id").arg("-u").output()?;
+    if id.stdout.trim_ascii() != b"0" {
+        bail!(
+            "the wasm target needs packages; install them and come back:\n  \
+             sudo apt-get install --no-install-recommends {list}"
+        );
+    }
+    eprintln!("Installing {list}");
+    let apt_get = |arguments: &[&str]| -> Result<()> {
+        let status = Command::new("apt-get")
+            .args(["-q", "-y"])
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(
+            status.success(),
+            "apt-get {} failed: {status}; the lines above say why",
+            arguments.join(" ")
+        );
+        Ok(())
+    };
+    apt_get(&["update"])?;
+    let mut arguments = vec!["install", "--no-install-recommends"];
+    arguments.extend(names);
+    apt_get(&arguments)
+}
+
+struct CompilerVersion {
+    release: String,
+    commit: String,
+    llvm_major: String,
+}
+
+fn version_of(rustc: &Path) -> Result<CompilerVersion> {
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .with_context(|| format!("cannot run {}", rustc.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+            .with_context(|| format!("{} -vV prints no {name}", rustc.display()))
+    };
+    let llvm = field("LLVM version")?;
+    Ok(CompilerVersion {
+        release: field("release")?.to_owned(),
+        commit: field("commit-hash")?.to_owned(),
+        llvm_major: llvm.split('.').next().unwrap_or(llvm).to_owned(),
+    })
+}
+
+/// Compiles the standard library for the target from the distribution's source, and lays it out
+/// as rustc expects it. The folder appears whole or not at all.
+fn build_standard_library(sysroot: &Path, release: &str) -> Result<()> {
+    eprintln!(
+        "Compiling the standard library of the distribution's Rust {release} for {TARGET}, once (about a \
+         minute); it compiles the module from now on"
+    );
+    let parent = sysroot.parent().context("a sysroot without a parent")?;
+    fs::create_dir_all(parent)?;
+    let work = tempfile::Builder::new().prefix("std-").tempdir_in(parent)?;
+    let package = work.path().join("empty");
+    fs::create_dir_all(package.join("src"))?;
+    fs::write(package.join("src/lib.rs"), "")?;
+    fs::write(
+        package.join("Cargo.toml"),
+        "[package]\nname = \"empty\"\nedition = \"2021\"\n[workspace]\n",
+    )?;
+    let source = fs::canonicalize("/usr/lib/rustlib/src/rust")
+        .context("the standard library's source is missing; install rust-web-src")?;
+    // Bitcode, which link-time optimization reads and Cargo leaves out; and the paths that rustup's
+    // standard library carries, in place of this machine's.
+    let rustflags = [
+        "-Cembed-bitcode=yes".to_owned(),
+        format!("--remap-path-prefix={}=/rustc/{release}", source.display()),
+        format!("--remap-path-prefix={}=/std", work.path().display()),
+    ];
+    let status = distribution_cargo()
+        .args(["build", "--release", "--target", TARGET])
+        .arg("-Zbuild-std=std,panic_abort,test")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags.join("\u{1f}"))
+        .env("CARGO_TARGET_DIR", package.join("target"))
+        .current_dir(&package)
+        .status()
+        .context("cannot run the distribution's cargo")?;
+    ensure!(
+        status.success(),
+        "compiling the standard library failed: {status}"
+    );
+
+    let libraries = work
+        .path()
+        .join("sysroot/lib/rustlib")
+        .join(TARGET)
+        .join("lib");
+    fs::create_dir_all(&libraries)?;
+    for entry in fs::read_dir(package.join("target").join(TARGET).join("release/deps"))? {
+        let path = entry?.path();
+        if path.extension() == Some("rlib".as_ref())
+            && let Some(name) = path.file_name()
+        {
+            fs::copy(&path, libraries.join(name))?;
+        }
+    }
+    fs::rename(work.path().join("sysroot"), sysroot)?;
+    Ok(())
+}

@@ -1,0 +1,688 @@
+//! The command `cargo proxy-wasm check`, over modules and images of every kind.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result};
+use proxy_wasm_check::{self as check, Report};
+use proxy_wasm_image::{Annotations, Package};
+
+const MANIFEST: &str = "schemaVersion: 1\nname: a\nphase: PreStats\npriority: 1\nmodule: a.wasm\n";
+
+/// What the SDKs of C++, Go, AssemblyScript and Rust emit, in small.
+const CPP: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+    (import "env" "emscripten_notify_memory_growth" (func (param i32)))
+    (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 4)
+    (func (export "_initialize"))
+    (func (export "malloc") (param i32) (result i32) i32.const 0)
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "proxy_on_context_create") (param i32 i32))
+    (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) i32.const 0)
+    (func (export "proxy_on_delete") (param i32)))"#;
+const GO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))
+    (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 2)
+    (func (export "_start"))
+    (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 0)
+    (func (export "proxy_abi_version_0_2_0"))
+    (func (export "proxy_on_tick") (param i32)))"#;
+const ASSEMBLY_SCRIPT: &str = r#"(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start"))
+    (func (export "malloc") (param i32) (result i32) i32.const 0)
+    (func (export "proxy_abi_version_0_2_0"))
+    (func (export "proxy_on_vm_start") (param i32 i32) (result i32) i32.const 1))"#;
+
+fn wasm(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect(text)
+}
+
+/// The findings of a module, without their place.
+fn of_module(text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let module = folder.path().join("a.wasm");
+    fs::write(&module, wasm(text)).expect("a file");
+    fs::write(folder.path().join("manifest.yaml"), MANIFEST).expect("a file");
+    let place = format!("{}: ", module.display());
+    lines(&check::check(&module, None))
+        .iter()
+        .map(|line| line.replace(&place, ""))
+        .collect()
+}
+
+fn lines(report: &Report) -> Vec<String> {
+    report.findings.iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn assert_module(from: &str, to: &str, findings: &[&str]) {
+    assert!(CPP.contains(from), "{from}");
+    assert_eq!(of_module(&CPP.replacen(from, to, 1)), findings);
+}
+
+/// A folder that holds what an image's root holds.
+fn root(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (path, bytes) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, bytes).expect("a file");
+    }
+    folder
+}
+
+fn command(arguments: &[&str], path: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
+        .arg("check")
+        .args(arguments)
+        .arg(path)
+        .output()
+        .expect("the command")
+}
+
+#[test]
+fn modules_of_every_sdk_pass() {
+    for text in [CPP, GO, ASSEMBLY_SCRIPT] {
+        assert_eq!(of_module(text), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_abi_is_named() {
+    const REMEDY: &str = "build it with a Proxy-Wasm SDK for ABI 0.2.1";
+    assert_module(
+        r#"(func (export "proxy_abi_version_0_2_1"))"#,
+        "",
+        &[&format!(
+            "error: it exports no proxy_abi_version_…, so it speaks no Proxy-Wasm ABI; {REMEDY}"
+        )],
+    );
+    assert_module(
+        "version_0_2_1",
+        "version_0_1_0",
+        &[&format!(
+            "error: it speaks ABI 0.1.0, which 0.2.0 replaced in 2020; {REMEDY}"
+        )],
+    );
+    assert_module(
+        "version_0_2_1",
+        "version_0_3_0",
+        &[&format!(
+            "error: it speaks ABI \"0.3.0\", which no proxy does; {REMEDY}"
+        )],
+    );
+    assert_module(
+        r#"(func (export "proxy_abi_version_0_2_1"))"#,
+        r#"(func (export "proxy_abi_version_0_2_1") (export "proxy_abi_version_0_2_0"))"#,
+        &[
+            "warning: it speaks 2 ABI versions at once; export one proxy_abi_version_…, or each \
+             proxy picks one by its own rule",
+        ],
+    );
+}
+
+#[test]
+fn what_a_proxy_needs_is_missed() {
+    assert_module(
+        r#"(memory (export "memory") 4)"#,
+        "(memory 4)",
+        &[
+            "error: it exports no memory under the name memory; export its memory: the proxy \
+             passes everything through it",
+        ],
+    );
+    assert_module(
+        r#"(func (export "malloc") (param i32) (result i32) i32.const 0)"#,
+        "",
+        &[
+            "error: it exports neither malloc nor proxy_on_memory_allocate; export one of them: \
+             the proxy hands over headers and configuration through it",
+        ],
+    );
+    assert_module(
+        r#"(func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) i32.const 0)"#,
+        r#"(func (export "proxy_on_response_headers") (param i32 i32) (result i32) i32.const 0)"#,
+        &[
+            "error: its export proxy_on_response_headers is (i32, i32) -> i32, and proxies call \
+             it as (i32, i32, i32) -> i32; build it with an SDK for ABI 0.2.1",
+        ],
+    );
+    assert_module(
+        r#"(func (export "proxy_on_delete") (param i32))"#,
+        "",
+        &[
+            "warning: it exports proxy_on_context_create without proxy_on_delete; export both: \
+             the second one frees what the first one made for each request",
+        ],
+    );
+    assert_eq!(
+        of_module(
+            r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+                (func (export "malloc") (param i32) (result i32) i32.const 0))"#
+        ),
+        [
+            "warning: it exports no callback, so a proxy never calls it; export the proxy_on_… \
+             functions of what it is to do"
+        ]
+    );
+}
+
+#[test]
+fn imports_that_no_proxy_offers_are_named_with_where_they_come_from() {
+    for (module, name, advice) in [
+        (
+            "env",
+            "abort",
+            "compile AssemblyScript with --use abort=abort_proc_exit",
+        ),
+        (
+            "env",
+            "getrandom",
+            "remove the call, or link the library that defines it",
+        ),
+        (
+            "wasi_snapshot_preview1",
+            "sock_accept",
+            "leave out what reaches for files, sockets or threads: a proxy offers a small part of \
+             WASI",
+        ),
+        (
+            "wasi:cli/stdout@0.2.0",
+            "get-stdout",
+            "compile for WASI preview 1 or for no WASI: proxies know no later one",
+        ),
+        (
+            "__wbindgen_placeholder__",
+            "__wbindgen_throw",
+            "leave out the crate that is made for browsers (wasm-bindgen); cargo tree shows what \
+             brings it in",
+        ),
+    ] {
+        let import = format!("(module (import \"{module}\" \"{name}\" (func))");
+        assert_module(
+            "(module",
+            &import,
+            &[&format!(
+                "error: it imports \"{module}.{name}\", which no proxy offers; {advice}"
+            )],
+        );
+    }
+    assert_module(
+        r#""proxy_log" (func (param i32 i32 i32) (result i32))"#,
+        r#""proxy_log" (func (param i32 i32 i32))"#,
+        &[
+            "error: it imports env.proxy_log as (i32, i32, i32), and proxies offer it as (i32, \
+             i32, i32) -> i32; build it with an SDK for ABI 0.2.1",
+        ],
+    );
+    assert_module(
+        r#"(memory (export "memory") 4)"#,
+        r#"(import "env" "memory" (memory 4)) (export "memory" (memory 0))"#,
+        &[
+            "warning: it imports \"env.memory\" as a memory, which only V8 offers; let the module \
+             define it and export it (no --import-memory, no --import-table)",
+        ],
+    );
+}
+
+#[test]
+fn many_wrong_imports_do_not_flood_the_report() {
+    let imports: String = (0..5_000)
+        .map(|number| format!("(import \"env\" \"f{number}\" (func))"))
+        .collect();
+    let findings = of_module(&CPP.replacen("(module", &format!("(module {imports}"), 1));
+    assert_eq!(findings.len(), 21);
+    assert_eq!(
+        findings[20],
+        "error: 4980 more imports are of that kind; mend the ones above first"
+    );
+}
+
+#[test]
+fn what_old_proxies_refuse_is_a_warning() {
+    assert_module(
+        r#"(memory (export "memory") 4)"#,
+        r#"(memory (export "memory") 4) (func (param externref))"#,
+        &[
+            "warning: it needs the proposal reference-types (V8 9.6), so Maistra 2.1 and 2.2 \
+             (Envoy 1.20 and older) will not load it; if it is to run there, encode it anew \
+             without long table indexes, as extension shrink and wasm-opt do",
+        ],
+    );
+    assert_module(
+        r#"(memory (export "memory") 4)"#,
+        r#"(memory (export "memory") 4) (func v128.const i32x4 0 0 0 0 drop)"#,
+        &[
+            "warning: it needs the proposal simd (V8 9.1), so Maistra 2.1 (Envoy 1.18 and older) \
+             will not load it; if it is to run there, compile without this feature",
+        ],
+    );
+    assert_module(
+        r#"(memory (export "memory") 4)"#,
+        r#"(memory (export "memory") 4) (func $f return_call $f)"#,
+        &[
+            "warning: it needs the proposal tail-calls (V8 11.2), so every release of Maistra \
+             (Envoy 1.34 and older) will not load it; if it is to run there, compile without this \
+             feature",
+        ],
+    );
+    assert_module(
+        r#""memory") 4"#,
+        r#""memory") 257"#,
+        &[
+            "warning: it starts with 16842752 bytes of memory; give it less (a smaller stack, no \
+             large static data): each of a proxy's workers has a VM of its own",
+        ],
+    );
+}
+
+#[test]
+fn a_module_that_is_none_is_an_error() {
+    let folder = root(&[
+        ("a.wasm", b"\0asm\x01\0\0\0\xff"),
+        ("manifest.yaml", MANIFEST.as_bytes()),
+    ]);
+    let findings = lines(&check::check(&folder.path().join("a.wasm"), None));
+    assert!(
+        findings[0].contains("a.wasm: it is not valid WebAssembly: ")
+            && findings[0].ends_with("; compile it anew for wasm32, as a core module"),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn a_module_needs_its_manifest() {
+    let folder = root(&[("b.wasm", &wasm(CPP))]);
+    let module = folder.path().join("b.wasm");
+    let findings = lines(&check::check(&module, None));
+    assert!(
+        findings[0].starts_with("error: ")
+            && findings[0].ends_with(
+                "manifest.yaml: cannot be read: No such file or directory (os error 2); put the \
+                 manifest beside the module, or name it with --manifest"
+            ),
+        "{findings:?}"
+    );
+    let manifest = folder.path().join("m.yaml");
+    fs::write(&manifest, MANIFEST).expect("a file");
+    let findings = lines(&check::check(&module, Some(&manifest)));
+    assert_eq!(
+        findings,
+        [format!(
+            "warning: {}: module is \"a.wasm\", and the module at hand is \"b.wasm\"; see that \
+             the image holds the module under the manifest's name",
+            manifest.display()
+        )]
+    );
+}
+
+#[test]
+fn the_root_holds_three_files_and_nothing_else() -> Result<()> {
+    let module = wasm(CPP);
+    let good: [(&str, &[u8]); 3] = [
+        ("a.wasm", &module),
+        ("manifest.yaml", MANIFEST.as_bytes()),
+        ("plugin.wasm", &module),
+    ];
+    let report = check::check(root(&good).path(), None);
+    assert_eq!(lines(&report), Vec::<String>::new());
+    let reads: Vec<_> = report
+        .reads
+        .iter()
+        .map(|reading| (reading.consumer, reading.path.as_str(), reading.bytes))
+        .collect();
+    assert_eq!(
+        reads,
+        [
+            ("Maistra", "a.wasm", module.len()),
+            ("Istio", "plugin.wasm", module.len())
+        ]
+    );
+
+    let without = |name: &str| {
+        let rest: Vec<_> = good.iter().copied().filter(|file| file.0 != name).collect();
+        lines(&check::check(root(&rest).path(), None))
+    };
+    assert_eq!(
+        without("a.wasm"),
+        ["error: a.wasm: it is missing; add it: Maistra reads the module there"]
+    );
+    assert_eq!(
+        without("manifest.yaml"),
+        ["error: manifest.yaml: it is missing; add it: Maistra reads it first"]
+    );
+    assert_eq!(
+        without("plugin.wasm"),
+        ["error: plugin.wasm: it is missing; add it: Istio reads the module there"]
+    );
+
+    let folder = root(&good);
+    fs::write(folder.path().join("plugin.wasm"), wasm(GO))?;
+    fs::write(folder.path().join("notes.txt"), "")?;
+    assert_eq!(
+        lines(&check::check(folder.path(), None)),
+        [
+            "error: plugin.wasm: it is another module than a.wasm; make both the same: Maistra \
+             runs the one, and Istio the other",
+            "warning: \"notes.txt\": no consumer reads it; leave it out of the image",
+        ]
+    );
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_a_file_is_an_error() -> Result<()> {
+    let module = wasm(CPP);
+    let folder = root(&[("a.wasm", &module), ("manifest.yaml", MANIFEST.as_bytes())]);
+    std::os::unix::fs::symlink("a.wasm", folder.path().join("plugin.wasm"))?;
+    assert_eq!(
+        lines(&check::check(folder.path(), None)),
+        [
+            "error: plugin.wasm: is a link to \"a.wasm\"; put a file in its place: Istio reads \
+             the module there, and follows no link"
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn an_archive_and_a_layout_are_read_as_the_folder_is() -> Result<()> {
+    let module = wasm(CPP);
+    let staged = root(&[
+        ("a.wasm", &module),
+        ("manifest.yaml", MANIFEST.as_bytes()),
+        ("plugin.wasm", &module),
+    ]);
+    let folder = tempfile::tempdir()?;
+    let archive = folder.path().join("image.tar");
+    Package::compat(staged.path(), &Annotations::new())?
+        .write_archive("localhost/a:1", &archive)?;
+    let layout = folder.path().join("layout");
+    tar::Archive::new(File::open(&archive)?).unpack(&layout)?;
+    let expected = check::check(staged.path(), None);
+    for path in [&archive, &layout] {
+        let report = check::check(path, None);
+        assert_eq!(lines(&report), Vec::<String>::new());
+        assert_eq!(report.reads, expected.reads);
+        assert_eq!(report.module, expected.module);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_no_image_is_an_error() -> Result<()> {
+    const REMEDY: &str =
+        "give a folder, an OCI layout or archive, or a .wasm file with its manifest.yaml";
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("image.tar");
+    let finding = |path: &Path| lines(&check::check(path, None)).join("\n");
+    assert_eq!(
+        finding(&path),
+        format!(
+            "error: {}: cannot be read: No such file or directory (os error 2); {REMEDY}",
+            path.display()
+        )
+    );
+    fs::write(&path, vec![b'x'; 2048])?;
+    assert!(finding(&path).contains("it is no whole tar archive"));
+    fs::write(&path, "")?;
+    assert!(finding(&path).contains("index.json is missing"));
+
+    let mut docker = tar::Builder::new(File::create(&path)?);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(2);
+    docker.append_data(&mut header, "manifest.json", &b"[]"[..])?;
+    docker.into_inner()?;
+    assert!(finding(&path).contains(
+        "it is an archive of docker's own format; save it as an OCI archive: podman save \
+             --format oci-archive"
+    ));
+    Ok(())
+}
+
+#[test]
+fn the_exit_status_is_that_of_the_errors() -> Result<()> {
+    let module = wasm(CPP);
+    let folder = root(&[
+        ("a.wasm", &module),
+        ("manifest.yaml", MANIFEST.as_bytes()),
+        ("plugin.wasm", &module),
+        ("notes.txt", b""),
+    ]);
+    let output = command(&[], folder.path());
+    let text = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("warning: \"notes.txt\""), "{text}");
+    assert!(text.ends_with("Checked: 0 errors, 1 warning\n"), "{text}");
+
+    fs::remove_file(folder.path().join("plugin.wasm"))?;
+    let output = command(&[], folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout)?.contains("error: plugin.wasm: it is missing"));
+    Ok(())
+}
+
+#[test]
+fn machines_read_json() -> Result<()> {
+    let folder = root(&[
+        ("a.wasm", &wasm(CPP)),
+        ("manifest.yaml", MANIFEST.as_bytes()),
+    ]);
+    let output = command(&["--format", "json"], folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let finding = &json["findings"][0];
+    assert_eq!(finding["severity"], "error");
+    assert_eq!(finding["where"], "plugin.wasm");
+    assert_eq!(finding["what"], "it is missing");
+    assert_eq!(finding["how"], "add it: Istio reads the module there");
+    assert_eq!(json["module"]["abi"][0], "0.2.1");
+    assert_eq!(json["module"]["memory"], 262_144);
+    assert_eq!(json["reads"][0]["consumer"], "Maistra");
+    let callbacks = json["module"]["callbacks"].as_array().context("a list")?;
+    assert_eq!(callbacks.len(), 3);
+    Ok(())
+}
+
+#[test]
+fn a_module_of_any_sdk_is_packaged() -> Result<()> {
+    for text in [CPP, GO, ASSEMBLY_SCRIPT] {
+        let module = wasm(text);
+        let staged = root(&[
+            ("a.wasm", &module),
+            ("manifest.yaml", MANIFEST.as_bytes()),
+            ("plugin.wasm", &module),
+        ]);
+        let folder = tempfile::tempdir()?;
+        for (variant, file) in [
+            ("compat", "a-latest.oci.tar"),
+            ("oci", "a-latest-wasm.oci.tar"),
+        ] {
+            let output = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
+                .current_dir(folder.path())
+                .args(["image", "--engine", "none", "--variant", variant, "--from"])
+                .arg(staged.path())
+                .output()?;
+            assert!(output.status.success(), "{output:?}");
+            let report = check::check(&folder.path().join(file), None);
+            assert_eq!(report.errors(), 0, "{report}");
+            assert_eq!(
+                report.reads.last().context("a reading")?.bytes,
+                module.len()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_no_mesh_takes_is_not_packaged() -> Result<()> {
+    let staged = root(&[("a.wasm", b"text"), ("manifest.yaml", MANIFEST.as_bytes())]);
+    let folder = tempfile::tempdir()?;
+    let output = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
+        .current_dir(folder.path())
+        .args(["image", "--engine", "none", "--from"])
+        .arg(staged.path())
+        .output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout)?;
+    assert!(text.contains("error: plugin.wasm: it is missing"), "{text}");
+    assert_eq!(fs::read_dir(folder.path())?.count(), 0);
+    Ok(())
+}
+
+/// An image whose parts each break one rule of what consumers read.
+fn image_of(layers: &[(&str, &[u8])]) -> Result<tempfile::TempDir> {
+    use sha2::{Digest, Sha256};
+    let folder = tempfile::tempdir()?;
+    let blobs = folder.path().join("blobs/sha256");
+    fs::create_dir_all(&blobs)?;
+    let blob = |media_type: &str, bytes: &[u8]| -> Result<serde_json::Value> {
+        let hex = format!("{:x}", Sha256::digest(bytes));
+        fs::write(blobs.join(&hex), bytes)?;
+        Ok(serde_json::json!({
+            "mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len(),
+        }))
+    };
+    let layers = layers
+        .iter()
+        .map(|(media_type, bytes)| blob(media_type, bytes))
+        .collect::<Result<Vec<_>>>()?;
+    let config = blob("application/vnd.oci.image.config.v1+json", b"{}")?;
+    let manifest = serde_json::json!({"schemaVersion": 2, "config": config, "layers": layers});
+    let manifest = blob(
+        "application/vnd.oci.image.manifest.v1+json",
+        manifest.to_string().as_bytes(),
+    )?;
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(folder.path().join("index.json"), index.to_string())?;
+    fs::write(
+        folder.path().join("oci-layout"),
+        "{\"imageLayoutVersion\": \"1.0.0\"}",
+    )?;
+    Ok(folder)
+}
+
+/// A tar of files, in this order.
+fn tar_of(files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, *bytes)?;
+    }
+    Ok(builder.into_inner()?)
+}
+
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    use std::io::Write;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes)?;
+    Ok(gzip.finish()?)
+}
+
+const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+#[test]
+fn the_layers_are_those_that_consumers_read() -> Result<()> {
+    let module = wasm(CPP);
+    let of = |layers: &[(&str, &[u8])]| -> Result<Vec<String>> {
+        Ok(lines(&check::check(image_of(layers)?.path(), None)))
+    };
+    let files: [(&str, &[u8]); 3] = [
+        ("a.wasm", &module),
+        ("manifest.yaml", MANIFEST.as_bytes()),
+        ("plugin.wasm", &module),
+    ];
+    let whole = tar_of(&files)?;
+    assert_eq!(of(&[(GZIP, &gzip(&whole)?)])?, Vec::<String>::new());
+    let docker = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    assert_eq!(of(&[(docker, &gzip(&whole)?)])?, Vec::<String>::new());
+    assert_eq!(
+        of(&[("application/vnd.oci.image.layer.v1.tar", &whole)])?,
+        [
+            "error: layer 1: its media type is \"application/vnd.oci.image.layer.v1.tar\"; compress \
+             it with gzip, as application/vnd.oci.image.layer.v1.tar+gzip: Istio reads no other"
+        ]
+    );
+    assert_eq!(
+        of(&[
+            (GZIP, &gzip(&tar_of(&files[2..])?)?),
+            (GZIP, &gzip(&tar_of(&files[..2])?)?)
+        ])?,
+        [
+            "warning: image: it has 2 layers; put the files into one: Istio reads the last layer \
+             alone",
+            "error: layer 2: the last layer holds no plugin.wasm; add the module under this name to \
+             the last layer, the only one Istio reads",
+        ]
+    );
+    let before = tar_of(&[("lib/plugin.wasm", &module), files[0], files[1], files[2]])?;
+    assert_eq!(
+        of(&[(GZIP, &gzip(&before)?)])?,
+        [
+            "warning: \"lib/plugin.wasm\": no consumer reads it; leave it out of the image",
+            "warning: layer 1: Istio reads \"lib/plugin.wasm\", the first of this name; put \
+             plugin.wasm at the root, and no other file of this name before it",
+        ]
+    );
+    let findings = of(&[(GZIP, b"no gzip")])?;
+    assert!(findings[0].contains("layer 1: "), "{findings:?}");
+    Ok(())
+}
+
+#[test]
+fn the_oci_variant_has_its_own_rules() -> Result<()> {
+    const CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
+    const CONTENT: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
+    const NOT_FOR_MAISTRA: &str = "warning: image: it is of the oci variant, which Maistra does \
+                                   not read; package it without --variant oci to serve Maistra, \
+                                   too";
+    let module = wasm(CPP);
+    let config: &[u8] =
+        br#"{"type": "envoy_proxy", "abiVersions": ["v0.2.1"], "config": {"rootIds": []}}"#;
+    let of = |layers: &[(&str, &[u8])]| -> Result<Vec<String>> {
+        Ok(lines(&check::check(image_of(layers)?.path(), None)))
+    };
+    assert_eq!(
+        of(&[(CONFIG, config), (CONTENT, &module)])?,
+        [NOT_FOR_MAISTRA]
+    );
+    assert_eq!(
+        of(&[(CONTENT, &module)])?,
+        [
+            "error: image: it has 0 configurations and 1 modules; the oci variant has one of each, \
+             in two layers",
+            NOT_FOR_MAISTRA
+        ]
+    );
+    assert_eq!(
+        of(&[(CONFIG, b"{}"), (CONTENT, &module)])?,
+        [
+            "error: layer 1: it is no configuration of the Wasm image specification; write \
+             {\"type\": \"envoy_proxy\", \"abiVersions\": [\"v0.2.1\"], \"config\": {\"rootIds\": \
+             [\"…\"]}}",
+            NOT_FOR_MAISTRA
+        ]
+    );
+    let findings = of(&[(CONFIG, config), (CONTENT, &module), ("text/plain", b"")])?;
+    assert_eq!(
+        findings[0],
+        format!(
+            "error: layer 3: its media type is \"text/plain\"; the oci variant has {CONFIG} and \
+             {CONTENT}"
+        )
+    );
+    Ok(())
+}

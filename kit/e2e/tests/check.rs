@@ -1,0 +1,172 @@
+//! What the check says of this extension, and whether a real Envoy is of the same mind.
+#![cfg(not(target_family = "wasm"))]
+
+#[path = "support/upstream.rs"]
+mod upstream;
+
+use std::fs;
+
+use anyhow::Result;
+use extension_kit::check;
+use proxy_wasm_test::envoy::{self, Configuration, Envoy};
+use proxy_wasm_test::http;
+use proxy_wasm_module::host::{CALLBACKS, Function, HOST_CALLS, WASI_CALLS, WASI_MODULES};
+use extension_kit::testing::project;
+
+const MANIFEST: &str = "schemaVersion: 1\nphase: PreStats\npriority: 1\nmodule: a.wasm\n";
+
+/// The least that a proxy loads.
+const LEAST: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "malloc") (param i32) (result i32) i32.const 0)
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "proxy_on_tick") (param i32)))"#;
+
+/// How many errors the check finds in a module, and whether Envoy loads it and serves.
+fn judge(text: &str) -> Result<(usize, bool)> {
+    let folder = tempfile::tempdir()?;
+    let module = folder.path().join("a.wasm");
+    fs::write(&module, wat::parse_str(text)?)?;
+    fs::write(folder.path().join("manifest.yaml"), MANIFEST)?;
+    let report = check::check(&module, None);
+    let binary = envoy::find_or_fetch(&project().target())?;
+    let served = Envoy::start(&binary, &module, &Configuration::Absent, upstream::start()?)
+        .is_ok_and(|envoy| http::get(&envoy.url("/")).is_ok_and(|response| response.status == 200));
+    Ok((report.errors(), served))
+}
+
+fn types(letters: &str, word: &str) -> String {
+    letters
+        .chars()
+        .map(|letter| format!("({word} {})", if letter == 'I' { "i64" } else { "i32" }))
+        .collect()
+}
+
+fn import(module: &str, function: &Function) -> String {
+    format!(
+        "(import \"{module}\" \"{}\" (func {} {}))",
+        function.name,
+        types(function.parameters, "param"),
+        types(function.results, "result")
+    )
+}
+
+#[test]
+fn this_extension_passes() {
+    let report = check::check(&project().image_root(), None);
+    assert_eq!(report.errors(), 0, "{report}");
+    let reads: Vec<_> = report
+        .reads
+        .iter()
+        .map(|reading| (reading.consumer, reading.path.as_str()))
+        .collect();
+    assert_eq!(
+        reads,
+        [("Maistra", "extension.wasm"), ("Istio", "plugin.wasm")]
+    );
+    assert_eq!(report.reads[0].digest, report.reads[1].digest);
+}
+
+#[test]
+fn every_import_that_passes_is_one_that_envoy_offers() -> Result<()> {
+    let mut imports: String = HOST_CALLS
+        .iter()
+        .map(|function| import("env", function))
+        .collect();
+    for module in WASI_MODULES {
+        imports.extend(WASI_CALLS.iter().map(|function| import(module, function)));
+    }
+    let module = LEAST.replacen("(module", &format!("(module {imports}"), 1);
+    assert_eq!(judge(&module)?, (0, true));
+    Ok(())
+}
+
+#[test]
+fn every_callback_that_passes_is_one_that_envoy_calls() -> Result<()> {
+    // A proxy runs _start only where there is no _initialize, and main only where there is.
+    for left_out in ["_start", "_initialize"] {
+        let callbacks: String = CALLBACKS
+            .iter()
+            .filter(|function| function.name != left_out && function.name != "malloc")
+            .filter(|function| function.name != "proxy_on_tick")
+            .map(|function| {
+                // One means: start, the configuration is good, and delete me. Headers go on at zero.
+                let result = match function.name {
+                    "proxy_on_vm_start" | "proxy_on_configure" | "proxy_on_done" => 1,
+                    "proxy_validate_configuration" => 1,
+                    _ => 0,
+                };
+                let body = if function.results.is_empty() {
+                    String::new()
+                } else {
+                    format!("i32.const {result}")
+                };
+                format!(
+                    "(func (export \"{}\") {} {} {body})",
+                    function.name,
+                    types(function.parameters, "param"),
+                    types(function.results, "result")
+                )
+            })
+            .collect();
+        let module = LEAST.replacen(
+            "(func (export \"malloc\")",
+            &format!("{callbacks} (func (export \"malloc\")"),
+            1,
+        );
+        assert_eq!(judge(&module)?, (0, true), "{left_out}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_an_error_is_what_envoy_refuses() -> Result<()> {
+    for (from, to) in [
+        ("", ""),
+        ("(module", "(module (import \"env\" \"abort\" (func))"),
+        (
+            "(module",
+            "(module (import \"env\" \"proxy_log\" (func (param i32 i32)))",
+        ),
+        ("(export \"malloc\")", ""),
+        ("(export \"proxy_abi_version_0_2_1\")", ""),
+        ("version_0_2_1", "version_0_3_0"),
+        (
+            "\"proxy_on_tick\") (param i32)",
+            "\"proxy_on_tick\") (param i64)",
+        ),
+    ] {
+        let (errors, served) = judge(&LEAST.replacen(from, to, 1))?;
+        assert_eq!(
+            errors == 0,
+            served,
+            "{to}: {errors} errors, served: {served}"
+        );
+        assert_eq!(served, from.is_empty(), "{to}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_a_warning_is_what_a_present_envoy_loads() -> Result<()> {
+    for needy in [
+        "(func (param externref))",
+        "(func $f return_call $f)",
+        "(func v128.const i32x4 0 0 0 0 drop)",
+        "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
+        "(func try nop catch_all nop end)",
+        "(type $s (struct)) (func (param (ref null $s)))",
+        "(tag) (func throw 0)",
+        "(memory 1)",
+    ] {
+        let module = LEAST.replacen("(func", &format!("{needy} (func"), 1);
+        assert_eq!(judge(&module)?, (0, true), "{needy}");
+    }
+    let imported = LEAST.replacen(
+        "(memory (export \"memory\") 1)",
+        "(import \"env\" \"memory\" (memory 1)) (export \"memory\" (memory 0))",
+        1,
+    );
+    assert_eq!(judge(&imported)?, (0, true));
+    Ok(())
+}

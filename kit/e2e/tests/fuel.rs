@@ -1,0 +1,59 @@
+//! What the module that ships costs a proxy, held to the figures in `tests/fuel.json`.
+//!
+//! The fuel of the embedded proxy is the same on every machine, and changes a little from one
+//! compiler to the next.
+#![cfg(not(target_family = "wasm"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+use proxy_wasm_test::{Error, Proxy};
+use extension_kit::testing::extension;
+use support::say;
+
+const FIGURES: &str = "tests/fuel.json";
+
+/// How much more than the figure is accepted, in hundredths of it.
+const TOLERANCE: u64 = 10;
+
+/// The fuel of a request to whose response so many headers are appended.
+fn fuel(headers: usize) -> Result<u64, Error> {
+    let members = (0..headers).map(|index| format!(r#""x-{index}": "value""#));
+    let configuration = format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
+    let proxy = Proxy::load(extension())?.configure(configuration)?;
+    // The first request also makes the tables that later ones find.
+    proxy.request("GET", "/").respond(200)?;
+    Ok(proxy.request("GET", "/").respond(200)?.fuel())
+}
+
+#[test]
+fn a_request_costs_no_more_than_it_did() -> Result<()> {
+    let measured = [1, 10, 100]
+        .into_iter()
+        .map(|headers| Ok((headers, fuel(headers)?)))
+        .collect::<Result<BTreeMap<usize, u64>>>()?;
+    say(&format!(
+        "fuel of a request, by the number of headers: {measured:?}"
+    ));
+    if env::var("ACCEPT_FUEL").as_deref() == Ok("true") {
+        let figures = serde_json::to_string_pretty(&measured)?;
+        return Ok(fs::write(FIGURES, figures + "\n")?);
+    }
+    let figures = fs::read_to_string(FIGURES).with_context(|| format!("cannot read {FIGURES}"))?;
+    let figures: BTreeMap<usize, u64> = serde_json::from_str(&figures)
+        .with_context(|| format!("{FIGURES} is no map of figures"))?;
+    for (headers, fuel) in measured {
+        let figure = figures
+            .get(&headers)
+            .with_context(|| format!("{FIGURES} has no figure for {headers} headers"))?;
+        assert!(
+            fuel * 100 <= figure * (100 + TOLERANCE),
+            "a request with {headers} headers costs {fuel}, and {FIGURES} has {figure}. If that is \
+             worth it: ACCEPT_FUEL=true cargo test --test fuel"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The module that ships, in several listeners of one Envoy, with a configuration for each.
+#![cfg(not(target_family = "wasm"))]
+
+#[path = "support/reconfigure.rs"]
+mod reconfigure;
+mod support;
+#[path = "support/upstream.rs"]
+mod upstream;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::{Result, ensure};
+use proxy_wasm_test::envoy::Envoy;
+use proxy_wasm_test::http;
+use reconfigure::{builder, ensure_answers, ensure_refuses, text};
+use support::say;
+
+/// A listener's name, its extension's root ID and configuration, and the header's values.
+type Listener = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
+
+const WORKERS: u32 = 3;
+
+/// What root contexts can have in common in a VM, and what not.
+const LISTENERS: [Listener; 6] = [
+    ("plain", "one", "plain", &["plain"]),
+    ("same-root-id", "one", "other", &["other"]),
+    ("other-root-id", "two", "plain", &["plain"]),
+    ("same-in-all", "one", "plain", &["plain"]),
+    (
+        "without-root-id",
+        "",
+        r#"{"custom-header": ["1", "2"]}"#,
+        &["1", "2"],
+    ),
+    ("nothing", "", "{}", &[]),
+];
+
+fn start_listeners() -> Result<Envoy> {
+    let builder = builder()?.workers(WORKERS);
+    let envoy = LISTENERS
+        .iter()
+        .fold(builder, |builder, (name, root_id, configuration, _)| {
+            builder.listener(name, root_id, &text(configuration))
+        })
+        .start()?;
+    // One for each worker and the main thread, and the one that these were cloned from.
+    let vms = "wasm.envoy.wasm.runtime.v8.active";
+    assert_eq!(envoy.stats(vms)?[vms], u64::from(WORKERS) + 2);
+    Ok(envoy)
+}
+
+/// Sends requests to all listeners, each on a connection of its own, while `work` is done. Says how
+/// many there were, when each response had the values that are expected of its listener.
+fn while_asked(
+    envoy: &mut Envoy,
+    expected: impl Fn(&Listener, &[&str]) -> bool + Sync,
+    work: impl FnOnce(&mut Envoy) -> Result<()>,
+) -> Result<u64> {
+    let stop = AtomicBool::new(false);
+    let ask = |listener: &Listener, url: &str| -> Result<u64> {
+        let mut requests = 0;
+        let mut wrong = None;
+        while !stop.load(Ordering::Relaxed) {
+            let response = http::get(url)?;
+            if response.status != 200 || !expected(listener, &response.header("custom-header")) {
+                wrong.get_or_insert(response);
+            }
+            requests += 1;
+        }
+        ensure!(wrong.is_none(), "{listener:?} answered {wrong:?}");
+        Ok(requests)
+    };
+    let mut urls = Vec::new();
+    for listener in &LISTENERS {
+        urls.push((listener, envoy.url_of(listener.0, "/")?));
+    }
+    thread::scope(|scope| {
+        let askers: Vec<_> = urls
+            .iter()
+            .chain(&urls)
+            .map(|(listener, url)| scope.spawn(|| ask(listener, url)))
+            .collect();
+        let worked = work(envoy);
+        stop.store(true, Ordering::Relaxed);
+        let asked = askers
+            .into_iter()
+            .map(|asker| asker.join().expect("no panic"))
+            .sum::<Result<u64>>()?;
+        worked?;
+        Ok(asked)
+    })
+}
+
+#[test]
+fn listeners_in_one_vm_keep_their_own_configurations() -> Result<()> {
+    let mut envoy = start_listeners()?;
+    let connections: Vec<String> = LISTENERS
+        .iter()
+        .flat_map(|(name, ..)| {
+            (0..WORKERS)
+                .map(move |worker| format!("listener.{name}.worker_{worker}.downstream_cx_total"))
+        })
+        .collect();
+    let requests = while_asked(
+        &mut envoy,
+        |(.., expected), values| values == *expected,
+        |envoy| envoy.wait_for_rise(&connections, 20),
+    )?;
+    say(&format!(
+        "{} listeners in one VM for each of {WORKERS} workers: {requests} requests, each answered by its own listener's configuration",
+        LISTENERS.len()
+    ));
+    Ok(())
+}
+
+#[test]
+fn an_update_of_one_listener_leaves_the_others_alone() -> Result<()> {
+    const UPDATED: &str = "same-root-id";
+    const UPDATES: u64 = 20;
+    let mut envoy = start_listeners()?;
+    let responses: Vec<String> = LISTENERS
+        .iter()
+        .map(|(name, ..)| format!("http.{name}.downstream_rq_2xx"))
+        .collect();
+    let requests = while_asked(
+        &mut envoy,
+        |(name, _, _, expected), values| match values {
+            [value] if *name == UPDATED => *value == "plain" || value.starts_with("other"),
+            _ => values == *expected,
+        },
+        |envoy| {
+            let mut last_good = "other".to_owned();
+            for update in 1..=UPDATES {
+                if update % 4 == 0 {
+                    ensure_refuses(envoy, UPDATED, update / 4)?;
+                } else {
+                    // Every other time, the very configuration of another listener.
+                    last_good = match update % 2 {
+                        0 => "plain".to_owned(),
+                        _ => format!("other-{update}"),
+                    };
+                    envoy.update_listener(UPDATED, &text(&last_good))?;
+                }
+                ensure_answers(&envoy.url_of(UPDATED, "/")?, &last_good)?;
+                envoy.wait_for_rise(&responses, 10)?;
+            }
+            Ok(())
+        },
+    )?;
+    say(&format!(
+        "{UPDATES} updates of one listener of {}: {requests} requests, each answered by its own listener's configuration",
+        LISTENERS.len()
+    ));
+    Ok(())
+}

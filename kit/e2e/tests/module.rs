@@ -1,0 +1,57 @@
+//! The module that ships: what it asks of a proxy.
+#![cfg(not(target_family = "wasm"))]
+
+use proxy_wasm_module::Module;
+use proxy_wasm_module::proposals::Proxy;
+use proxy_wasm_module::measure;
+use extension_kit::testing::extension;
+
+fn facts() -> Module {
+    Module::read(extension().bytes()).expect("a module")
+}
+
+#[test]
+fn it_exports_what_it_implements_alone() {
+    let facts = facts();
+    let exports = facts.exports.iter().map(|export| export.name.as_str());
+    let mut callbacks: Vec<_> = exports
+        .filter(|name| name.starts_with("proxy_on_"))
+        .collect();
+    callbacks.sort_unstable();
+    assert_eq!(
+        callbacks,
+        [
+            "proxy_on_configure",
+            "proxy_on_context_create",
+            "proxy_on_delete",
+            "proxy_on_response_headers",
+        ]
+    );
+}
+
+#[test]
+fn it_imports_what_it_calls_alone() {
+    let facts = facts();
+    let mut imports: Vec<_> = facts.imports.iter().map(|import| &import.name).collect();
+    imports.sort_unstable();
+    assert_eq!(
+        imports,
+        [
+            "proxy_add_header_map_value",
+            "proxy_get_buffer_bytes",
+            "proxy_log",
+        ]
+    );
+}
+
+#[test]
+fn its_memory_starts_with_two_pages() {
+    assert_eq!(measure(extension().bytes()).expect("a module").pages, 2);
+}
+
+#[test]
+fn it_loads_in_the_proxies_of_maistra_2_1() {
+    for proposal in facts().proposals {
+        assert_eq!(proposal.oldest, Proxy::Envoy1_17, "{}", proposal.name);
+    }
+}

@@ -1,0 +1,52 @@
+use anyhow::Result;
+use proxy_wasm_test::http;
+use proxy_wasm_test::{Error, Proxy};
+use extension_kit::testing::example;
+
+use crate::{envoy, refusal};
+
+const CONFIGURATION: &str = r#"{"name": "x-environment", "value": "production"}"#;
+
+#[test]
+fn the_upstream_gets_the_configured_value_and_not_the_clients() -> Result<(), Error> {
+    let proxy = Proxy::load(example("request_header"))?.configure(CONFIGURATION)?;
+    for request in [
+        proxy.request("GET", "/"),
+        proxy
+            .request("GET", "/")
+            .header("x-environment", "mine")
+            .header("X-Environment", "mine, too"),
+    ] {
+        let upstream = request.send()?.upstream().expect("a request");
+        assert_eq!(upstream.headers.values("x-environment"), ["production"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bad_configuration_is_refused_with_what_to_mend() {
+    for (configuration, message) in [
+        ("", "EOF while parsing"),
+        (r#"{"name": "x-a"}"#, "missing field `value`"),
+        (
+            r#"{"name": "x-a", "value": "", "vale": ""}"#,
+            "unknown field `vale`",
+        ),
+        (r#"{"name": ":path", "value": "/"}"#, "lower-case letters"),
+        (r#"{"name": "", "value": "/"}"#, "lower-case letters"),
+        (r#"{"name": "x-a", "value": "1\r\nx-b: 2"}"#, "control"),
+    ] {
+        let refusal = refusal("request_header", configuration);
+        assert!(refusal.contains(message), "{configuration}: {refusal}");
+    }
+}
+
+#[test]
+fn it_runs_in_envoy() -> Result<()> {
+    let envoy = envoy("request_header", CONFIGURATION)?;
+    let url = envoy.url("/echo/x-environment");
+    assert_eq!(http::get(&url)?.body, b"production");
+    let response = http::get_with(&url, &[("x-environment", "mine")])?;
+    assert_eq!(response.body, b"production");
+    Ok(())
+}

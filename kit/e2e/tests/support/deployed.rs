@@ -1,0 +1,39 @@
+//! The files under `deploy/`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use proxy_wasm_test::envoy::Configuration;
+use proxy_wasm_test::http::Response;
+use serde_json::Value;
+
+/// A mesh's file, in a project's folder.
+pub fn read(project: &Path, mesh: &str) -> Result<Value> {
+    let path = project.join(format!("deploy/{mesh}.yaml"));
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("{} is no YAML", path.display()))
+}
+
+/// The configuration that these files show, whatever the extension is.
+#[allow(dead_code)] // not every test program needs it
+pub fn configuration(project: &Path) -> Result<Configuration> {
+    let file = read(project, "istio")?;
+    Ok(as_handed_over(&file["spec"]["pluginConfig"]))
+}
+
+/// A configuration as a mesh hands it over: text, or an object in JSON.
+pub fn as_handed_over(configuration: &Value) -> Configuration {
+    Configuration::Text(match configuration {
+        Value::String(text) => text.clone(),
+        object => object.to_string(),
+    })
+}
+
+/// A response shows that the configuration under `deploy/` is in force. Another extension says here
+/// what its own example does.
+#[track_caller]
+pub fn assert_in_force(response: &Response) {
+    assert_eq!(response.header("custom-header"), ["test"], "{response:?}");
+}

@@ -1,0 +1,67 @@
+//! New configurations for an Envoy that serves.
+
+use anyhow::{Result, bail, ensure};
+use proxy_wasm_test::envoy::{self, Builder, Configuration, Envoy};
+use proxy_wasm_test::http;
+use extension_kit::testing::{module, project};
+
+use crate::upstream;
+
+/// An Envoy for the module that ships, in front of the service, yet without a listener.
+pub fn builder() -> Result<Builder> {
+    let binary = envoy::find_or_fetch(&project().target())?;
+    Ok(Envoy::builder(&binary, &module(), upstream::start()?))
+}
+
+/// A configuration as a mesh hands it over.
+pub fn text(configuration: &str) -> Configuration {
+    Configuration::Text(configuration.to_owned())
+}
+
+/// Each kind of configuration that is refused, in turn, and what the message says of it.
+///
+/// No two are the same: Envoy does not ask the extension again about one that it refused.
+pub fn refused(index: u64) -> (Configuration, &'static str) {
+    let value = format!("refused-{index}");
+    match index % 7 {
+        0 => (text(&format!("{{\n  \"{value}\": }}")), "line 2 column"),
+        1 => (
+            text(&format!("[{value:?}]")),
+            "a JSON array has no header names",
+        ),
+        2 => (text(&format!("{{{value:?}: 1}}")), "write it in quotes"),
+        3 => (
+            text(&format!("{{\"host\": {value:?}}}")),
+            "frames or routes the message",
+        ),
+        4 => (
+            text(&format!("{{\"a b\": {value:?}}}")),
+            "is no header name",
+        ),
+        5 => (text(&format!("{value}\nx-b: {value}")), "U+000A"),
+        // The first of three bytes is 0xff.
+        _ => (Configuration::Base64(format!("/w{index:02}")), "UTF-8"),
+    }
+}
+
+/// Updates a listener in a way that has to be refused, with the extension's own message.
+pub fn ensure_refuses(envoy: &mut Envoy, listener: &str, index: u64) -> Result<()> {
+    let (configuration, message) = refused(index);
+    let error = match envoy.update_listener(listener, &configuration) {
+        Ok(()) => bail!("accepted: {configuration:?}"),
+        Err(error) => format!("{error:#}"),
+    };
+    ensure!(error.contains("configuration refused: "), "{error}");
+    ensure!(error.contains(message), "{message:?} is not in {error}");
+    Ok(())
+}
+
+/// Sends a request on a new connection, whose response has to have this value alone.
+pub fn ensure_answers(url: &str, value: &str) -> Result<()> {
+    let response = http::get(url)?;
+    ensure!(
+        response.header("custom-header") == [value],
+        "not {value}: {response:?}"
+    );
+    Ok(())
+}

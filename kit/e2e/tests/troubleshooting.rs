@@ -1,0 +1,121 @@
+//! What docs/troubleshooting.md says of a real Envoy: each of its messages is seen here.
+#![cfg(not(target_family = "wasm"))]
+
+#[path = "support/upstream.rs"]
+mod upstream;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use proxy_wasm_test::envoy::{self, Configuration, Envoy};
+use proxy_wasm_test::http;
+use extension_kit::testing::{module, project};
+
+/// What every module has.
+const USUAL: &str = r#"(memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+    (func (export "malloc") (param i32) (result i32) (i32.const 0))"#;
+
+fn start(module: &Path, configuration: &str) -> Result<Envoy> {
+    let binary = envoy::find_or_fetch(&project().target())?;
+    let configuration = Configuration::Text(configuration.to_owned());
+    Envoy::start(&binary, module, &configuration, upstream::start()?)
+}
+
+fn written(module: impl AsRef<[u8]>) -> Result<tempfile::NamedTempFile> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), module)?;
+    Ok(file)
+}
+
+fn compiled(text: &str) -> Result<tempfile::NamedTempFile> {
+    written(wat::parse_str(format!("(module {text})"))?)
+}
+
+/// The page has each message, and so does the log.
+#[track_caller]
+fn assert_says(log: &str, messages: &[&str]) {
+    let page = fs::read_to_string("docs/troubleshooting.md").expect("a page");
+    for message in messages {
+        assert!(page.contains(message), "the page lacks {message:?}");
+        assert!(log.contains(message), "{message:?} is not in {log}");
+    }
+}
+
+#[track_caller]
+fn assert_refuses(module: &Path, configuration: &str, messages: &[&str]) {
+    let error = start(module, configuration).expect_err("a refusal");
+    assert_says(&format!("{error:#}"), messages);
+}
+
+#[test]
+fn a_refused_configuration_stops_the_listener() {
+    assert_refuses(
+        &module(),
+        "[",
+        &[
+            "configuration refused: ",
+            "Failed to configure base Wasm plugin",
+            "Plugin configured to fail closed failed to load",
+            "Unable to create Wasm plugin extension",
+        ],
+    );
+}
+
+#[test]
+fn a_function_that_the_proxy_lacks_is_named() -> Result<()> {
+    let import = r#"(import "__wbindgen_placeholder__" "__wbindgen_describe" (func (param i32)))"#;
+    let module = compiled(&format!("{import} {USUAL}"))?;
+    let message = "Failed to load Wasm module due to a missing import";
+    assert_refuses(module.path(), "", &[message, "__wbindgen_placeholder__."]);
+    Ok(())
+}
+
+#[test]
+fn a_function_with_other_parameters_is_a_mismatch() -> Result<()> {
+    let module = compiled(&format!(
+        r#"(import "env" "proxy_log" (func (param i32))) {USUAL}"#
+    ))?;
+    assert_refuses(module.path(), "", &["due to an import type mismatch"]);
+    Ok(())
+}
+
+#[test]
+fn what_is_no_module_has_no_abi_version() -> Result<()> {
+    let message = &["Missing or unknown Proxy-Wasm ABI version"];
+    let unmarked = compiled(r#"(memory (export "memory") 1)"#)?;
+    assert_refuses(unmarked.path(), "", message);
+    assert_refuses(written("<html>")?.path(), "", message);
+    Ok(())
+}
+
+#[test]
+fn a_module_needs_malloc() -> Result<()> {
+    let marker = r#"(func (export "proxy_abi_version_0_2_1"))"#;
+    let module = compiled(&format!(r#"(memory (export "memory") 1) {marker}"#))?;
+    let message = "Wasm module is missing malloc function";
+    assert_refuses(module.path(), "", &[message]);
+    Ok(())
+}
+
+#[test]
+fn after_a_panic_a_worker_answers_503_for_ever() -> Result<()> {
+    let module = compiled(&format!(
+        r#"{USUAL} (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+            unreachable)"#
+    ))?;
+    let envoy = start(module.path(), "")?;
+    for _ in 0..10 {
+        assert_eq!(http::get(&envoy.url("/"))?.status, 503);
+    }
+    let log = envoy.log_until("RuntimeError")?;
+    let message = "Function: proxy_on_request_headers failed: Uncaught RuntimeError: unreachable";
+    assert_says(&log, &[message]);
+    // Envoy starts it anew only if told to.
+    let stats = envoy.stats("vm_reload")?;
+    let reloads = stats
+        .get("wasm.extension.vm_reload")
+        .context("no such counter")?;
+    assert_eq!(*reloads, 0);
+    Ok(())
+}

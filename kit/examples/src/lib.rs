@@ -1,0 +1,1 @@
+//! Recipes: each example of this package is an extension of its own. The guide explains them.

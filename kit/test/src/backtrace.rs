@@ -1,0 +1,284 @@
+//! Backtraces, which the interpreter does not give.
+//!
+//! A module is loaded with a wrapper around each of its functions. The wrapper notes the
+//! function's index in a memory of its own while the function runs; after a trap, that memory holds
+//! the functions that had not returned. Function indexes stay as they are: a wrapper takes the
+//! place of its function, and the function moves to the end.
+//!
+//! A wrapper costs fuel. It adds a fixed amount to each call, the same on every machine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use wasm_encoder::{Encode, Function, Instruction, MemArg, MemArgTarget, ValType};
+use wasmi::{Global, Instance, Memory, Store, Val};
+use wasmparser::{BinaryReaderError, FuncType, KnownCustom, Name, Parser, Payload, TypeRef};
+
+use crate::error::{Error, Frame};
+
+/// The names under which the wrappers' memory and counter are exported.
+const MEMORY: &str = "proxy-wasm-test:backtrace";
+const DEPTH: &str = "proxy-wasm-test:depth";
+
+/// Bytes that a running function takes in the wrappers' memory.
+const ENTRY: i32 = 4;
+
+/// How deep calls may nest: as many as fit into one page of the wrappers' memory.
+pub(super) const DEEPEST: usize = 65536 / ENTRY as usize;
+
+/// The sections of a module that the wrappers change, by the number that the binary format gives
+/// them, and all others as they are.
+type Sections = BTreeMap<u8, Vec<u8>>;
+
+const FUNCTION: u8 = 3;
+const MEMORY_SECTION: u8 = 5;
+const GLOBAL: u8 = 6;
+const EXPORT: u8 = 7;
+const CODE: u8 = 10;
+
+/// The order of sections in a module; data count comes between elements and code.
+const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
+
+/// The names of a module's functions, by index.
+pub(super) type Names = HashMap<u32, String>;
+
+/// What an instance of a wrapped module is asked for.
+pub(super) struct Backtrace {
+    memory: Memory,
+    depth: Global,
+}
+
+impl Backtrace {
+    pub(super) fn of<T>(instance: &Instance, store: &Store<T>) -> Option<Self> {
+        Some(Self {
+            memory: instance.get_memory(store, MEMORY)?,
+            depth: instance.get_global(store, DEPTH)?,
+        })
+    }
+
+    /// The functions that have not returned, the innermost first.
+    pub(super) fn frames<T>(&self, store: &Store<T>, names: &Names) -> Vec<Frame> {
+        let depth = match self.depth.get(store) {
+            Val::I32(depth) => usize::try_from(depth).unwrap_or_default(),
+            _ => 0,
+        };
+        let noted = self.memory.data(store).get(..depth).unwrap_or_default();
+        noted
+            .chunks_exact(ENTRY as usize)
+            .rev()
+            .filter_map(|entry| Some(u32::from_le_bytes(*entry.first_chunk()?)))
+            .map(|function| Frame {
+                function,
+                name: names.get(&function).cloned(),
+            })
+            .collect()
+    }
+}
+
+/// Reads the names of a module's functions from its name section. None where there is none.
+pub(super) fn names(module: &[u8]) -> Names {
+    let mut names = Names::new();
+    let sections = Parser::new(0).parse_all(module).map_while(Result::ok);
+    for section in sections {
+        let Payload::CustomSection(custom) = section else {
+            continue;
+        };
+        let KnownCustom::Name(subsections) = custom.as_known() else {
+            continue;
+        };
+        for subsection in subsections.into_iter().map_while(Result::ok) {
+            if let Name::Function(functions) = subsection {
+                let functions = functions.into_iter().map_while(Result::ok);
+                names.extend(functions.map(|naming| (naming.index, naming.name.to_owned())));
+            }
+        }
+    }
+    names
+}
+
+/// What is needed of a valid module to wrap its functions.
+#[derive(Default)]
+struct Contents {
+    sections: Sections,
+    types: Vec<FuncType>,
+    functions: Vec<u32>,
+    imported_functions: u32,
+    memories: u32,
+    globals: u32,
+}
+
+/// Wraps the functions of a valid module.
+pub(super) fn wrap(module: &[u8]) -> Result<Vec<u8>, Error> {
+    let contents = read(module).map_err(|error| Error::Load(error.to_string()))?;
+    Ok(write(contents))
+}
+
+fn read(module: &[u8]) -> Result<Contents, BinaryReaderError> {
+    let mut contents = Contents::default();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        match &payload {
+            Payload::TypeSection(types) => {
+                let types = types.clone().into_iter_err_on_gc_types();
+                contents.types = types.collect::<Result<_, _>>()?;
+            }
+            Payload::ImportSection(imports) => {
+                for import in imports.clone().into_imports() {
+                    match import?.ty {
+                        TypeRef::Func(_) => contents.imported_functions += 1,
+                        TypeRef::Memory(_) => contents.memories += 1,
+                        TypeRef::Global(_) => contents.globals += 1,
+                        _ => {}
+                    }
+                }
+            }
+            Payload::FunctionSection(functions) => {
+                contents.functions = functions.clone().into_iter().collect::<Result<_, _>>()?;
+            }
+            Payload::MemorySection(memories) => contents.memories += memories.count(),
+            Payload::GlobalSection(globals) => contents.globals += globals.count(),
+            _ => {}
+        }
+        if let Some((id, range)) = payload.as_section()
+            && id != 0
+            && let Some(bytes) = slice(module, range)
+        {
+            contents.sections.insert(id, bytes.to_vec());
+        }
+    }
+    Ok(contents)
+}
+
+/// The module with its wrappers.
+fn write(contents: Contents) -> Vec<u8> {
+    let Contents {
+        mut sections,
+        types,
+        functions,
+        imported_functions,
+        memories,
+        globals,
+    } = contents;
+    let count = u32::try_from(functions.len()).unwrap_or(u32::MAX);
+    let wrappers = functions.iter().zip(0..).map(|(index, function)| {
+        let parameters = types.get(*index as usize).map_or(0, |t| t.params().len());
+        let wrapper = wrapper(&Wrapper {
+            parameters: u32::try_from(parameters).unwrap_or(u32::MAX),
+            function: imported_functions + function,
+            wrapped: imported_functions + count + function,
+            memory: memories,
+            depth: globals,
+        });
+        encoded(|bytes| wrapper.encode(bytes))
+    });
+    let wrappers: Vec<_> = wrappers.collect();
+    let again: Vec<_> = functions
+        .iter()
+        .map(|index| encoded(|bytes| index.encode(bytes)))
+        .collect();
+
+    // One page of memory, and a 32-bit counter that can change and begins at zero.
+    let memory = vec![0x00, 0x01];
+    let depth = encoded(|bytes| {
+        ValType::I32.encode(bytes);
+        bytes.push(0x01);
+        Instruction::I32Const(0).encode(bytes);
+        Instruction::End.encode(bytes);
+    });
+    let exports = [(MEMORY, 0x02, memories), (DEPTH, 0x03, globals)].map(|(name, kind, index)| {
+        encoded(|bytes| {
+            name.encode(bytes);
+            bytes.push(kind);
+            index.encode(bytes);
+        })
+    });
+    append(&mut sections, FUNCTION, &again, false);
+    append(&mut sections, MEMORY_SECTION, &[memory], false);
+    append(&mut sections, GLOBAL, &[depth], false);
+    append(&mut sections, EXPORT, &exports, false);
+    append(&mut sections, CODE, &wrappers, true);
+
+    let mut module = wasm_encoder::Module::HEADER.to_vec();
+    for id in ORDER {
+        if let Some(content) = sections.get(&id) {
+            module.push(id);
+            content.as_slice().encode(&mut module);
+        }
+    }
+    module
+}
+
+fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes);
+    bytes
+}
+
+/// Adds entries to a section, which is a number of entries and the entries.
+fn append(sections: &mut Sections, id: u8, entries: &[Vec<u8>], in_front: bool) {
+    if entries.is_empty() {
+        return;
+    }
+    let old = sections.entry(id).or_insert_with(|| vec![0]);
+    let length = old.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
+    let (count, rest) = old.split_at(length.min(old.len()));
+    let count = count
+        .iter()
+        .rev()
+        .fold(0u32, |count, byte| count << 7 | u32::from(byte & 0x7f));
+    let mut new = Vec::new();
+    (count + u32::try_from(entries.len()).unwrap_or_default()).encode(&mut new);
+    if in_front {
+        new.extend(entries.concat());
+        new.extend(rest);
+    } else {
+        new.extend(rest);
+        new.extend(entries.concat());
+    }
+    *old = new;
+}
+
+/// The indexes and numbers of a wrapper.
+struct Wrapper {
+    parameters: u32,
+    function: u32,
+    wrapped: u32,
+    memory: u32,
+    depth: u32,
+}
+
+/// A function that notes that another one runs, and calls it.
+fn wrapper(wrapper: &Wrapper) -> Function {
+    let place = MemArg {
+        offset: 0,
+        align: 2,
+        target: MemArgTarget::Memory(wrapper.memory),
+        ordering: None,
+    };
+    let mut function = Function::new([]);
+    let mut code = function.instructions();
+    code.global_get(wrapper.depth)
+        .i32_const(wrapper.function.cast_signed())
+        .i32_store(place);
+    code.global_get(wrapper.depth)
+        .i32_const(ENTRY)
+        .i32_add()
+        .global_set(wrapper.depth);
+    for parameter in 0..wrapper.parameters {
+        code.local_get(parameter);
+    }
+    code.call(wrapper.wrapped);
+    code.global_get(wrapper.depth)
+        .i32_const(ENTRY)
+        .i32_sub()
+        .global_set(wrapper.depth);
+    code.end();
+    function
+}
+
+/// A part of a module, where its reader says that it is.
+fn slice(module: &[u8], range: Range<u64>) -> Option<&[u8]> {
+    let start = usize::try_from(range.start).ok()?;
+    let end = usize::try_from(range.end).ok()?;
+    module.get(start..end)
+}

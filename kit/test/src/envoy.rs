@@ -1,0 +1,241 @@
+//! A real Envoy: find it, configure it, start it, update it, stop it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+pub mod admin;
+mod find;
+pub mod process;
+pub mod resources;
+mod server;
+pub mod updates;
+
+pub use find::{VERSION, find_or_fetch, named};
+pub use resources::Configuration;
+
+use resources::Listener;
+use server::{Mark, Server};
+
+/// What a caller gets who names a listener that Envoy does not have.
+const UNKNOWN_LISTENER: Error = Error::InvalidState("Envoy has no listener of that name");
+
+/// An Envoy yet to be started, with as many listeners as a test needs.
+#[derive(Debug)]
+pub struct Builder {
+    binary: Option<PathBuf>,
+    module: PathBuf,
+    upstream: SocketAddr,
+    workers: u32,
+    listeners: Vec<Listener>,
+}
+
+impl Builder {
+    /// Sets the Envoy to start. If it is not set, [`find_or_fetch`] finds one.
+    pub fn binary(mut self, binary: &Path) -> Self {
+        self.binary = Some(binary.to_owned());
+        self
+    }
+
+    /// Sets the number of worker threads, which is 2 if not set. Each has a VM of its own.
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Adds a listener, which passes requests through the extension to the upstream. All listeners
+    /// share one VM for each worker.
+    pub fn listener(mut self, name: &str, root_id: &str, configuration: &Configuration) -> Self {
+        self.listeners.push(Listener {
+            name: name.to_owned(),
+            root_id: root_id.to_owned(),
+            configuration: configuration.clone(),
+            port: 0,
+            answers_direct: true,
+        });
+        self
+    }
+
+    /// Starts the Envoy on free ports of 127.0.0.1 and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy rejects to start or rejects a listener: all of its log is in the error.
+    pub fn start(self) -> Result<Envoy, Error> {
+        let binary = match self.binary {
+            Some(binary) => binary,
+            None => find_or_fetch()?,
+        };
+        let folder = tempfile::tempdir().map_err(Error::io("make a directory"))?;
+        let bootstrap = folder.path().join("envoy.json");
+        let file = folder.path().join("listeners.json");
+        let listeners = resources::listeners(&self.module, &self.listeners);
+        let upstream = ("127.0.0.1", self.upstream.port());
+        let written = resources::bootstrap(&file, 0, upstream);
+        fs::write(&file, listeners.to_string())
+            .and_then(|()| fs::write(&bootstrap, written.to_string()))
+            .map_err(Error::io("write Envoy's files"))?;
+        let server = Server::start(&binary, &bootstrap, self.workers, folder.path())?;
+        server.wait_for_update(&Mark::default())?;
+        let addresses = server.listener_addresses()?;
+        let address = self
+            .listeners
+            .first()
+            .and_then(|listener| addresses.get(&listener.name).copied())
+            .ok_or(Error::InvalidState(
+                "an Envoy without a listener serves nothing; add one",
+            ))?;
+        Ok(Envoy {
+            server,
+            address,
+            addresses,
+            module: self.module,
+            listeners: self.listeners,
+            folder,
+        })
+    }
+}
+
+/// A running Envoy whose listeners pass requests through an extension to an upstream. Dropped, it
+/// is stopped.
+#[derive(Debug)]
+pub struct Envoy {
+    server: Server,
+    /// Of the first listener.
+    address: SocketAddr,
+    addresses: BTreeMap<String, SocketAddr>,
+    module: PathBuf,
+    /// With the configurations in force.
+    listeners: Vec<Listener>,
+    folder: tempfile::TempDir,
+}
+
+impl Envoy {
+    /// Starts an Envoy with two workers and one listener, `http`, and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy rejects to start or rejects the configuration: all of its log is in the error.
+    pub fn start(
+        module: &Path,
+        configuration: &Configuration,
+        upstream: SocketAddr,
+    ) -> Result<Self, Error> {
+        Self::builder(module, upstream)
+            .listener("http", "extension", configuration)
+            .start()
+    }
+
+    /// Prepares an Envoy with several listeners or another number of workers.
+    pub fn builder(module: &Path, upstream: SocketAddr) -> Builder {
+        Builder {
+            binary: None,
+            module: module.to_owned(),
+            upstream,
+            workers: 2,
+            listeners: Vec::new(),
+        }
+    }
+
+    /// The URL of a path, which begins with `/`, behind the extension in the first listener.
+    ///
+    /// Envoy answers `/direct` itself, with status 403; all else goes to the upstream.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The URL of a path behind the extension in the listener of that name.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such listener.
+    pub fn url_of(&self, listener: &str, path: &str) -> Result<String, Error> {
+        let address = self.addresses.get(listener).ok_or(UNKNOWN_LISTENER)?;
+        Ok(format!("http://{address}{path}"))
+    }
+
+    /// Gives the extension in the first listener a new configuration, as a mesh does while traffic
+    /// flows, and waits until every worker answers new connections by it.
+    ///
+    /// A connection from before is closed after its next response, which may still follow the old
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy rejects the configuration, with what it logged. The last good one stays in force.
+    /// Envoy remembers: of the same configuration a second time it does not ask the extension, so
+    /// that the extension's own message is in the first error alone.
+    pub fn update(&mut self, configuration: &Configuration) -> Result<(), Error> {
+        let listener = self.listeners.first().ok_or(UNKNOWN_LISTENER)?;
+        let name = listener.name.clone();
+        self.update_listener(&name, configuration)
+    }
+
+    /// As [`update`](Self::update), for the extension in the listener of that name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`update`](Self::update), and when there is no such listener.
+    pub fn update_listener(&mut self, name: &str, configuration: &Configuration) -> Result<(), Error> {
+        let mut listeners = self.listeners.clone();
+        let listener = listeners
+            .iter_mut()
+            .find(|listener| listener.name == name)
+            .ok_or(UNKNOWN_LISTENER)?;
+        listener.configuration = configuration.clone();
+
+        let mark = self.server.mark()?;
+        // Envoy reads the file when another is moved over it.
+        let next = self.folder.path().join("listeners.json.next");
+        let written = resources::listeners(&self.module, &listeners).to_string();
+        fs::write(&next, written)
+            .and_then(|()| fs::rename(next, self.folder.path().join("listeners.json")))
+            .map_err(Error::io("write Envoy's listeners"))?;
+        self.server.wait_for_update(&mark)?;
+        self.listeners = listeners;
+        Ok(())
+    }
+
+    /// Waits until Envoy has logged a text, and gives all that it has logged until then, from its
+    /// start.
+    ///
+    /// # Errors
+    ///
+    /// When it does not within a minute: what it has logged.
+    pub fn log_until(&self, text: &str) -> Result<String, Error> {
+        self.server.log_until(text)
+    }
+
+    /// Envoy's counters and gauges whose names have a match for the regular expression `filter`, for
+    /// example `listener_manager`.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy does not answer.
+    pub fn stats(&self, filter: &str) -> Result<BTreeMap<String, u64>, Error> {
+        self.server.admin().stats(filter)
+    }
+
+    /// What Envoy's admin interface answers to a path, for example `/config_dump` or
+    /// `/stats?format=prometheus`.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy does not answer.
+    pub fn admin(&self, path: &str) -> Result<String, Error> {
+        self.server.admin().text(path)
+    }
+
+    /// Waits until each of these counters of Envoy's has risen by so much, for example
+    /// `http.NAME.downstream_rq_2xx`, which counts a listener's responses with such a status.
+    ///
+    /// # Errors
+    ///
+    /// When one does not rise within a minute, or Envoy does not know it.
+    pub fn wait_for_rise(&self, counters: &[impl AsRef<str>], rise: u64) -> Result<(), Error> {
+        self.server.wait_for_rise(counters, rise)
+    }
+}

@@ -1,0 +1,72 @@
+//! Envoy's admin interface.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::http;
+
+/// How long to wait before Envoy is asked again.
+pub const POLL: Duration = Duration::from_millis(10);
+
+/// Where the admin interface answers.
+#[derive(Clone, Debug)]
+pub struct Admin(SocketAddr);
+
+impl Admin {
+    /// Reads the file that Envoy writes once it listens. Until then, there is none.
+    pub fn read(path: &Path) -> Option<Self> {
+        fs::read_to_string(path).ok()?.trim().parse().ok().map(Self)
+    }
+
+    /// The URL of the page for people.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.0)
+    }
+
+    /// The counters and gauges whose names have a match for the regular expression `filter`.
+    pub fn stats(&self, filter: &str) -> Result<BTreeMap<String, u64>, Error> {
+        let text = self.text(&format!("/stats?filter={filter}"))?;
+        Ok(text
+            .lines()
+            .filter_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                // Texts and histograms are no numbers.
+                Some((name.to_owned(), value.parse().ok()?))
+            })
+            .collect())
+    }
+
+    /// The ports that the listeners got, by the listeners' names.
+    pub fn listener_addresses(&self) -> Result<BTreeMap<String, SocketAddr>, Error> {
+        let unknown = |what: String| Error::Envoy(format!("unknown list of listeners: {what}"));
+        let json = self.get("/listeners?format=json")?;
+        let listeners: Value =
+            serde_json::from_slice(&json).map_err(|error| unknown(error.to_string()))?;
+        let address_of = |listener: &Value| {
+            let socket = &listener["local_address"]["socket_address"];
+            let name = listener["name"].as_str()?.to_owned();
+            let ip = socket["address"].as_str()?.parse().ok()?;
+            let port = socket["port_value"].as_u64()?.try_into().ok()?;
+            Some((name, SocketAddr::new(ip, port)))
+        };
+        listeners["listener_statuses"]
+            .as_array()
+            .and_then(|listeners| listeners.iter().map(address_of).collect())
+            .ok_or_else(|| unknown(listeners.to_string()))
+    }
+
+    /// What it answers to a path, as text.
+    pub fn text(&self, path: &str) -> Result<String, Error> {
+        Ok(String::from_utf8_lossy(&self.get(path)?).into_owned())
+    }
+
+    fn get(&self, path: &str) -> Result<Vec<u8>, Error> {
+        Ok(http::get(&format!("http://{}{path}", self.0))?.body)
+    }
+}

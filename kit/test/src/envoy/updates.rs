@@ -1,0 +1,97 @@
+//! How Envoy takes over listeners that were written for it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::envoy::admin::{Admin, POLL};
+use crate::error::Error;
+
+/// How long an Envoy may take to compile a module and start serving, or to take over an update.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What Envoy makes of a file with listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every worker has taken them over.
+    Accepted,
+    /// The listeners from before stay; the log says why.
+    Rejected,
+}
+
+/// The updates of a running Envoy's listeners.
+#[derive(Clone, Debug)]
+pub struct Updates {
+    admin: Admin,
+    workers: u32,
+}
+
+impl Updates {
+    /// Those of the Envoy with this admin interface.
+    pub fn new(admin: Admin, workers: u32) -> Self {
+        Self { admin, workers }
+    }
+
+    /// The admin interface.
+    pub fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// What became of the updates so far.
+    pub fn counts(&self) -> Result<Counts, Error> {
+        Counts::read(&self.admin)
+    }
+
+    /// Waits until Envoy has answered a file that was written after `before` was counted.
+    pub fn wait(&self, before: &Counts) -> Result<Outcome, Error> {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let counts = self.counts()?;
+            if counts.rejected > before.rejected {
+                return Ok(Outcome::Rejected);
+            }
+            if counts.accepted > before.accepted && counts.all_workers_follow(self.workers) {
+                return Ok(Outcome::Accepted);
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::Envoy(format!(
+                    "Envoy did not take over its listeners within {TIMEOUT:?}"
+                )));
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+/// What became of the listeners until now. The default is an Envoy's start.
+#[derive(Debug, Default)]
+pub struct Counts {
+    accepted: u64,
+    rejected: u64,
+    /// Listeners that came new or changed.
+    changes: u64,
+    /// The same, counted once for each worker that is done with one.
+    changes_in_workers: u64,
+}
+
+impl Counts {
+    fn read(admin: &Admin) -> Result<Self, Error> {
+        let stats = admin.stats("listener_manager")?;
+        let sum = |names: &[&str]| {
+            names
+                .iter()
+                .filter_map(|name| stats.get(&format!("listener_manager.{name}")))
+                .sum()
+        };
+        Ok(Self {
+            accepted: sum(&["lds.update_success"]),
+            rejected: sum(&["lds.update_rejected", "lds.update_failure"]),
+            changes: sum(&["listener_added", "listener_modified"]),
+            changes_in_workers: sum(&["listener_create_success", "listener_create_failure"]),
+        })
+    }
+
+    /// Envoy accepts a change before its workers have heard of it.
+    fn all_workers_follow(&self, workers: u32) -> bool {
+        self.changes_in_workers >= self.changes.saturating_mul(u64::from(workers))
+    }
+}

@@ -1,0 +1,125 @@
+//! What can go wrong.
+
+use std::fmt;
+
+use crate::context::LogLine;
+
+/// Why a proxy, embedded or real, does not do what a test asks for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The module is not one that a proxy loads.
+    #[error("the module does not load: {0}")]
+    Load(String),
+    /// `proxy_on_vm_start` or `proxy_on_configure` returned false.
+    #[error("{callback} rejected the configuration; its log:{}", lines(log))]
+    Rejected {
+        /// The callback that refused.
+        callback: &'static str,
+        /// What it logged.
+        log: Vec<LogLine>,
+    },
+    /// The module has trapped, which ends its VM.
+    #[error("{0}")]
+    Trap(Trap),
+    /// The module has trapped before.
+    #[error("the VM has ended with an earlier trap; load the module again")]
+    VmTerminated,
+    /// The extension holds the stream and has not resumed it.
+    #[error(
+        "the extension has paused the {0}; answer its HTTP call, or do what it waits for, first"
+    )]
+    Paused(&'static str),
+    /// The extension has closed the stream.
+    #[error("the extension has closed the stream")]
+    Closed,
+    /// The test has asked for something out of order.
+    #[error("{0}")]
+    InvalidState(&'static str),
+    /// There is no Envoy to start, or it does not start, or it does not respond.
+    #[cfg(feature = "envoy")]
+    #[error("{0}")]
+    Envoy(String),
+    /// Envoy rejected a listener, with the extension in it.
+    #[cfg(feature = "envoy")]
+    #[error("Envoy rejected the configuration:\n{log}")]
+    EnvoyRejected {
+        /// What Envoy and the extension logged.
+        log: String,
+    },
+    /// There is no HTTP response.
+    #[cfg(feature = "envoy")]
+    #[error("no response from {url}: {reason}")]
+    Http {
+        /// Where the request was sent.
+        url: String,
+        /// What the client says.
+        reason: String,
+    },
+    /// A file, a process or a socket failed.
+    #[cfg(feature = "envoy")]
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+#[cfg(feature = "envoy")]
+impl Error {
+    /// An error of the system, with what was tried.
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let action = action.into();
+        |source| Self::Io { action, source }
+    }
+}
+
+/// The end of a VM: an instruction that cannot be carried out, a panic, or too much work.
+#[derive(Debug)]
+pub struct Trap {
+    /// The callback that the proxy had called.
+    pub callback: String,
+    /// The WebAssembly trap, or what the host says.
+    pub reason: String,
+    /// The module's functions that had not returned, the innermost first.
+    pub backtrace: Vec<Frame>,
+    /// What the callback logged; a panic logs its message and place.
+    pub log: Vec<LogLine>,
+}
+
+/// A function of the module that had not returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its index in the module.
+    pub function: u32,
+    /// Its name, where the module has a name section.
+    pub name: Option<String>,
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(formatter, "{:#}", rustc_demangle::demangle(name)),
+            None => write!(formatter, "function {}", self.function),
+        }
+    }
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "{} trapped: {}", self.callback, self.reason)?;
+        for frame in &self.backtrace {
+            write!(formatter, "\n  at {frame}")?;
+        }
+        if !self.log.is_empty() {
+            write!(formatter, "\nits log:{}", lines(&self.log))?;
+        }
+        Ok(())
+    }
+}
+
+fn lines(log: &[LogLine]) -> String {
+    log.iter().map(|line| format!("\n  {line}")).collect()
+}

@@ -1,0 +1,125 @@
+//! Messages as a test writes and reads them.
+
+use std::borrow::Cow;
+
+use super::context::HostCall;
+use super::headers::Headers;
+
+/// What an upstream, or a service that the extension calls, answers. Numbers are statuses.
+///
+/// ```
+/// use proxy_wasm_test::Reply;
+///
+/// let reply = Reply::new(200).header("content-type", "text/plain").body("hello");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    pub(super) headers: Headers,
+    pub(super) chunks: Vec<Vec<u8>>,
+    pub(super) trailers: Option<Headers>,
+}
+
+impl Reply {
+    /// A response with this status and nothing else.
+    pub fn new(status: u16) -> Self {
+        Self {
+            headers: Headers::from_iter([(":status", status.to_string())]),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// Adds a piece of the body, which the proxy receives by itself.
+    pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
+        self.chunks.push(chunk.as_ref().to_vec());
+        self
+    }
+
+    /// Adds a trailer.
+    pub fn trailer(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let trailers = self.trailers.get_or_insert_with(Headers::default);
+        trailers.append(name, value);
+        self
+    }
+}
+
+impl From<u16> for Reply {
+    fn from(status: u16) -> Self {
+        Self::new(status)
+    }
+}
+
+/// What the client receives, and what it cost.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub(super) headers: Headers,
+    pub(super) body: Vec<u8>,
+    pub(super) trailers: Headers,
+    pub(super) is_local: bool,
+    pub(super) fuel: u64,
+    pub(super) host_calls: Vec<HostCall>,
+}
+
+impl Response {
+    /// The status code; 0 where the extension has removed or broken it.
+    pub fn status(&self) -> u16 {
+        self.headers
+            .first(":status")
+            .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// All values of a header, in order; what is not UTF-8 in them is replaced by `U+FFFD`.
+    pub fn header(&self, name: &str) -> Vec<Cow<'_, str>> {
+        self.headers.values(name)
+    }
+
+    /// All headers, `:status` among them.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// All trailers.
+    pub fn trailers(&self) -> &Headers {
+        &self.trailers
+    }
+
+    /// Whether the extension has sent it in the upstream's place (ABI: `proxy_send_local_response`).
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// The fuel that the module's callbacks used for this stream, from its creation to its end.
+    /// An instruction costs about one; the number is the same on every machine.
+    pub fn fuel(&self) -> u64 {
+        self.fuel
+    }
+
+    /// The host calls that the module made for this stream, in order.
+    pub fn host_calls(&self) -> &[HostCall] {
+        &self.host_calls
+    }
+}
+
+/// What one side has received of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its headers.
+    pub headers: Headers,
+    /// Its body, as far as it has come.
+    pub body: Vec<u8>,
+    /// Its trailers.
+    pub trailers: Headers,
+    /// Whether nothing follows.
+    pub is_complete: bool,
+}

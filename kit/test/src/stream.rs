@@ -1,0 +1,258 @@
+//! A request and its response, on their way through the extension.
+
+use super::context::{Direction, Event, StreamContext};
+use super::core::{events, split};
+use super::error::Error;
+use super::headers::Headers;
+use super::message::{Message, Reply, Response};
+use super::plugin::{Proxy, property_path};
+
+/// A request, as a client writes it.
+pub struct Request {
+    proxy: Proxy,
+    headers: Headers,
+    chunks: Vec<Vec<u8>>,
+    trailers: Option<Headers>,
+}
+
+impl Request {
+    pub(super) fn new(proxy: Proxy, method: &str, path: &str) -> Self {
+        Self {
+            proxy,
+            headers: Headers::from_iter([
+                (":method", method),
+                (":path", path),
+                (":authority", "localhost"),
+                (":scheme", "http"),
+            ]),
+            chunks: Vec::new(),
+            trailers: None,
+        }
+    }
+
+    /// Adds a header. `:authority` and `:scheme` replace their defaults.
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        if name.as_ref().starts_with(b":") {
+            self.headers.replace(name, value);
+        } else {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    /// Adds a piece of the body, which the proxy receives by itself.
+    pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
+        self.chunks.push(chunk.as_ref().to_vec());
+        self
+    }
+
+    /// Adds a trailer.
+    pub fn trailer(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let trailers = self.trailers.get_or_insert_with(Headers::default);
+        trailers.append(name, value);
+        self
+    }
+
+    /// Sends the whole request, as far as the extension lets it go.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] when the module traps.
+    pub fn send(self) -> Result<Stream, Error> {
+        let stream = Stream::open(&self.proxy)?;
+        stream.receive(
+            Direction::Request,
+            split(self.headers, self.chunks, self.trailers),
+        )?;
+        Ok(stream)
+    }
+
+    /// Sends the headers, and what body there is, of a request that goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] when the module traps.
+    pub fn begin(self) -> Result<Stream, Error> {
+        let stream = Stream::open(&self.proxy)?;
+        let chunks = self.chunks.into_iter();
+        let mut parts = vec![Event::Headers(self.headers, false)];
+        parts.extend(chunks.map(|chunk| Event::Body(chunk, false)));
+        stream.receive(Direction::Request, parts)?;
+        Ok(stream)
+    }
+
+    /// Sends the whole request, answers it, and gives what the client receives.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::respond`].
+    pub fn respond(self, reply: impl Into<Reply>) -> Result<Response, Error> {
+        self.send()?.respond(reply)
+    }
+}
+
+/// A stream: a request that has been sent, and its response. Dropped before its end, it is reset.
+pub struct Stream {
+    proxy: Proxy,
+    id: u32,
+}
+
+impl Stream {
+    fn open(proxy: &Proxy) -> Result<Self, Error> {
+        let id = proxy.core.borrow_mut().open(proxy.id)?;
+        Ok(Self {
+            proxy: proxy.clone(),
+            id,
+        })
+    }
+
+    fn receive(&self, direction: Direction, parts: Vec<Event>) -> Result<(), Error> {
+        let mut core = self.proxy.core.borrow_mut();
+        core.receive(self.id, direction, parts)
+    }
+
+    fn look<T: Default>(&self, look: impl FnOnce(&StreamContext) -> T) -> T {
+        let core = self.proxy.core.borrow();
+        let stream = core.host().streams.get(&self.id);
+        stream.map(look).unwrap_or_default()
+    }
+
+    /// Sends a piece of the request's body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] when the module traps, [`Error::InvalidState`] when the stream has ended.
+    pub fn send_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
+        let chunk = chunk.as_ref().to_vec();
+        self.receive(Direction::Request, vec![Event::Body(chunk, end)])
+    }
+
+    /// Sends the request's trailers, which end it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::send_body`].
+    pub fn send_trailers(&self, trailers: Headers) -> Result<(), Error> {
+        self.receive(Direction::Request, vec![Event::Trailers(trailers)])
+    }
+
+    /// Whether the extension holds the request.
+    pub fn is_request_paused(&self) -> bool {
+        self.look(|stream| stream.request.paused.is_some())
+    }
+
+    /// Whether the extension holds the response.
+    pub fn is_response_paused(&self) -> bool {
+        self.look(|stream| stream.response.paused.is_some())
+    }
+
+    /// Whether the extension has sent a response in the upstream's place.
+    pub fn has_local_response(&self) -> bool {
+        self.look(|stream| stream.is_local)
+    }
+
+    /// What the upstream has received. `None`: nothing yet.
+    pub fn upstream(&self) -> Option<Message> {
+        self.look(|stream| {
+            Some(Message {
+                headers: stream.request.passed_headers.clone()?,
+                body: stream.request.passed_body.clone(),
+                trailers: stream.request.passed_trailers.clone().unwrap_or_default(),
+                is_complete: stream.request.passed_all,
+            })
+        })
+    }
+
+    /// Sets a property that this stream sees (ABI: "Properties").
+    pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) {
+        if let Ok(stream) = self.proxy.core.borrow_mut().stream(self.id) {
+            let value = value.as_ref().to_vec();
+            stream.properties.insert(property_path(path), value);
+        }
+    }
+
+    /// Answers the request and gives what the client receives. Where the extension has sent a
+    /// response of its own, it is that one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Paused`] when the extension holds the request, or the response: the stream goes
+    /// on, and [`Stream::finish`] gives the response once the extension has resumed it.
+    /// [`Error::Closed`] when the extension closes the stream, [`Error::Trap`] when it traps.
+    pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
+        self.receive_reply(events(reply.into()))?;
+        self.finish()
+    }
+
+    /// Sends the headers, and what body there is, of a response that goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::respond`].
+    pub fn begin_response(&self, reply: impl Into<Reply>) -> Result<(), Error> {
+        let reply = reply.into();
+        let chunks = reply.chunks.into_iter();
+        let mut parts = vec![Event::Headers(reply.headers, false)];
+        parts.extend(chunks.map(|chunk| Event::Body(chunk, false)));
+        self.receive_reply(parts)
+    }
+
+    fn receive_reply(&self, parts: Vec<Event>) -> Result<(), Error> {
+        let is_local = self.look(|stream| stream.is_local || stream.closed);
+        if is_local {
+            return Ok(());
+        }
+        if self.look(|stream| stream.request.passed_headers.is_none()) {
+            return Err(Error::Paused("request"));
+        }
+        self.receive(Direction::Response, parts)
+    }
+
+    /// Sends a piece of the response's body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::send_body`].
+    pub fn send_response_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
+        let chunk = chunk.as_ref().to_vec();
+        self.receive(Direction::Response, vec![Event::Body(chunk, end)])
+    }
+
+    /// Sends the response's trailers, which end it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::send_body`].
+    pub fn send_response_trailers(&self, trailers: Headers) -> Result<(), Error> {
+        self.receive(Direction::Response, vec![Event::Trailers(trailers)])
+    }
+
+    /// Ends a stream whose response is complete (ABI: `proxy_on_log`, `proxy_on_done`,
+    /// `proxy_on_delete`), and gives what the client receives.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::respond`]; [`Error::InvalidState`] when the response has not ended.
+    pub fn finish(&self) -> Result<Response, Error> {
+        self.proxy.core.borrow_mut().finish(self.id)
+    }
+
+    /// Resets the stream, as a client or an upstream that goes away does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] when the module traps.
+    pub fn reset(self) -> Result<(), Error> {
+        let mut core = self.proxy.core.borrow_mut();
+        core.destroy(self.id).map(drop)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // A stream that has ended is not there any more; a trap shows in the next call.
+        if let Ok(mut core) = self.proxy.core.try_borrow_mut() {
+            let _ = core.destroy(self.id);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Modules that do their worst: whatever they ask for, the host answers or ends them.
+
+use proxy_wasm_test::{Error, Options, Proxy, Reply};
+
+use crate::wat::{Wat, host_calls};
+
+/// A generator of numbers, so that each run is the same (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// A number as an argument: small, an address, an edge, or anything.
+    fn argument(&mut self) -> u64 {
+        match self.below(8) {
+            0..=2 => self.below(12),
+            3 | 4 => self.below(131_100),
+            5 => 131_072 - self.below(16),
+            6 => u64::MAX - self.below(4),
+            _ => self.next(),
+        }
+    }
+}
+
+const CALLBACKS: [&str; 15] = [
+    "proxy_on_context_create",
+    "proxy_on_vm_start",
+    "proxy_on_configure",
+    "proxy_on_tick",
+    "proxy_on_request_headers",
+    "proxy_on_request_body",
+    "proxy_on_request_trailers",
+    "proxy_on_response_headers",
+    "proxy_on_response_body",
+    "proxy_on_response_trailers",
+    "proxy_on_http_call_response",
+    "proxy_on_queue_ready",
+    "proxy_on_done",
+    "proxy_on_log",
+    "proxy_on_delete",
+];
+
+/// Some host calls with arguments from the generator, and at times another result.
+fn body(numbers: &mut Numbers, callback: &str) -> String {
+    let all: Vec<_> = host_calls().collect();
+    let mut body = String::new();
+    for _ in 0..=numbers.below(16) {
+        let (name, parameters) = all[numbers.below(all.len() as u64) as usize];
+        let arguments: Vec<_> = parameters
+            .chars()
+            .map(|kind| match kind {
+                'l' => format!("(i64.const {})", numbers.argument().cast_signed()),
+                _ => format!("(i32.const {})", (numbers.argument() as u32).cast_signed()),
+            })
+            .collect();
+        let call = format!("(call ${name} {})", arguments.join(" "));
+        // An exit ends the VM, which is seldom what brings something to light.
+        if name == "wasi_proc_exit" {
+            if numbers.below(20) == 0 {
+                body.push_str(&call);
+            }
+        } else {
+            body.push_str(&format!("(drop {call})"));
+        }
+    }
+    let returns = !matches!(
+        callback,
+        "proxy_on_context_create"
+            | "proxy_on_tick"
+            | "proxy_on_http_call_response"
+            | "proxy_on_queue_ready"
+            | "proxy_on_log"
+            | "proxy_on_delete"
+    );
+    if returns && numbers.below(3) == 0 {
+        body.push_str(&format!("(return (i32.const {}))", numbers.below(4)));
+    }
+    body
+}
+
+/// Does with a module all that a test can do.
+fn exercise(wat: &Wat, made: &mut u64) -> Result<(), Error> {
+    let options = Options::new()
+        .fuel_limit(50_000_000)
+        .memory_limit(1 << 22)
+        .root_id("root")
+        .environment("A", "b");
+    let proxy = wat.load_with(options)?;
+    let ended = ask_everything(&proxy);
+    *made += proxy.host_calls().values().sum::<u64>();
+    ended
+}
+
+fn ask_everything(proxy: &Proxy) -> Result<(), Error> {
+    let configured = proxy.reconfigure("configuration");
+    if matches!(configured, Err(Error::Trap(_))) {
+        return configured;
+    }
+    for _ in 0..2 {
+        let request = proxy
+            .request("POST", "/")
+            .body("one")
+            .body("two")
+            .trailer("a", "b");
+        let stream = request.send()?;
+        proxy.tick()?;
+        for call in proxy.http_calls() {
+            proxy.respond_to_call(call.id, Reply::new(200).body("x").trailer("a", "b"))?;
+        }
+        let reply = Reply::new(200).body("one").body("two").trailer("a", "b");
+        match stream.respond(reply) {
+            Ok(response) => assert!(response.fuel() < 50_000_000),
+            Err(error @ (Error::Trap(_) | Error::VmTerminated)) => return Err(error),
+            Err(Error::Closed) => {}
+            Err(_) => stream.reset()?,
+        }
+        proxy.advance(std::time::Duration::from_millis(20))?;
+    }
+    other_plugin(proxy)?;
+    proxy.shut_down()
+}
+
+fn other_plugin(proxy: &Proxy) -> Result<(), Error> {
+    match proxy.add_plugin("another") {
+        Ok(second) => second.shut_down(),
+        Err(Error::Rejected { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A status or a trap is an answer; a panic of the host, which fails the test, is not.
+#[test]
+fn host_calls_with_any_arguments_give_a_status_or_a_trap() {
+    const MODULES: u64 = 600;
+    let (mut traps, mut ended_well, mut made) = (0, 0, 0);
+    for seed in 1..=MODULES {
+        let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let wat = CALLBACKS.into_iter().fold(Wat::new(), |wat, callback| {
+            // Not all at once: what is refused at its start is never asked anything more.
+            if numbers.below(3) == 0 {
+                wat.on(callback, &body(&mut numbers, callback))
+            } else {
+                wat
+            }
+        });
+        match exercise(&wat, &mut made) {
+            Ok(()) => ended_well += 1,
+            Err(Error::Trap(_)) => traps += 1,
+            Err(Error::Load(message)) => panic!("seed {seed}: {message}\n{}", wat.text()),
+            Err(_) => {}
+        }
+    }
+    println!("{MODULES} modules, {made} host calls: {ended_well} ended well, {traps} trapped");
+    assert!(made > 10_000, "{made}");
+    assert!(
+        ended_well > MODULES / 4,
+        "{ended_well} of {MODULES} ended well"
+    );
+}
+
+#[test]
+fn a_module_that_answers_nonsense_everywhere_is_endured() -> Result<(), Error> {
+    let wat = CALLBACKS.into_iter().fold(Wat::new(), |wat, callback| {
+        let returns = callback.contains("_on_re") || callback == "proxy_on_done";
+        wat.on(callback, if returns { "(return #-1)" } else { "" })
+    });
+    let proxy = wat.load()?.configure("")?;
+    let stream = proxy.request("POST", "/").body("body").send()?;
+    assert!(stream.is_request_paused());
+    assert!(matches!(stream.respond(200), Err(Error::Paused("request"))));
+    stream.reset()?;
+    // Any number but 0 says that the plugin is done.
+    proxy.shut_down()?;
+    assert!(!proxy.is_alive());
+    Ok(())
+}

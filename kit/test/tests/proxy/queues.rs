@@ -1,0 +1,92 @@
+//! Shared queues (ABI: "Shared Queues").
+
+use proxy_wasm_test::{Error, Options};
+
+use crate::wat::{Wat, said};
+
+const READY: &str = "(call $say @\"ready\") (call $number (local.get $id))
+    (call $number (call $proxy_dequeue_shared_queue (local.get $queue) @out)) (call $say @result)";
+
+#[test]
+fn items_come_out_in_order_and_then_the_queue_is_empty() -> Result<(), Error> {
+    let take =
+        "(call $number (call $proxy_dequeue_shared_queue (i32.load #8) @out)) (call $say @result)";
+    let wat = Wat::new().on(
+        "proxy_on_tick",
+        &format!(
+            r#"(call $number (call $proxy_register_shared_queue @"name" #8))
+           (call $number (call $proxy_dequeue_shared_queue (i32.load #8) @out))
+           (call $number (call $proxy_enqueue_shared_queue (i32.load #8) @"one"))
+           (call $number (call $proxy_enqueue_shared_queue (i32.load #8) @""))
+           {take} {take}
+           (call $number (call $proxy_dequeue_shared_queue (i32.load #8) @out))
+           (call $number (call $proxy_enqueue_shared_queue #99 @"one"))
+           (call $number (call $proxy_dequeue_shared_queue #99 @out))"#
+        ),
+    );
+    let proxy = wat.load()?;
+    proxy.tick()?;
+    assert_eq!(
+        said(&proxy),
+        ["0", "7", "0", "0", "0", "one", "0", "", "7", "1", "1"]
+    );
+    Ok(())
+}
+
+#[test]
+fn a_queue_is_opened_when_it_is_there() -> Result<(), Error> {
+    let wat = Wat::new().on(
+        "proxy_on_tick",
+        r#"(drop (call $proxy_register_shared_queue @"name" #0))
+           (drop (call $proxy_register_shared_queue @"other" #4))
+           (drop (call $proxy_register_shared_queue @"name" #8))
+           (call $number (i32.eq (i32.load #0) (i32.load #8)))
+           (call $number (i32.eq (i32.load #0) (i32.load #4)))
+           (call $number (call $proxy_resolve_shared_queue @"vm" @"name" #12))
+           (call $number (i32.eq (i32.load #0) (i32.load #12)))
+           (call $number (call $proxy_resolve_shared_queue @"" @"name" #12))
+           (call $number (call $proxy_resolve_shared_queue @"elsewhere" @"name" #12))
+           (call $number (call $proxy_resolve_shared_queue @"vm" @"none" #12))"#,
+    );
+    let proxy = wat.load_with(Options::new().vm_id("vm"))?;
+    proxy.tick()?;
+    assert_eq!(said(&proxy), ["1", "0", "0", "1", "0", "1", "1"]);
+    Ok(())
+}
+
+#[test]
+fn the_plugin_that_registered_a_queue_is_told_after_the_callback() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on("proxy_on_configure", r#"(drop (call $proxy_register_shared_queue @"name" #8))"#)
+        .on(
+            "proxy_on_request_headers",
+            r#"(drop (call $proxy_enqueue_shared_queue (i32.load #8) @"item")) (call $say @"enqueued")"#,
+        )
+        .on("proxy_on_queue_ready", READY);
+    let first = wat.load()?.configure("")?;
+    let second = first.add_plugin("")?;
+    second.request("GET", "/").respond(200)?;
+    assert_eq!(said(&first), ["enqueued", "ready", "1", "0", "item"]);
+    first.enqueue("name", "from the test")?;
+    assert_eq!(said(&first)[5..], ["ready", "1", "0", "from the test"]);
+    assert!(matches!(
+        first.enqueue("none", ""),
+        Err(Error::InvalidState(_))
+    ));
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_has_ended_is_not_told() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on(
+            "proxy_on_configure",
+            r#"(drop (call $proxy_register_shared_queue @"name" #8))"#,
+        )
+        .on("proxy_on_queue_ready", READY);
+    let proxy = wat.load()?.configure("")?;
+    proxy.shut_down()?;
+    proxy.enqueue("name", "item")?;
+    assert!(proxy.log().is_empty());
+    Ok(())
+}
