@@ -145,7 +145,7 @@ fn git(root: &Path, arguments: &str) -> Result<String> {
 fn rename_text(path: &str, text: &str, from: &str, to: &str) -> Result<String> {
     let (mut renamed, mut section) = (String::new(), 0);
     for (line, number) in text.split_inclusive('\n').zip(1..) {
-        match line.trim_end() {
+        match line.trim() {
             BEGIN if PAGES.contains(&path) => section = number,
             END if section > 0 => section = 0,
             _ if section > 0 => {}
