@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use wasmi::{StoreLimits, StoreLimitsBuilder};
 
-use super::abi::{BufferType, LogLevel, MapType, MetricType, Status};
 use super::headers::{EMPTY, Headers};
 use super::message::Reply;
 use super::options::Options;
+use proxy_wasm_abi::{BufferType, LogLevel, MapType, MetricType, Status};
 
 /// How many elements the module's tables may have, and how many tables there may be: as in V8, where
 /// one table is the rule.

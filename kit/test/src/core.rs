@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::abi::Status;
 use super::context::{Action, Direction, Event, Half, Host, Part, PluginContext, StreamContext};
 use super::error::Error;
 use super::headers::Headers;
@@ -14,6 +13,7 @@ use super::message::{Reply, Response};
 use super::module::Module;
 use super::options::Options;
 use super::vm::Vm;
+use proxy_wasm_abi::Status;
 
 /// `WasmResult::BrokenConnection`: what Envoy's `proxy_get_status` has after a failed HTTP call.
 const BROKEN_CONNECTION: (u32, &str) = (9, "reset");

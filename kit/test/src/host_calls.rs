@@ -5,12 +5,16 @@
 
 use std::time::Duration;
 
-use wasmi::{Caller, Extern, Linker, Memory};
+use proxy_wasm_abi::{
+    BufferType, HOST_MODULE, LogLevel, MapType, MetricType, Status, StreamType, UnknownNumber,
+};
+use wasmi::{Caller, Extern, Memory};
 
-use super::abi::{self, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 use super::context::{Action, Direction, Host, HttpCall, Metric, Queue};
 use super::headers::Headers;
 use super::message::Reply;
+use crate::maps;
+use crate::offer::Offer;
 
 /// Why a host call has no value to return.
 pub(super) enum Failure {
@@ -23,6 +27,12 @@ pub(super) enum Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Status(status)
+    }
+}
+
+impl From<UnknownNumber> for Failure {
+    fn from(error: UnknownNumber) -> Self {
+        Self::Status(error.into())
     }
 }
 
@@ -42,9 +52,9 @@ pub(super) struct Call<'a> {
 
 /// Defines host calls: the module's import, and the method of [`Call`] that answers it.
 macro_rules! define {
-    ($linker:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
-        $($linker.func_wrap(
-            "env",
+    ($offer:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $($offer.function(
+            HOST_MODULE,
             concat!("proxy_", stringify!($name)),
             |caller: Caller<'_, Host>, $($argument: $type),*| -> Result<u32, wasmi::Error> {
                 let name = concat!("proxy_", stringify!($name));
@@ -56,10 +66,11 @@ macro_rules! define {
     };
 }
 
-/// Offers the host calls of the ABI; `proxy_get_log_level` came with version 0.2.1.
-pub(super) fn offer(linker: &mut Linker<Host>, has_log_level: bool) -> Result<(), wasmi::Error> {
-    define! { linker,
+/// Offers the host calls.
+pub(super) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
+    define! { offer,
         log(level: u32, data: u32, size: u32);
+        get_log_level(level: u32);
         set_effective_context(context: u32);
         done();
         get_current_time_nanoseconds(time: u32);
@@ -115,15 +126,11 @@ pub(super) fn offer(linker: &mut Linker<Host>, has_log_level: bool) -> Result<()
             data: u32, size: u32
         );
     }
-    if has_log_level {
-        define! { linker, get_log_level(level: u32); }
-    }
-    // What Emscripten expects of its host (C++).
-    linker.func_wrap("env", "emscripten_notify_memory_growth", |_memory: u32| {})?;
-    linker.func_wrap("env", "pthread_equal", |left: u32, right: u32| {
+    // C++ modules that Emscripten has compiled import these two.
+    offer.function(HOST_MODULE, "emscripten_notify_memory_growth", |_: u32| {})?;
+    offer.function(HOST_MODULE, "pthread_equal", |left: u32, right: u32| {
         u32::from(left == right)
-    })?;
-    Ok(())
+    })
 }
 
 impl<'a> Call<'a> {
@@ -146,7 +153,7 @@ impl<'a> Call<'a> {
             Err(Failure::Trap(error)) => return Err(error),
         };
         self.host().record(name, status);
-        Ok(status as u32)
+        Ok(status.into())
     }
 
     fn host(&mut self) -> &mut Host {
@@ -170,7 +177,7 @@ impl<'a> Call<'a> {
 
     fn read_map(&mut self, data: u32, size: u32) -> Outcome<Headers> {
         let bytes = self.read(data, size)?;
-        Ok(abi::deserialize(&bytes).ok_or(Status::BadArgument)?)
+        Ok(maps::deserialize(&bytes).ok_or(Status::BadArgument)?)
     }
 
     /// Writes into the module's memory.
@@ -228,11 +235,11 @@ impl<'a> Call<'a> {
         }
         let allocator = ["proxy_on_memory_allocate", "malloc"]
             .into_iter()
-            .find_map(|name| self.caller.get_export(name)?.into_func())
+            .filter_map(|name| self.caller.get_export(name)?.into_func())
+            // The one that Envoy ignores may have any signature.
+            .find_map(|function| function.typed::<u32, u32>(&self.caller).ok())
             .ok_or(Status::InvalidMemoryAccess)?;
-        let address = allocator
-            .typed::<u32, u32>(&self.caller)?
-            .call(&mut self.caller, length)?;
+        let address = allocator.call(&mut self.caller, length)?;
         self.host().allocating = false;
         if address == 0 {
             return Err(Status::InvalidMemoryAccess.into());
@@ -249,7 +256,7 @@ impl<'a> Call<'a> {
 
     fn get_log_level(&mut self, level: u32) -> Outcome {
         let current = self.host().options.log_level;
-        self.write_u32(level, current as u32)
+        self.write_u32(level, current.into())
     }
 
     fn set_effective_context(&mut self, context: u32) -> Outcome {
@@ -342,13 +349,13 @@ impl<'a> Call<'a> {
     fn get_header_map_size(&mut self, map: u32, size: u32) -> Outcome {
         let map = MapType::try_from(map)?;
         let map = self.host().map(map).ok_or(Status::BadArgument)?;
-        let length = abi::serialize(map).len();
+        let length = maps::serialize(map).len();
         self.write_length(size, length)
     }
 
     fn get_header_map_pairs(&mut self, map: u32, data: u32, size: u32) -> Outcome {
         let map = MapType::try_from(map)?;
-        let bytes = self.host().map(map).map(abi::serialize);
+        let bytes = self.host().map(map).map(maps::serialize);
         self.give(&bytes.unwrap_or_default(), data, size)
     }
 

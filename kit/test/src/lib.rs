@@ -91,7 +91,6 @@
 
 #![warn(missing_docs)]
 
-mod abi;
 mod backtrace;
 mod context;
 mod core;
@@ -103,8 +102,11 @@ mod headers;
 mod host_calls;
 #[cfg(feature = "envoy")]
 pub mod http;
+mod interface;
+mod maps;
 mod message;
 mod module;
+mod offer;
 mod options;
 mod plugin;
 mod stream;
@@ -113,7 +115,6 @@ mod upstream;
 mod vm;
 mod wasi;
 
-pub use abi::{LogLevel, Status};
 pub use context::{HostCall, HttpCall, LogLine, Metric};
 pub use error::{Error, Frame, Trap};
 pub use extension::{extension, module_path};
@@ -122,6 +123,7 @@ pub use message::{Message, Reply, Response};
 pub use module::Module;
 pub use options::Options;
 pub use plugin::Proxy;
+pub use proxy_wasm_abi::{LogLevel, Status};
 pub use stream::{Request, Stream};
 #[cfg(feature = "envoy")]
 pub use upstream::Upstream;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::abi::LogLevel;
 use super::core::LATEST;
+use proxy_wasm_abi::LogLevel;
 
 /// How a VM is set up. What is not set is as in a plain Envoy.
 ///

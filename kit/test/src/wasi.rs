@@ -4,11 +4,12 @@
 //! C++, Go and AssemblyScript modules import it under either of two names. There are no files:
 //! what asks for one gets the error `BADF` or `NOSYS`, as in Envoy.
 
-use wasmi::{Caller, Extern, Linker};
+use proxy_wasm_abi::{LogLevel, WASI_MODULES};
+use wasmi::{Caller, Extern};
 
-use super::abi::LogLevel;
 use super::context::Host;
 use super::host_calls::{charge, nanoseconds};
+use crate::offer::Offer;
 
 const SUCCESS: u32 = 0;
 const BADF: u32 = 8;
@@ -33,30 +34,30 @@ const LONGEST: u32 = 1 << 20;
 const MOST_PIECES: u32 = 1024;
 
 /// Offers the functions.
-pub(super) fn offer(linker: &mut Linker<Host>) -> Result<(), wasmi::Error> {
-    for module in ["wasi_snapshot_preview1", "wasi_unstable"] {
-        linker.func_wrap(module, "fd_write", fd_write)?;
-        linker.func_wrap(module, "fd_fdstat_get", fd_fdstat_get)?;
-        linker.func_wrap(module, "clock_time_get", clock_time_get)?;
-        linker.func_wrap(module, "random_get", random_get)?;
-        linker.func_wrap(module, "environ_sizes_get", environ_sizes_get)?;
-        linker.func_wrap(module, "environ_get", environ_get)?;
-        linker.func_wrap(module, "args_sizes_get", args_sizes_get)?;
-        linker.func_wrap(module, "args_get", |_: u32, _: u32| SUCCESS)?;
-        linker.func_wrap(module, "proc_exit", proc_exit)?;
-        linker.func_wrap(module, "sched_yield", || SUCCESS)?;
-        linker.func_wrap(module, "fd_close", |_: u32| SUCCESS)?;
-        linker.func_wrap(module, "fd_seek", |_: u32, _: i64, _: u32, _: u32| BADF)?;
-        linker.func_wrap(module, "fd_read", |_: u32, _: u32, _: u32, _: u32| NOSYS)?;
-        linker.func_wrap(module, "fd_fdstat_set_flags", |_: u32, _: u32| NOSYS)?;
-        linker.func_wrap(module, "fd_prestat_get", |_: u32, _: u32| BADF)?;
-        linker.func_wrap(module, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| BADF)?;
-        linker.func_wrap(
+pub(super) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
+    for module in WASI_MODULES {
+        offer.function(module, "fd_write", fd_write)?;
+        offer.function(module, "fd_fdstat_get", fd_fdstat_get)?;
+        offer.function(module, "clock_time_get", clock_time_get)?;
+        offer.function(module, "random_get", random_get)?;
+        offer.function(module, "environ_sizes_get", environ_sizes_get)?;
+        offer.function(module, "environ_get", environ_get)?;
+        offer.function(module, "args_sizes_get", args_sizes_get)?;
+        offer.function(module, "args_get", |_: u32, _: u32| SUCCESS)?;
+        offer.function(module, "proc_exit", proc_exit)?;
+        offer.function(module, "sched_yield", || SUCCESS)?;
+        offer.function(module, "fd_close", |_: u32| SUCCESS)?;
+        offer.function(module, "fd_seek", |_: u32, _: i64, _: u32, _: u32| BADF)?;
+        offer.function(module, "fd_read", |_: u32, _: u32, _: u32, _: u32| NOSYS)?;
+        offer.function(module, "fd_fdstat_set_flags", |_: u32, _: u32| NOSYS)?;
+        offer.function(module, "fd_prestat_get", |_: u32, _: u32| BADF)?;
+        offer.function(module, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| BADF)?;
+        offer.function(
             module,
             "path_open",
             |_: u32, _: u32, _: u32, _: u32, _: u32, _: u64, _: u64, _: u32, _: u32| NOSYS,
         )?;
-        linker.func_wrap(module, "poll_oneoff", |_: u32, _: u32, _: u32, _: u32| {
+        offer.function(module, "poll_oneoff", |_: u32, _: u32, _: u32, _: u32| {
             NOSYS
         })?;
     }

@@ -136,8 +136,8 @@ fn tracer() -> Wat {
 
 /// A tracer that does something more in one of the callbacks.
 fn tracer_with(callback: &str, more: &str) -> Wat {
-    const SIZE: &str = "(call $number (local.get $size))";
-    const END_OF_STREAM: &str = "(call $number (local.get $end))";
+    const SIZE: &str = "(call $number (local.get $body_size))";
+    const END_OF_STREAM: &str = "(call $number (local.get $end_of_stream))";
     [
         ("proxy_on_request_headers", END_OF_STREAM.to_owned()),
         ("proxy_on_request_body", format!("{SIZE} {END_OF_STREAM}")),
@@ -153,7 +153,7 @@ fn tracer_with(callback: &str, more: &str) -> Wat {
     })
     .on(
         "proxy_on_context_create",
-        "(if (local.get $parent) (then (call $say @\"created\")))",
+        "(if (local.get $parent_context_id) (then (call $say @\"created\")))",
     )
     .on("proxy_on_delete", "(call $say @\"deleted\")")
 }
@@ -244,8 +244,8 @@ fn a_local_response_has_the_same_callbacks() -> Result<()> {
 fn holder() -> Wat {
     let hold = |buffer| {
         format!(
-            "(call $number (local.get $size)) (call $number (local.get $end))
-             (if (i32.eqz (local.get $end)) (then (return #1)))
+            "(call $number (local.get $body_size)) (call $number (local.get $end_of_stream))
+             (if (i32.eqz (local.get $end_of_stream)) (then (return #1)))
              (drop (call $proxy_get_buffer_bytes #{buffer} #0 #-1 @out)) (call $say @result)
              (drop (call $proxy_set_buffer_bytes #{buffer} #-1 #0 @\" and more\"))
              (drop (call $proxy_set_buffer_bytes #{buffer} #0 #0 @\"more and \"))"
@@ -294,7 +294,7 @@ fn asker() -> Wat {
     .with(wat::CALL_HEADERS)
     .on(
         "proxy_on_http_call_response",
-        "(call $say @\"answered\") (call $number (local.get $body)) (call $number (local.get $trailers))
+        "(call $say @\"answered\") (call $number (local.get $body_size)) (call $number (local.get $num_trailers))
          (drop (call $proxy_get_header_map_value #6 @\":status\" @out)) (call $say @result)
          (call $number (call $proxy_get_status #8 @out)) (call $number (i32.load #8))
          (call $number (call $proxy_set_effective_context #2))
