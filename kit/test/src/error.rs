@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::context::LogLine;
+use crate::records::LogLine;
 
 /// Why a proxy, embedded or real, does not do what a test asks for.
 #[derive(Debug, thiserror::Error)]

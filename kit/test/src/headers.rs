@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub struct Headers(Vec<(Vec<u8>, Vec<u8>)>);
 
 /// A map without fields.
-pub(super) static EMPTY: Headers = Headers(Vec::new());
+pub(crate) static EMPTY: Headers = Headers(Vec::new());
 
 impl Headers {
     /// Appends a field.

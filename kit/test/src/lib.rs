@@ -99,6 +99,7 @@ pub mod envoy;
 mod error;
 mod extension;
 mod headers;
+mod host;
 mod host_calls;
 #[cfg(feature = "envoy")]
 pub mod http;
@@ -108,22 +109,23 @@ mod message;
 mod module;
 mod offer;
 mod options;
-mod plugin;
+mod proxy;
+mod records;
 mod stream;
 #[cfg(feature = "envoy")]
 mod upstream;
 mod vm;
 mod wasi;
 
-pub use context::{HostCall, HttpCall, LogLine, Metric};
 pub use error::{Error, Frame, Trap};
 pub use extension::{extension, module_path};
 pub use headers::Headers;
 pub use message::{Message, Reply, Response};
 pub use module::Module;
 pub use options::Options;
-pub use plugin::Proxy;
+pub use proxy::Proxy;
 pub use proxy_wasm_abi::{LogLevel, Status};
+pub use records::{HostCall, HttpCall, LogLine, Metric};
 pub use stream::{Request, Stream};
 #[cfg(feature = "envoy")]
 pub use upstream::Upstream;

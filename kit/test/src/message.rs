@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::context::HostCall;
-use super::headers::Headers;
+use crate::headers::Headers;
+use crate::records::HostCall;
 
 /// What an upstream, or a service that the extension calls, answers. Numbers are statuses.
 ///
@@ -14,9 +14,9 @@ use super::headers::Headers;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    pub(super) headers: Headers,
-    pub(super) chunks: Vec<Vec<u8>>,
-    pub(super) trailers: Option<Headers>,
+    pub(crate) headers: Headers,
+    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) trailers: Option<Headers>,
 }
 
 impl Reply {
@@ -57,12 +57,12 @@ impl From<u16> for Reply {
 /// What the client receives, and what it cost.
 #[derive(Clone, Debug)]
 pub struct Response {
-    pub(super) headers: Headers,
-    pub(super) body: Vec<u8>,
-    pub(super) trailers: Headers,
-    pub(super) is_local: bool,
-    pub(super) fuel: u64,
-    pub(super) host_calls: Vec<HostCall>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Headers,
+    pub(crate) is_local: bool,
+    pub(crate) fuel: u64,
+    pub(crate) host_calls: Vec<HostCall>,
 }
 
 impl Response {
@@ -94,7 +94,7 @@ impl Response {
         &self.trailers
     }
 
-    /// Whether the extension has sent it in the upstream's place (ABI: `proxy_send_local_response`).
+    /// Whether the extension has sent it instead of the upstream (ABI: `proxy_send_local_response`).
     pub fn is_local(&self) -> bool {
         self.is_local
     }

@@ -9,8 +9,8 @@ use crate::error::Error;
 /// Bytes convert into one and, with the feature `wat`, so does text in the WebAssembly text format.
 #[derive(Clone, Debug)]
 pub struct Module {
-    pub(super) bytes: Vec<u8>,
-    pub(super) symbols: Option<Vec<u8>>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) symbols: Option<Vec<u8>>,
 }
 
 impl Module {

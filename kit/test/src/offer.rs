@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proxy_wasm_abi::{AbiVersion, host_function};
 use wasmi::{Engine, IntoFunc, Linker};
 
-use crate::context::Host;
+use crate::host::Host;
 
 /// The functions that a module of one ABI version may import.
 pub(crate) struct Offer {

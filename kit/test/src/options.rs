@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::core::LATEST;
 use proxy_wasm_abi::LogLevel;
+
+/// The latest time: the ABI counts nanoseconds in 64 bits.
+pub(crate) const MAX_TIME: Duration = Duration::from_nanos(u64::MAX);
 
 /// How a VM is set up. What is not set is as in a plain Envoy.
 ///
@@ -19,16 +21,16 @@ use proxy_wasm_abi::LogLevel;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub(super) vm_id: String,
-    pub(super) vm_configuration: Vec<u8>,
-    pub(super) root_id: String,
-    pub(super) environment: BTreeMap<String, String>,
-    pub(super) log_level: LogLevel,
-    pub(super) time: Duration,
-    pub(super) random_seed: u64,
-    pub(super) missing_clusters: BTreeSet<Vec<u8>>,
-    pub(super) fuel_limit: u64,
-    pub(super) memory_limit: usize,
+    pub(crate) vm_id: String,
+    pub(crate) vm_configuration: Vec<u8>,
+    pub(crate) root_id: String,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) log_level: LogLevel,
+    pub(crate) time: Duration,
+    pub(crate) random_seed: u64,
+    pub(crate) missing_clusters: BTreeSet<Vec<u8>>,
+    pub(crate) fuel_limit: u64,
+    pub(crate) memory_limit: usize,
 }
 
 impl Default for Options {
@@ -86,7 +88,7 @@ impl Options {
 
     /// The time at which the VM starts, since the Unix epoch: at most 2^64 nanoseconds.
     pub fn time(mut self, time: Duration) -> Self {
-        self.time = time.min(LATEST);
+        self.time = time.min(MAX_TIME);
         self
     }
 

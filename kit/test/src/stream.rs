@@ -1,24 +1,28 @@
 //! A request and its response, on their way through the extension.
 
-use super::context::{Direction, Event, StreamContext};
-use super::core::{events, split};
-use super::error::Error;
-use super::headers::Headers;
-use super::message::{Message, Reply, Response};
-use super::plugin::{Proxy, property_path};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::context::{Direction, Event, StreamContext, property_path};
+use crate::core::Core;
+use crate::error::Error;
+use crate::headers::Headers;
+use crate::message::{Message, Reply, Response};
 
 /// A request, as a client writes it.
 pub struct Request {
-    proxy: Proxy,
+    core: Rc<RefCell<Core>>,
+    plugin: u32,
     headers: Headers,
     chunks: Vec<Vec<u8>>,
     trailers: Option<Headers>,
 }
 
 impl Request {
-    pub(super) fn new(proxy: Proxy, method: &str, path: &str) -> Self {
+    pub(crate) fn new(core: Rc<RefCell<Core>>, plugin: u32, method: &str, path: &str) -> Self {
         Self {
-            proxy,
+            core,
+            plugin,
             headers: Headers::from_iter([
                 (":method", method),
                 (":path", path),
@@ -59,11 +63,9 @@ impl Request {
     ///
     /// [`Error::Trap`] when the module traps.
     pub fn send(self) -> Result<Stream, Error> {
-        let stream = Stream::open(&self.proxy)?;
-        stream.receive(
-            Direction::Request,
-            split(self.headers, self.chunks, self.trailers),
-        )?;
+        let stream = Stream::open(self.core, self.plugin)?;
+        let events = Event::of_message(self.headers, self.chunks, self.trailers);
+        stream.receive(Direction::Request, events)?;
         Ok(stream)
     }
 
@@ -73,11 +75,9 @@ impl Request {
     ///
     /// [`Error::Trap`] when the module traps.
     pub fn begin(self) -> Result<Stream, Error> {
-        let stream = Stream::open(&self.proxy)?;
-        let chunks = self.chunks.into_iter();
-        let mut parts = vec![Event::Headers(self.headers, false)];
-        parts.extend(chunks.map(|chunk| Event::Body(chunk, false)));
-        stream.receive(Direction::Request, parts)?;
+        let stream = Stream::open(self.core, self.plugin)?;
+        let events = Event::of_beginning(self.headers, self.chunks);
+        stream.receive(Direction::Request, events)?;
         Ok(stream)
     }
 
@@ -93,28 +93,26 @@ impl Request {
 
 /// A stream: a request that has been sent, and its response. Dropped before its end, it is reset.
 pub struct Stream {
-    proxy: Proxy,
+    core: Rc<RefCell<Core>>,
     id: u32,
 }
 
 impl Stream {
-    fn open(proxy: &Proxy) -> Result<Self, Error> {
-        let id = proxy.core.borrow_mut().open(proxy.id)?;
-        Ok(Self {
-            proxy: proxy.clone(),
-            id,
-        })
+    fn open(core: Rc<RefCell<Core>>, plugin: u32) -> Result<Self, Error> {
+        let id = core.borrow_mut().open(plugin)?;
+        Ok(Self { core, id })
     }
 
-    fn receive(&self, direction: Direction, parts: Vec<Event>) -> Result<(), Error> {
-        let mut core = self.proxy.core.borrow_mut();
-        core.receive(self.id, direction, parts)
+    fn receive(&self, direction: Direction, events: Vec<Event>) -> Result<(), Error> {
+        let mut core = self.core.borrow_mut();
+        core.receive(self.id, direction, events)
     }
 
-    fn look<T: Default>(&self, look: impl FnOnce(&StreamContext) -> T) -> T {
-        let core = self.proxy.core.borrow();
+    /// Reads the stream's context. If the stream has ended, returns the default.
+    fn with_context<T: Default>(&self, read: impl FnOnce(&StreamContext) -> T) -> T {
+        let core = self.core.borrow();
         let stream = core.host().streams.get(&self.id);
-        stream.map(look).unwrap_or_default()
+        stream.map(read).unwrap_or_default()
     }
 
     /// Sends a piece of the request's body.
@@ -138,34 +136,38 @@ impl Stream {
 
     /// Whether the extension holds the request.
     pub fn is_request_paused(&self) -> bool {
-        self.look(|stream| stream.request.paused.is_some())
+        self.with_context(|stream| stream.request.paused.is_some())
     }
 
     /// Whether the extension holds the response.
     pub fn is_response_paused(&self) -> bool {
-        self.look(|stream| stream.response.paused.is_some())
+        self.with_context(|stream| stream.response.paused.is_some())
     }
 
     /// Whether the extension has sent a response in the upstream's place.
     pub fn has_local_response(&self) -> bool {
-        self.look(|stream| stream.is_local)
+        self.with_context(|stream| stream.is_local)
     }
 
     /// What the upstream has received. `None`: nothing yet.
     pub fn upstream(&self) -> Option<Message> {
-        self.look(|stream| {
+        self.with_context(|stream| {
             Some(Message {
-                headers: stream.request.passed_headers.clone()?,
-                body: stream.request.passed_body.clone(),
-                trailers: stream.request.passed_trailers.clone().unwrap_or_default(),
-                is_complete: stream.request.passed_all,
+                headers: stream.request.forwarded_headers.clone()?,
+                body: stream.request.forwarded_body.clone(),
+                trailers: stream
+                    .request
+                    .forwarded_trailers
+                    .clone()
+                    .unwrap_or_default(),
+                is_complete: stream.request.forwarded_all,
             })
         })
     }
 
     /// Sets a property that this stream sees (ABI: "Properties").
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) {
-        if let Ok(stream) = self.proxy.core.borrow_mut().stream(self.id) {
+        if let Ok(stream) = self.core.borrow_mut().stream(self.id) {
             let value = value.as_ref().to_vec();
             stream.properties.insert(property_path(path), value);
         }
@@ -180,7 +182,7 @@ impl Stream {
     /// on, and [`Stream::finish`] gives the response once the extension has resumed it.
     /// [`Error::Closed`] when the extension closes the stream, [`Error::Trap`] when it traps.
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
-        self.receive_reply(events(reply.into()))?;
+        self.receive_reply(Event::of_reply(reply.into()))?;
         self.finish()
     }
 
@@ -191,21 +193,17 @@ impl Stream {
     /// As [`Stream::respond`].
     pub fn begin_response(&self, reply: impl Into<Reply>) -> Result<(), Error> {
         let reply = reply.into();
-        let chunks = reply.chunks.into_iter();
-        let mut parts = vec![Event::Headers(reply.headers, false)];
-        parts.extend(chunks.map(|chunk| Event::Body(chunk, false)));
-        self.receive_reply(parts)
+        self.receive_reply(Event::of_beginning(reply.headers, reply.chunks))
     }
 
-    fn receive_reply(&self, parts: Vec<Event>) -> Result<(), Error> {
-        let is_local = self.look(|stream| stream.is_local || stream.closed);
-        if is_local {
+    fn receive_reply(&self, events: Vec<Event>) -> Result<(), Error> {
+        if self.with_context(|stream| stream.is_local || stream.is_closed) {
             return Ok(());
         }
-        if self.look(|stream| stream.request.passed_headers.is_none()) {
+        if self.with_context(|stream| stream.request.forwarded_headers.is_none()) {
             return Err(Error::Paused("request"));
         }
-        self.receive(Direction::Response, parts)
+        self.receive(Direction::Response, events)
     }
 
     /// Sends a piece of the response's body.
@@ -234,7 +232,7 @@ impl Stream {
     ///
     /// As [`Stream::respond`]; [`Error::InvalidState`] when the response has not ended.
     pub fn finish(&self) -> Result<Response, Error> {
-        self.proxy.core.borrow_mut().finish(self.id)
+        self.core.borrow_mut().finish(self.id)
     }
 
     /// Resets the stream, as a client or an upstream that goes away does.
@@ -243,7 +241,7 @@ impl Stream {
     ///
     /// [`Error::Trap`] when the module traps.
     pub fn reset(self) -> Result<(), Error> {
-        let mut core = self.proxy.core.borrow_mut();
+        let mut core = self.core.borrow_mut();
         core.destroy(self.id).map(drop)
     }
 }
@@ -251,7 +249,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         // A stream that has ended is not there any more; a trap shows in the next call.
-        if let Ok(mut core) = self.proxy.core.try_borrow_mut() {
+        if let Ok(mut core) = self.core.try_borrow_mut() {
             let _ = core.destroy(self.id);
         }
     }

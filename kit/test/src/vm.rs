@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use wasmi::{CompilationMode, Config, Engine, Func, Memory, Store, Val};
 
-use super::backtrace::{self, Backtrace, Names};
-use super::context::Host;
-use super::error::{Error, Trap};
-use super::module::Module;
-use super::options::Options;
+use crate::backtrace::{self, Backtrace, Names};
+use crate::error::{Error, Trap};
+use crate::host::Host;
+use crate::module::Module;
 use crate::offer::Offer;
+use crate::options::Options;
 use crate::{host_calls, interface, wasi};
 
-/// A module as it runs.
-pub(super) struct Vm {
+/// A VM with one instance of a module.
+pub(crate) struct Vm {
     store: Store<Host>,
     callbacks: HashMap<&'static str, Func>,
     memory: Memory,
@@ -23,14 +23,14 @@ pub(super) struct Vm {
 }
 
 impl Vm {
-    /// Loads a module as Envoy does: the ABI's marker, the exports and imports, then
-    /// `_initialize` and `main`, or `_start` (ABI: "Integration").
-    pub(super) fn load(module: &Module, options: Options) -> Result<Self, Error> {
+    /// Loads a module as Envoy does: checks its marker, exports and imports, and calls `_initialize`
+    /// and `main`, or `_start` (ABI: "Integration").
+    pub(crate) fn load(module: &Module, options: Options) -> Result<Self, Error> {
         let mut config = Config::default();
         config
             .consume_fuel(true)
             .compilation_mode(CompilationMode::Eager)
-            .set_max_recursion_depth(backtrace::DEEPEST);
+            .set_max_recursion_depth(backtrace::MAX_DEPTH);
         let engine = Engine::new(&config);
         let bytes = module.binary()?;
         wasmi::Module::validate(&engine, &bytes).map_err(load_error)?;
@@ -48,7 +48,7 @@ impl Vm {
         let mut store = Store::new(&engine, Host::new(options));
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
-        store.data_mut().starting = true;
+        store.data_mut().is_starting = true;
         let instance = offer
             .linker()
             .instantiate_and_start(&mut store, &module)
@@ -77,30 +77,30 @@ impl Vm {
                 vm.run(name, function, &[0, 0])?;
             }
         }
-        vm.host_mut().starting = false;
+        vm.host_mut().is_starting = false;
         Ok(vm)
     }
 
-    pub(super) fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> &Host {
         self.store.data()
     }
 
-    pub(super) fn host_mut(&mut self) -> &mut Host {
+    pub(crate) fn host_mut(&mut self) -> &mut Host {
         self.store.data_mut()
     }
 
     /// Gives the next step of a test its fuel.
-    pub(super) fn refuel(&mut self) -> Result<(), Error> {
+    pub(crate) fn refuel(&mut self) -> Result<(), Error> {
         refuel(&mut self.store)
     }
 
     /// The size of the module's memory, in pages of 64 KiB.
-    pub(super) fn memory_pages(&self) -> u64 {
+    pub(crate) fn memory_pages(&self) -> u64 {
         self.memory.size(&self.store)
     }
 
-    /// Calls a callback for a context. `None` when the module does not export it.
-    pub(super) fn call(
+    /// Calls a callback for a context. `None` if the module does not export it.
+    pub(crate) fn call(
         &mut self,
         callback: &'static str,
         context: u32,
@@ -135,7 +135,8 @@ impl Vm {
         self.store.get_fuel().unwrap_or_default()
     }
 
-    /// Runs a function with as many of the arguments as it takes. Without a result, it is 0.
+    /// Runs a function with as many of the arguments as it has parameters. Returns 0 if it has no
+    /// result.
     fn run(&mut self, name: &str, func: Func, arguments: &[u32]) -> Result<u32, Error> {
         let signature = func.ty(&self.store);
         let arguments: Vec<_> = arguments

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::context::{HttpCall, LogLine, Metric};
-use super::core::Core;
-use super::error::Error;
-use super::message::Reply;
-use super::module::Module;
-use super::options::Options;
-use super::stream::Request;
+use crate::context::property_path;
+use crate::core::Core;
+use crate::error::Error;
+use crate::message::Reply;
+use crate::module::Module;
+use crate::options::Options;
+use crate::records::{HttpCall, LogLine, Metric};
+use crate::stream::Request;
 
 /// An extension that runs in the embedded proxy: a VM, and a plugin in it.
 ///
@@ -34,8 +35,8 @@ use super::stream::Request;
 /// ```
 #[derive(Clone)]
 pub struct Proxy {
-    pub(super) core: Rc<RefCell<Core>>,
-    pub(super) id: u32,
+    core: Rc<RefCell<Core>>,
+    id: u32,
 }
 
 impl Proxy {
@@ -50,7 +51,7 @@ impl Proxy {
         Options::new().load(module)
     }
 
-    pub(super) fn start(module: &Module, options: Options) -> Result<Self, Error> {
+    fn start(module: &Module, options: Options) -> Result<Self, Error> {
         let mut core = Core::load(module, options)?;
         let id = core.start_plugin()?;
         Ok(Self {
@@ -119,7 +120,7 @@ impl Proxy {
 
     /// A request to send through the extension.
     pub fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(self.clone(), method, path)
+        Request::new(Rc::clone(&self.core), self.id, method, path)
     }
 
     /// Calls the plugin's timer, whatever the time (ABI: `proxy_on_tick`).
@@ -183,9 +184,7 @@ impl Proxy {
     pub fn set_shared_data(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let (key, value) = (key.as_ref().to_vec(), value.as_ref().to_vec());
         let mut core = self.core.borrow_mut();
-        let shared = &mut core.host_mut().shared_data;
-        let version = shared.get(&key).map_or(0, |(_, version)| *version);
-        shared.insert(key, (value, version.wrapping_add(1).max(1)));
+        core.host_mut().replace_shared_data(key, value);
     }
 
     /// Puts an item into a queue that the extension has registered (ABI: "Shared Queues").
@@ -250,9 +249,4 @@ impl Options {
     pub fn load(self, module: impl Into<Module>) -> Result<Proxy, Error> {
         Proxy::start(&module.into(), self)
     }
-}
-
-/// A path as the ABI encodes it: its parts, with a zero between them.
-pub(super) fn property_path(path: &[&str]) -> Vec<u8> {
-    path.join("\0").into_bytes()
 }
