@@ -74,7 +74,10 @@ fn rename(project: &Path) -> Result<()> {
 fn readme_commands(project: &Path) -> Result<()> {
     step("cargo make image");
     let printed = command(project, "cargo", &["make", "image"])?;
-    assert!(printed.contains(&format!("{NEW_NAME}-0.1.0.oci.tar")), "{printed}");
+    assert!(
+        printed.contains(&format!("{NEW_NAME}-0.1.0.oci.tar")),
+        "{printed}"
+    );
     step("cargo make test");
     test(project)
 }
@@ -122,7 +125,10 @@ fn upgrade(project: &Path) -> Result<TempDir> {
     let next = copy::project()?;
     let manifest = next.path().join("kit/Cargo.toml");
     let text = fs::read_to_string(&manifest)?;
-    let bumped = text.replace("version = \"0.1.0\"", &format!("version = \"{NEXT_VERSION}\""));
+    let bumped = text.replace(
+        "version = \"0.1.0\"",
+        &format!("version = \"{NEXT_VERSION}\""),
+    );
     ensure!(text != bumped, "kit/Cargo.toml has no version 0.1.0");
     fs::write(&manifest, bumped)?;
     fs::remove_file(next.path().join("kit/CHANGELOG.md"))?;
