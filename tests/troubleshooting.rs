@@ -54,7 +54,7 @@ fn a_refused_configuration_stops_the_listener() {
         &module(),
         "[",
         &[
-            "configuration refused: ",
+            "configuration rejected: ",
             "Failed to configure base Wasm plugin",
             "Plugin configured to fail closed failed to load",
             "Unable to create Wasm plugin extension",

@@ -23,7 +23,7 @@ pub fn text(configuration: &str) -> Configuration {
 /// No two are the same: Envoy does not ask the extension again about one that it refused.
 pub fn refused(index: u64) -> (Configuration, &'static str) {
     let value = format!("refused-{index}");
-    match index % 7 {
+    match index % 9 {
         0 => (text(&format!("{{\n  \"{value}\": }}")), "line 2 column"),
         1 => (
             text(&format!("[{value:?}]")),
@@ -36,9 +36,14 @@ pub fn refused(index: u64) -> (Configuration, &'static str) {
         ),
         4 => (
             text(&format!("{{\"a b\": {value:?}}}")),
-            "is no header name",
+            "is not a header name",
         ),
         5 => (text(&format!("{value}\nx-b: {value}")), "U+000A"),
+        6 => (
+            text(&format!("{{\"date\": {value:?}}}")),
+            "may occur only once",
+        ),
+        7 => (text(&format!("\n\u{12}{value}")), "protobuf message"),
         // The first of three bytes is 0xff.
         _ => (Configuration::Base64(format!("/w{index:02}")), "UTF-8"),
     }
@@ -51,7 +56,7 @@ pub fn ensure_refuses(envoy: &mut Envoy, listener: &str, index: u64) -> Result<(
         Ok(()) => bail!("accepted: {configuration:?}"),
         Err(error) => format!("{error:#}"),
     };
-    ensure!(error.contains("configuration refused: "), "{error}");
+    ensure!(error.contains("configuration rejected: "), "{error}");
     ensure!(error.contains(message), "{message:?} is not in {error}");
     Ok(())
 }
