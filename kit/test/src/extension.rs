@@ -1,4 +1,4 @@
-//! The module under test.
+//! The extension of the package under test.
 
 use std::env;
 use std::fs;

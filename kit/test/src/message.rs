@@ -1,11 +1,13 @@
-//! Messages as a test writes and reads them.
+//! Messages that a test writes and reads.
 
 use std::borrow::Cow;
 
 use crate::headers::Headers;
 use crate::records::HostCall;
 
-/// What an upstream, or a service that the extension calls, answers. Numbers are statuses.
+/// The response of an upstream, or of a service that the extension calls.
+///
+/// It converts from a number, which is its status.
 ///
 /// ```
 /// use proxy_wasm_test::Reply;
@@ -20,7 +22,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A response with this status and nothing else.
+    /// A reply with this status and nothing else.
     pub fn new(status: u16) -> Self {
         Self {
             headers: Headers::from_iter([(":status", status.to_string())]),
@@ -34,7 +36,7 @@ impl Reply {
         self
     }
 
-    /// Adds a piece of the body, which the proxy receives by itself.
+    /// Adds a piece of the body, which the proxy receives separately.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -54,7 +56,7 @@ impl From<u16> for Reply {
     }
 }
 
-/// What the client receives, and what it cost.
+/// The response that the client receives, and its cost.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub(crate) headers: Headers,
@@ -66,7 +68,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The status code; 0 where the extension has removed or broken it.
+    /// The status code. 0 if the extension has removed it, or made it invalid.
     pub fn status(&self) -> u16 {
         self.headers
             .first(":status")
@@ -74,12 +76,12 @@ impl Response {
             .unwrap_or_default()
     }
 
-    /// All values of a header, in order; what is not UTF-8 in them is replaced by `U+FFFD`.
+    /// All values of a header, in order. Bytes that are not UTF-8 are replaced by `U+FFFD`.
     pub fn header(&self, name: &str) -> Vec<Cow<'_, str>> {
         self.headers.values(name)
     }
 
-    /// All headers, `:status` among them.
+    /// All headers, including `:status`.
     pub fn headers(&self) -> &Headers {
         &self.headers
     }
@@ -99,8 +101,8 @@ impl Response {
         self.is_local
     }
 
-    /// The fuel that the module's callbacks used for this stream, from its creation to its end.
-    /// An instruction costs about one; the number is the same on every machine.
+    /// The fuel that the module's callbacks used for this stream, from its creation to its end: see
+    /// [Fuel](crate#fuel).
     pub fn fuel(&self) -> u64 {
         self.fuel
     }
@@ -111,15 +113,15 @@ impl Response {
     }
 }
 
-/// What one side has received of a message.
+/// A request or a response, as far as one side has received it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its headers.
     pub headers: Headers,
-    /// Its body, as far as it has come.
+    /// Its body so far.
     pub body: Vec<u8>,
     /// Its trailers.
     pub trailers: Headers,
-    /// Whether nothing follows.
+    /// Whether it has ended.
     pub is_complete: bool,
 }

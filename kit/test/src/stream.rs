@@ -1,4 +1,4 @@
-//! A request and its response, on their way through the extension.
+//! A request and its response, while they go through the extension.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::headers::Headers;
 use crate::message::{Message, Reply, Response};
 
-/// A request, as a client writes it.
+/// A request that a client sends.
 pub struct Request {
     core: Rc<RefCell<Core>>,
     plugin: u32,
@@ -34,7 +34,7 @@ impl Request {
         }
     }
 
-    /// Adds a header. `:authority` and `:scheme` replace their defaults.
+    /// Adds a header. A pseudo-header, such as `:authority`, replaces its default.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         if name.as_ref().starts_with(b":") {
             self.headers.replace(name, value);
@@ -44,7 +44,7 @@ impl Request {
         self
     }
 
-    /// Adds a piece of the body, which the proxy receives by itself.
+    /// Adds a piece of the body, which the proxy receives separately.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -57,11 +57,11 @@ impl Request {
         self
     }
 
-    /// Sends the whole request, as far as the extension lets it go.
+    /// Sends the whole request.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps.
+    /// [`Error::Trap`] if the module traps.
     pub fn send(self) -> Result<Stream, Error> {
         let stream = Stream::open(self.core, self.plugin)?;
         let events = Event::of_message(self.headers, self.chunks, self.trailers);
@@ -69,11 +69,12 @@ impl Request {
         Ok(stream)
     }
 
-    /// Sends the headers, and what body there is, of a request that goes on.
+    /// Sends the headers, and the pieces of the body so far. [`Stream::send_body`] or
+    /// [`Stream::send_trailers`] continues the request.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps.
+    /// [`Error::Trap`] if the module traps.
     pub fn begin(self) -> Result<Stream, Error> {
         let stream = Stream::open(self.core, self.plugin)?;
         let events = Event::of_beginning(self.headers, self.chunks);
@@ -81,17 +82,17 @@ impl Request {
         Ok(stream)
     }
 
-    /// Sends the whole request, answers it, and gives what the client receives.
+    /// Sends the whole request, responds to it, and returns what the client receives.
     ///
     /// # Errors
     ///
-    /// As [`Stream::respond`].
+    /// As for [`Stream::respond`].
     pub fn respond(self, reply: impl Into<Reply>) -> Result<Response, Error> {
         self.send()?.respond(reply)
     }
 }
 
-/// A stream: a request that has been sent, and its response. Dropped before its end, it is reset.
+/// A stream: a request that was sent, and its response. If it is dropped before its end, it is reset.
 pub struct Stream {
     core: Rc<RefCell<Core>>,
     id: u32,
@@ -119,7 +120,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps, [`Error::InvalidState`] when the stream has ended.
+    /// [`Error::Trap`] if the module traps, [`Error::InvalidState`] if the stream has ended.
     pub fn send_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
         self.receive(Direction::Request, vec![Event::Body(chunk, end)])
@@ -129,7 +130,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::send_body`].
+    /// As for [`Stream::send_body`].
     pub fn send_trailers(&self, trailers: Headers) -> Result<(), Error> {
         self.receive(Direction::Request, vec![Event::Trailers(trailers)])
     }
@@ -144,12 +145,12 @@ impl Stream {
         self.with_context(|stream| stream.response.paused.is_some())
     }
 
-    /// Whether the extension has sent a response in the upstream's place.
+    /// Whether the extension has sent a response instead of the upstream.
     pub fn has_local_response(&self) -> bool {
         self.with_context(|stream| stream.is_local)
     }
 
-    /// What the upstream has received. `None`: nothing yet.
+    /// What the upstream has received. `None` if that is nothing.
     pub fn upstream(&self) -> Option<Message> {
         self.with_context(|stream| {
             Some(Message {
@@ -173,24 +174,25 @@ impl Stream {
         }
     }
 
-    /// Answers the request and gives what the client receives. Where the extension has sent a
-    /// response of its own, it is that one.
+    /// Responds to the request and returns what the client receives. If the extension has sent a
+    /// response itself, that is returned.
     ///
     /// # Errors
     ///
-    /// [`Error::Paused`] when the extension holds the request, or the response: the stream goes
-    /// on, and [`Stream::finish`] gives the response once the extension has resumed it.
-    /// [`Error::Closed`] when the extension closes the stream, [`Error::Trap`] when it traps.
+    /// [`Error::Paused`] if the extension holds the request, or the response: the stream continues,
+    /// and when the extension has resumed the response, [`Stream::finish`] returns it.
+    /// [`Error::Closed`] if the extension closes the stream, [`Error::Trap`] if it traps.
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
         self.receive_reply(Event::of_reply(reply.into()))?;
         self.finish()
     }
 
-    /// Sends the headers, and what body there is, of a response that goes on.
+    /// Sends the headers, and the pieces of the body so far, of a response.
+    /// [`Stream::send_response_body`] or [`Stream::send_response_trailers`] continues it.
     ///
     /// # Errors
     ///
-    /// As [`Stream::respond`].
+    /// As for [`Stream::respond`].
     pub fn begin_response(&self, reply: impl Into<Reply>) -> Result<(), Error> {
         let reply = reply.into();
         self.receive_reply(Event::of_beginning(reply.headers, reply.chunks))
@@ -210,7 +212,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::send_body`].
+    /// As for [`Stream::send_body`].
     pub fn send_response_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
         self.receive(Direction::Response, vec![Event::Body(chunk, end)])
@@ -220,26 +222,26 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::send_body`].
+    /// As for [`Stream::send_body`].
     pub fn send_response_trailers(&self, trailers: Headers) -> Result<(), Error> {
         self.receive(Direction::Response, vec![Event::Trailers(trailers)])
     }
 
     /// Ends a stream whose response is complete (ABI: `proxy_on_log`, `proxy_on_done`,
-    /// `proxy_on_delete`), and gives what the client receives.
+    /// `proxy_on_delete`), and returns what the client receives.
     ///
     /// # Errors
     ///
-    /// As [`Stream::respond`]; [`Error::InvalidState`] when the response has not ended.
+    /// As for [`Stream::respond`]; [`Error::InvalidState`] if the response has not ended.
     pub fn finish(&self) -> Result<Response, Error> {
         self.core.borrow_mut().finish(self.id)
     }
 
-    /// Resets the stream, as a client or an upstream that goes away does.
+    /// Resets the stream, as a client or an upstream that disconnects does.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps.
+    /// [`Error::Trap`] if the module traps.
     pub fn reset(self) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.destroy(self.id).map(drop)
@@ -248,7 +250,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // A stream that has ended is not there any more; a trap shows in the next call.
+        // A stream that has ended does not exist any more. The next call returns a trap.
         if let Ok(mut core) = self.core.try_borrow_mut() {
             let _ = core.destroy(self.id);
         }
