@@ -73,8 +73,8 @@ impl Builder {
         let bootstrap = folder.path().join("envoy.json");
         let file = folder.path().join("listeners.json");
         let listeners = resources::listeners(&self.module, &self.listeners);
-        let upstream = ("127.0.0.1", self.upstream.port());
-        let written = resources::bootstrap(&file, 0, upstream);
+        let host = self.upstream.ip().to_string();
+        let written = resources::bootstrap(&file, 0, (&host, self.upstream.port()));
         fs::write(&file, listeners.to_string())
             .and_then(|()| fs::write(&bootstrap, written.to_string()))
             .map_err(Error::io("write Envoy's files"))?;

@@ -16,6 +16,8 @@ mod host;
 mod host_calls;
 #[cfg(feature = "envoy")]
 pub mod http;
+#[cfg(feature = "envoy")]
+mod http1;
 mod interface;
 mod maps;
 mod message;

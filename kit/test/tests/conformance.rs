@@ -6,21 +6,21 @@
 mod wat;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use proxy_wasm_test::Reply;
 use proxy_wasm_test::envoy::{Configuration, Envoy};
+use proxy_wasm_test::{Reply, Upstream};
 
 use wat::{Wat, said};
 
 /// What the last callback of a stream logs, so that its trace is complete.
 const END: &str = "deleted";
 
-/// A module in a real Envoy, with an upstream that answers `hello`, or never for `/never`.
+/// A module in a real Envoy, in front of [`upstream`].
 struct Real {
     envoy: Envoy,
     _folder: tempfile::TempDir,
@@ -85,42 +85,18 @@ fn request(method: &str, path: &str, body: &str) -> String {
     )
 }
 
-/// A service on a free port of 127.0.0.1.
+/// A service that responds with `hello`, or never for `/never`.
 fn upstream() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for connection in listener.incoming().map_while(Result::ok) {
-            // A connection that breaks is for the test to see.
-            thread::spawn(move || drop(serve(connection)));
+    let upstream = Upstream::start(|request| {
+        while request.headers.first(":path") == Some(b"/never") {
+            thread::park();
         }
-    });
-    Ok(address)
+        hello()
+    })?;
+    Ok(upstream.address())
 }
 
-fn serve(connection: TcpStream) -> Result<()> {
-    let mut reader = BufReader::new(&connection);
-    let (mut line, mut head, mut length) = (String::new(), String::new(), 0);
-    while reader.read_line(&mut line)? > 2 {
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.trim().parse()?;
-        }
-        head.push_str(&std::mem::take(&mut line));
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    if head.contains(" /never ") {
-        // Until Envoy goes away.
-        reader.read_to_end(&mut body)?;
-        return Ok(());
-    }
-    (&connection).write_all(
-        b"HTTP/1.1 200 OK\r\nconnection: close\r\nname: value\r\ncontent-length: 5\r\n\r\nhello",
-    )?;
-    Ok(())
-}
-
-/// What the upstream answers, as it arrives: over HTTP/1.1 the end is a piece of its own.
+/// What the upstream sends, as Envoy shows it: over HTTP/1.1 the end is an empty piece.
 fn hello() -> Reply {
     Reply::new(200)
         .header("name", "value")
