@@ -12,7 +12,7 @@ pub enum Error {
     #[error("the module does not load: {0}")]
     Load(String),
     /// `proxy_on_vm_start` or `proxy_on_configure` returned false.
-    #[error("{callback} rejected the configuration; its log:{}", lines(log))]
+    #[error("{callback} rejected the configuration{}", logged(log))]
     Rejected {
         /// The callback that returned false.
         callback: &'static str,
@@ -114,13 +114,78 @@ impl fmt::Display for Trap {
         for frame in &self.backtrace {
             write!(formatter, "\n  at {frame}")?;
         }
-        if !self.log.is_empty() {
-            write!(formatter, "\nits log:{}", lines(&self.log))?;
+        if self.log.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        write!(formatter, "\nits log:{}", lines(&self.log))
     }
+}
+
+/// The end of a sentence that says what was logged.
+fn logged(log: &[LogLine]) -> String {
+    if log.is_empty() {
+        return " and logged nothing".to_owned();
+    }
+    format!("; its log:{}", lines(log))
 }
 
 fn lines(log: &[LogLine]) -> String {
     log.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy_wasm_abi::LogLevel;
+
+    use super::*;
+
+    fn log() -> Vec<LogLine> {
+        ["one", "two"]
+            .map(|message| LogLine {
+                level: LogLevel::Error,
+                message: message.to_owned(),
+            })
+            .to_vec()
+    }
+
+    #[test]
+    fn rejection_shows_the_log() {
+        let text = |log| {
+            let callback = "proxy_on_configure";
+            Error::Rejected { callback, log }.to_string()
+        };
+        assert_eq!(
+            text(log()),
+            "proxy_on_configure rejected the configuration; its log:\n  [Error] one\n  [Error] two"
+        );
+        assert_eq!(
+            text(Vec::new()),
+            "proxy_on_configure rejected the configuration and logged nothing"
+        );
+    }
+
+    #[test]
+    fn trap_shows_backtrace_and_log() {
+        let frame = |function, name: Option<&str>| Frame {
+            function,
+            name: name.map(str::to_owned),
+        };
+        let trap = |backtrace, log| Trap {
+            callback: "proxy_on_tick".to_owned(),
+            reason: "unreachable".to_owned(),
+            backtrace,
+            log,
+        };
+        let frames = vec![
+            frame(3, None),
+            frame(7, Some("_ZN3one3two17h0123456789abcdefE")),
+        ];
+        assert_eq!(
+            trap(frames, log()).to_string(),
+            "proxy_on_tick trapped: unreachable\n  at function 3\n  at one::two\n\
+             its log:\n  [Error] one\n  [Error] two"
+        );
+        let nothing = trap(Vec::new(), Vec::new());
+        assert_eq!(nothing.to_string(), "proxy_on_tick trapped: unreachable");
+    }
 }
