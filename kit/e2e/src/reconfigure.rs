@@ -1,9 +1,9 @@
 //! New configurations for an Envoy that serves.
 
 use anyhow::{Result, bail, ensure};
+use extension_kit::testing::{module, project};
 use proxy_wasm_test::envoy::{self, Builder, Configuration, Envoy};
 use proxy_wasm_test::http;
-use extension_kit::testing::{module, project};
 
 use crate::upstream;
 
