@@ -1,39 +1,64 @@
-//! Copies of this project, to be built elsewhere or under another name.
-#![allow(dead_code)] // no test program needs all of it
+//! Copies of the template, to be built in another directory or under another name.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
-use extension_kit::rename::files::Files;
-use extension_kit::{testing, toolchain};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::support::run;
+use crate::{run, template};
 
 /// What a file is: its contents, and whether it can be run.
 pub type Contents = BTreeMap<PathBuf, (Vec<u8>, bool)>;
 
-/// The project as it is now, committed or not, as the only commit of a new repository.
+/// The template as it is now, committed or not, as the only commit of a new repository.
+///
+/// # Errors
+///
+/// If it cannot be copied.
 pub fn project() -> Result<TempDir> {
     let folder = without_git()?;
     commit(folder.path())?;
     Ok(folder)
 }
 
-/// The project as it is now, as an archive of it would be unpacked.
+/// The template as it is now, as an archive of it would be unpacked.
+///
+/// # Errors
+///
+/// If it cannot be copied.
 pub fn without_git() -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
-    write(&contents(Path::new("."))?, folder.path())?;
+    for (path, (bytes, runs)) in contents(template())? {
+        let path = folder.path().join(path);
+        write(&path, &bytes)?;
+        if runs {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        }
+    }
     Ok(folder)
 }
 
+/// Writes a file, in a directory that is made if there is none.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::create_dir_all(path.parent().context("a file without a directory")?)?;
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Commits everything, in a repository that is made if there is none.
+///
+/// # Errors
+///
+/// If git fails.
 pub fn commit(folder: &Path) -> Result<()> {
-    git(folder, &["init", "--quiet"])?;
+    git(folder, &["init", "--quiet", "--initial-branch=main"])?;
     git(folder, &["add", "--all"])?;
     let author = ["-c", "user.name=a", "-c", "user.email=a@mail.example"];
     let commit = ["-c", "commit.gpgsign=false", "commit", "--quiet"];
@@ -41,18 +66,30 @@ pub fn commit(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs git there, and gives what it prints.
+/// Runs git there, and returns what it prints.
+///
+/// # Errors
+///
+/// If git fails.
 pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let folder = folder.to_string_lossy();
     run("git", &[&["-C", &*folder], arguments].concat())
 }
 
-/// The files of a project, without what git ignores.
+/// The files of a project that git tracks or would track.
+///
+/// # Errors
+///
+/// If git fails, or if a file cannot be read.
 pub fn contents(folder: &Path) -> Result<Contents> {
+    let listed = git(
+        folder,
+        &["ls-files", "--cached", "--others", "--exclude-standard"],
+    )?;
     let mut contents = Contents::new();
-    for path in Files::of(folder)?.paths {
+    for path in listed.lines().map(PathBuf::from) {
         let whole = folder.join(&path);
-        // Git goes on listing what was removed.
+        // Git also lists what was removed.
         if whole.is_file() {
             let mode = fs::metadata(&whole)?.permissions().mode();
             contents.insert(path, (fs::read(whole)?, mode & 0o100 != 0));
@@ -61,48 +98,53 @@ pub fn contents(folder: &Path) -> Result<Contents> {
     Ok(contents)
 }
 
-/// A folder under `target/` that is kept, with these files and no others. Those that are the same are
-/// left alone, so that Cargo compiles no more than it has to.
-pub fn kept(name: &str, contents: &Contents) -> Result<PathBuf> {
-    let folder = target().join(name);
-    fs::create_dir_all(&folder)?;
-    toolchain::share(&testing::project().target(), &target())?;
-    for path in self::contents(&folder)?.keys() {
-        if !contents.contains_key(path) {
-            fs::remove_file(folder.join(path))?;
-        }
-    }
-    write(contents, &folder)?;
-    Ok(folder)
+/// Lets the copies share what Cargo compiles for them: each one's target directory is the same.
+/// Packages of one name would overwrite each other, so tests of copies give them names of their own,
+/// or run one after the other.
+///
+/// # Errors
+///
+/// If there is no link to it.
+pub fn share_target(folder: &Path) -> Result<()> {
+    let shared = template().join("target/copies");
+    fs::create_dir_all(&shared)?;
+    Ok(symlink(shared, folder.join("target"))?)
 }
 
-/// Where Cargo keeps what it compiles for the copies, which share it.
-pub fn target() -> PathBuf {
-    testing::project().target().join("copies")
-}
-
-/// A command in a copy.
-pub fn command(program: &str, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    command
+/// Runs a command in a copy, as a person would, and returns what it prints.
+///
+/// # Errors
+///
+/// If it fails: what it printed.
+pub fn command(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
+    let output = clean(program)
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", target())
-        // Nobody debugs it, and it is a second copy of everything.
-        .env("CARGO_PROFILE_DEV_DEBUG", "false")
-        .env("CARGO_INCREMENTAL", "0");
-    command
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot run {program}"))?;
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    ensure!(
+        output.status.success(),
+        "{program} {} failed:\n{printed}",
+        arguments.join(" ")
+    );
+    Ok(printed)
 }
 
-fn write(contents: &Contents, folder: &Path) -> Result<()> {
-    for (path, (bytes, runs)) in contents {
-        let path = folder.join(path);
-        if fs::read(&path).is_ok_and(|present| present == *bytes) {
-            continue;
+/// A command without what this test's own Cargo and cargo-make have set.
+pub fn clean(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let is_set_by_cargo = name.starts_with("CARGO_") && name != "CARGO_HOME";
+        if is_set_by_cargo || name.starts_with("PROXY_WASM_") {
+            command.env_remove(name);
         }
-        fs::create_dir_all(path.parent().context("a file without a folder")?)?;
-        fs::write(&path, bytes)?;
-        let mode = if *runs { 0o755 } else { 0o644 };
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
     }
-    Ok(())
+    for name in ["CARGO", "IMAGE", "MESH", "VARIANT", "RUSTFLAGS"] {
+        command.env_remove(name);
+    }
+    command.env("CONTAINER_ENGINE", "none");
+    command
 }
