@@ -1,29 +1,30 @@
 //! What operators write.
 //!
-//! The first character that is not white space decides how a configuration is read:
+//! A byte order mark is skipped. Then the first character that is not white space decides how the
+//! configuration is read:
 //!
-//! | it begins with | it is |
+//! | first character | meaning |
 //! |---|---|
-//! | nothing | the default: `custom-header` with this extension's name |
-//! | `{` | a JSON object: header name → value, or name → array of values |
+//! | none | the default: `custom-header` with the name of this extension |
+//! | `{` | a JSON object: header name → value, or header name → array of values |
 //! | `"` | a JSON string: the value of `custom-header` |
 //! | `[` | an error |
-//! | anything else | plain text: the value of `custom-header` |
+//! | any other | plain text: the value of `custom-header` |
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 #[cfg(test)]
 mod tests;
 
 const DEFAULT_NAME: &str = "custom-header";
-/// The extension's own name, for whoever asks which filter added the header.
 const DEFAULT_VALUE: &str = env!("CARGO_PKG_NAME");
 
-/// Headers that frame or route a message: a second one would break it (RFC 9110, RFC 9112).
-const RESERVED_NAMES: [&str; 9] = [
+/// Headers that frame or route a message (RFC 9110, RFC 9112).
+const FRAMING_HEADERS: [&str; 9] = [
     "connection",
     "content-length",
     "host",
@@ -35,31 +36,56 @@ const RESERVED_NAMES: [&str; 9] = [
     "upgrade",
 ];
 
+/// Headers that a response has at most once. Envoy joins a second value to the first with a comma.
+const SINGLE_HEADERS: [&str; 13] = [
+    "age",
+    "content-location",
+    "content-range",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "grpc-message",
+    "grpc-status",
+    "last-modified",
+    "location",
+    "retry-after",
+    "server",
+];
+
+/// The number of characters of a name or a value that an error quotes.
+const MAX_QUOTED: usize = 64;
+
 /// An accepted configuration: the headers to append, in the order in which they were written.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Config {
-    headers: Vec<(Name, Value)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Config {
-    /// Reads what the proxy hands over.
+    /// Reads the plugin configuration.
     ///
     /// # Errors
     ///
-    /// A sentence for the operator: what is wrong, where, and how to mend it.
+    /// A message for the operator: what is wrong, where, and how to fix it.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        if is_encoded_struct(bytes) {
+            return Err(
+                "this is an encoded protobuf message, not text; in Envoy's configuration, \
+                 use google.protobuf.StringValue instead of google.protobuf.Struct"
+                    .to_owned(),
+            );
+        }
         let text = std::str::from_utf8(bytes)
-            .map_err(|error| format!("not UTF-8 ({error}); save it as UTF-8 text"))?;
+            .map_err(|error| format!("not UTF-8: {error}; save it as UTF-8 text"))?;
         match text.trim_start().chars().next() {
             None => Ok(Self::default()),
-            Some('{') => serde_json::from_str(text).map_err(|error| error.to_string()),
-            Some('"') => serde_json::from_str(text)
-                .map(Self::with_value)
-                .map_err(|error| error.to_string()),
+            Some('{' | '"') => serde_json::from_str(text).map_err(describe),
             Some('[') => Err(format!(
                 "a JSON array has no header names; write an object: {{\"{DEFAULT_NAME}\": \"value\"}}"
             )),
-            Some(_) => Value::new(text.trim()).map(Self::with_value),
+            Some(_) => HeaderValue::try_from(text.trim().to_owned()).map(Self::from),
         }
     }
 
@@ -69,17 +95,19 @@ impl Config {
             .iter()
             .map(|(name, value)| (name.0.as_str(), value.0.as_str()))
     }
-
-    fn with_value(value: Value) -> Self {
-        Self {
-            headers: vec![(Name(DEFAULT_NAME.to_owned()), value)],
-        }
-    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self::with_value(Value(DEFAULT_VALUE.to_owned()))
+        Self::from(HeaderValue(DEFAULT_VALUE.to_owned()))
+    }
+}
+
+impl From<HeaderValue> for Config {
+    fn from(value: HeaderValue) -> Self {
+        Self {
+            headers: vec![(HeaderName(DEFAULT_NAME.to_owned()), value)],
+        }
     }
 }
 
@@ -89,143 +117,112 @@ impl fmt::Display for Config {
         if self.headers.is_empty() {
             return formatter.write_str("nothing");
         }
-        for (index, (name, _)) in self.headers().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            write!(formatter, "{separator}{name}")?;
-        }
-        Ok(())
+        let names: Vec<_> = self.headers().map(|(name, _)| name).collect();
+        formatter.write_str(&names.join(", "))
     }
 }
 
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ConfigVisitor)
+        deserializer.deserialize_any(ConfigVisitor)
     }
 }
 
+/// Written by hand, because a derived map has neither the order nor the duplicates of the text.
 struct ConfigVisitor;
 
 impl<'de> Visitor<'de> for ConfigVisitor {
     type Value = Config;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("an object of header names and values")
+        formatter.write_str("a string, or an object of header names and values")
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Config, E> {
+        let value = HeaderValue::try_from(value.to_owned()).map_err(E::custom)?;
+        Ok(Config::from(value))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Config, A::Error> {
         let mut headers = Vec::new();
-        let mut seen = BTreeSet::new();
-        while let Some(name) = object.next_key::<Name>()? {
-            if !seen.insert(name.clone()) {
-                return Err(de::Error::custom(format_args!(
+        let mut names = BTreeSet::new();
+        while let Some(name) = object.next_key::<HeaderName>()? {
+            if !names.insert(name.clone()) {
+                return Err(Error::custom(format_args!(
                     "header {} is written twice (names ignore case); put its values in one array",
-                    excerpt(&name.0)
+                    quote(&name.0)
                 )));
             }
-            let Values(values) = object.next_value()?;
-            headers.extend(values.into_iter().map(|value| (name.clone(), value)));
+            let values = match object.next_value()? {
+                OneOrMany::One(value) => vec![value],
+                OneOrMany::Many(values) => values,
+            };
+            for value in values {
+                let value = HeaderValue::try_from(value).map_err(Error::custom)?;
+                headers.push((name.clone(), value));
+            }
         }
         Ok(Config { headers })
     }
 }
 
-/// A header's name, in the lower case that HTTP/2 requires (RFC 9113, 8.2.1).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name(String);
+/// A value in an object, or an array of values: one header line each.
+///
+/// The values are checked later: an untagged enum would replace the message of each error by its own.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a header's value must be a string or an array of strings; write it in quotes"
+)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
 
-impl Name {
-    fn new(name: &str) -> Result<Self, String> {
+/// A header's name, in the lower case that HTTP/2 requires (RFC 9113, 8.2.1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct HeaderName(String);
+
+impl TryFrom<String> for HeaderName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
         let lower = name.to_ascii_lowercase();
         let problem = if lower.is_empty() {
-            "is empty; write a header's name"
+            "is empty; write a header name"
         } else if lower.starts_with(':') {
             "is a pseudo-header, which only the proxy sets; remove it"
         } else if !lower.bytes().all(is_token_character) {
-            "is no header name; use letters, digits, - and _ only"
-        } else if RESERVED_NAMES.contains(&lower.as_str()) {
-            "frames or routes the message and can't be appended; remove it"
+            "is not a header name; use only letters, digits, - and _"
+        } else if FRAMING_HEADERS.contains(&lower.as_str()) {
+            "frames or routes the message and must not be appended; remove it"
+        } else if SINGLE_HEADERS.contains(&lower.as_str()) {
+            "may occur only once in a response and must not be appended; remove it"
         } else {
             return Ok(Self(lower));
         };
-        Err(format!("{} {problem}", excerpt(name)))
+        Err(format!("{} {problem}", quote(&name)))
     }
 }
 
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Self::new(&name).map_err(de::Error::custom)
-    }
-}
+/// A header's value, without the white space around it, which is not part of a value (RFC 9110, 5.5).
+#[derive(Debug)]
+struct HeaderValue(String);
 
-/// A header's value, without the white space around it, which HTTP does not count as part of it
-/// (RFC 9110, 5.5).
-#[derive(Debug, PartialEq)]
-struct Value(String);
+impl TryFrom<String> for HeaderValue {
+    type Error = String;
 
-impl Value {
-    fn new(value: &str) -> Result<Self, String> {
+    fn try_from(value: String) -> Result<Self, String> {
         let value = value.trim_matches([' ', '\t']);
         match value.chars().find(|&c| c.is_control() && c != '\t') {
             Some(control) => Err(format!(
-                "the value holds the control character U+{:04X}, which can't stand in a header; remove it",
+                "the value {} contains the control character U+{:04X}; remove it",
+                quote(value),
                 u32::from(control)
             )),
             None => Ok(Self(value.to_owned())),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl Visitor<'_> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("a header's value (write it in quotes)")
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-        Value::new(value).map_err(E::custom)
-    }
-}
-
-/// One value, or an array of them: one header line each.
-struct Values(Vec<Value>);
-
-impl<'de> Deserialize<'de> for Values {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValuesVisitor)
-    }
-}
-
-struct ValuesVisitor;
-
-impl<'de> Visitor<'de> for ValuesVisitor {
-    type Value = Values;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("a header's value (write it in quotes) or an array of values")
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Values, E> {
-        ValueVisitor
-            .visit_str(value)
-            .map(|value| Values(vec![value]))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Values, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = array.next_element()? {
-            values.push(value);
-        }
-        Ok(Values(values))
     }
 }
 
@@ -234,10 +231,26 @@ fn is_token_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// An operator's text, quoted for an error: escaped, and no longer than a log line can take.
-fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 64;
-    match text.char_indices().nth(LONGEST) {
+/// Whether this looks like a `google.protobuf.Struct`, which Envoy passes as encoded bytes.
+///
+/// Such a message begins with the tag of an entry (0x0A, a line feed in text), and each entry contains
+/// the tag of a value (0x12, a control character that no valid configuration contains).
+fn is_encoded_struct(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x0A]) && bytes.contains(&0x12)
+}
+
+/// What is wrong with the JSON. `serde_json` adds line and column to errors of this module, too.
+fn describe(error: serde_json::Error) -> String {
+    if error.is_data() {
+        error.to_string()
+    } else {
+        format!("invalid JSON: {error}; correct it there")
+    }
+}
+
+/// An operator's text in an error: escaped, and cut off before it fills the log.
+fn quote(text: &str) -> String {
+    match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),
     }

@@ -8,9 +8,9 @@ use proxy_wasm::types::{Action, ContextType};
 
 use crate::config::Config;
 
-/// The root context: one for each configured use of the extension in a VM.
+/// The root context. Each VM has one for each plugin that uses this module.
 ///
-/// It outlives requests and holds the configuration that new requests begin with.
+/// It lives as long as the plugin and holds the configuration for new requests.
 #[derive(Default)]
 pub struct Plugin {
     config: Rc<Config>,
@@ -19,7 +19,7 @@ pub struct Plugin {
 impl Context for Plugin {}
 
 impl RootContext for Plugin {
-    /// Takes a new configuration. `false` tells the proxy that it is refused.
+    /// Reads a new configuration. If it returns `false`, the proxy rejects the configuration.
     fn on_configure(&mut self, _configuration_size: usize) -> bool {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         match Config::parse(&configuration) {
@@ -29,15 +29,16 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                error!("configuration refused: {error}");
+                // The earlier configuration stays in force.
+                error!("configuration rejected: {error}");
                 false
             }
         }
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        // Sharing costs a reference count, and a request keeps the configuration it began with.
-        Some(Box::new(Exchange {
+        // A request keeps the configuration it began with. Sharing it costs a reference count.
+        Some(Box::new(HeaderFilter {
             config: Rc::clone(&self.config),
         }))
     }
@@ -48,13 +49,13 @@ impl RootContext for Plugin {
 }
 
 /// The HTTP context: one for each request and its response.
-struct Exchange {
+struct HeaderFilter {
     config: Rc<Config>,
 }
 
-impl Context for Exchange {}
+impl Context for HeaderFilter {}
 
-impl HttpContext for Exchange {
+impl HttpContext for HeaderFilter {
     fn on_http_response_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
         for (name, value) in self.config.headers() {
             self.add_http_response_header(name, value);

@@ -1,14 +1,14 @@
-//! A proxy extension that appends headers to every HTTP response.
+//! A Proxy-Wasm extension that appends headers to every HTTP response.
 //!
-//! Three rooms, in the order in which a request meets them:
+//! Entry point: here a proxy starts the extension in a new VM.
 //!
-//! - this file is the door: what the proxy calls first;
-//! - `config` is what operators write: parse, check, defaults. It knows no proxy;
-//! - `filter` is what happens to traffic.
+//! Modules:
 //!
-//! The filter is left out of unit tests in wasm: nothing answers its host calls outside a proxy.
+//! - `config` reads the configuration: defaults, parsing, checks. It does not call the proxy.
+//! - `filter` acts on traffic: the root context and the HTTP contexts.
 
 mod config;
+// Unit tests in wasm run without a proxy, so nothing provides the host calls that this module imports.
 #[cfg(not(all(test, target_family = "wasm")))]
 mod filter;
 

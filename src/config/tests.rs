@@ -1,33 +1,24 @@
-//! The configuration contract, row by row. Run natively, and again in wasm under Node.
+//! The configuration's contract, row by row. `cargo make test` runs these natively and in wasm.
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::Config;
-
-fn accepted(configuration: &str) -> Vec<(String, String)> {
-    Config::parse(configuration.as_bytes())
-        .unwrap_or_else(|error| panic!("{configuration:?} was refused: {error}"))
-        .headers()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
-}
-
-fn refused(configuration: impl AsRef<[u8]>) -> String {
-    Config::parse(configuration.as_ref()).expect_err("a refusal")
-}
+use super::{Config, FRAMING_HEADERS, SINGLE_HEADERS};
 
 #[track_caller]
 fn assert_headers(configuration: &str, expected: &[(&str, &str)]) {
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
-    assert_eq!(accepted(configuration), expected, "{configuration:?}");
+    let config = Config::parse(configuration.as_bytes())
+        .unwrap_or_else(|error| panic!("{configuration:?} is rejected: {error}"));
+    let headers: Vec<_> = config.headers().collect();
+    assert_eq!(headers, expected, "{configuration:?}");
 }
 
+/// The error has all of these parts.
 #[track_caller]
-fn assert_refused(configuration: impl AsRef<[u8]>, parts: &[&str]) {
-    let error = refused(configuration);
+fn assert_rejected(configuration: impl AsRef<[u8]>, parts: &[&str]) {
+    let configuration = configuration.as_ref();
+    let Err(error) = Config::parse(configuration) else {
+        panic!("\"{}\" is accepted", configuration.escape_ascii());
+    };
     for part in parts {
         assert!(error.contains(part), "{part:?} is not in {error:?}");
     }
@@ -41,109 +32,168 @@ fn nothing_means_the_default() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn plain_text_is_the_value_trimmed() {
+fn plain_text_is_the_value_without_white_space_around_it() {
     assert_headers("test", &[("custom-header", "test")]);
-    assert_headers("  two words\n", &[("custom-header", "two words")]);
+    assert_headers("  two words\r\n", &[("custom-header", "two words")]);
     assert_headers("42", &[("custom-header", "42")]);
     assert_headers("naïve", &[("custom-header", "naïve")]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_json_string_is_the_value() {
+fn json_string_is_the_value() {
     assert_headers(r#""test""#, &[("custom-header", "test")]);
     assert_headers(" \"a\\tb\" \n", &[("custom-header", "a\tb")]);
     assert_headers(r#""""#, &[("custom-header", "")]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn an_object_keeps_its_order() {
+fn object_gives_its_headers_in_order() {
     assert_headers(r#"{"custom-header": "test"}"#, &[("custom-header", "test")]);
     assert_headers(
-        r#"{"x-b": "1", "x-a": ["2", "3"], "X-Upper": "4"}"#,
-        &[("x-b", "1"), ("x-a", "2"), ("x-a", "3"), ("x-upper", "4")],
+        r#"{"x-b": "1", "x-a": ["2", "3"], "x-c": ""}"#,
+        &[("x-b", "1"), ("x-a", "2"), ("x-a", "3"), ("x-c", "")],
     );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn an_empty_object_or_array_appends_nothing() {
+fn names_are_in_lower_case() {
+    assert_headers(r#"{"X-Upper": "V"}"#, &[("x-upper", "V")]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn white_space_around_a_value_is_removed() {
+    assert_headers(r#"{"x-a": "  v\t"}"#, &[("x-a", "v")]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn empty_object_or_array_of_values_appends_nothing() {
     assert_headers("{}", &[]);
     assert_headers(r#"{"x-a": []}"#, &[]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn white_space_around_a_value_is_not_part_of_it() {
-    assert_headers(r#"{"x-a": "  v\t"}"#, &[("x-a", "v")]);
+fn byte_order_mark_is_skipped() {
+    assert_headers("\u{feff}", &[("custom-header", env!("CARGO_PKG_NAME"))]);
+    assert_headers("\u{feff}test", &[("custom-header", "test")]);
+    assert_headers("\u{feff} {\"x-a\": \"1\"}", &[("x-a", "1")]);
+    assert_rejected("\u{feff}[]", &["array"]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn an_array_is_refused() {
-    assert_refused(r#"["test"]"#, &["array", r#"{"custom-header": "value"}"#]);
+fn log_names_the_headers() {
+    let names = |text: &str| Config::parse(text.as_bytes()).map(|config| config.to_string());
+    assert_eq!(
+        names(r#"{"x-a": "1", "x-b": "2"}"#),
+        Ok("x-a, x-b".to_owned())
+    );
+    assert_eq!(names("{}"), Ok("nothing".to_owned()));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn broken_json_is_refused_with_its_place() {
-    assert_refused("{\n  \"x-a\": \"1\",,\n}", &["line 2 column"]);
-    assert_refused(r#"{"x-a": "1""#, &["EOF", "line 1 column"]);
-    assert_refused(r#"{"x-a": "1"} more"#, &["trailing", "line 1 column 14"]);
-    assert_refused(r#""open"#, &["EOF", "line 1 column"]);
+fn array_at_top_level_is_rejected() {
+    assert_rejected(r#"["test"]"#, &["array", r#"{"custom-header": "value"}"#]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_value_that_is_no_string_is_refused() {
-    for value in ["1", "1.5", "true", "null", "{}", "[1]", "[[\"a\"]]"] {
-        assert_refused(
+fn invalid_json_is_rejected_with_line_and_column() {
+    assert_rejected("{\n  \"x-a\": }", &["invalid JSON", "line 2 column 10"]);
+    assert_rejected(r#"{"x-a": "1""#, &["EOF", "line 1 column 11"]);
+    assert_rejected(r#"{"x-a": "1"} more"#, &["trailing", "line 1 column 14"]);
+    assert_rejected(r#""open"#, &["EOF", "line 1 column 5"]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn value_that_is_not_a_string_is_rejected() {
+    for value in ["1", "1.5", "true", "null", "{}", "[1]", r#"["a", ["b"]]"#] {
+        let column = format!("line 1 column {}", 9 + value.len());
+        assert_rejected(
             format!("{{\"x-a\": {value}}}"),
-            &["write it in quotes", "line 1 column"],
+            &["write it in quotes", &column],
         );
     }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn deep_nesting_is_refused() {
-    assert_refused(format!("{{\"a\":{}", "[".repeat(100_000)), &["line 1"]);
-    assert_refused("{\"a\":".repeat(100_000), &["line 1"]);
+fn deep_nesting_is_rejected() {
+    assert_rejected(format!("{{\"a\":{}", "[".repeat(100_000)), &["line 1"]);
+    assert_rejected("{\"a\":".repeat(100_000), &["line 1"]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn bytes_that_are_not_utf8_are_refused() {
-    assert_refused(b"caf\xe9", &["UTF-8", "index 3"]);
+fn bytes_that_are_not_utf8_are_rejected() {
+    assert_rejected(b"caf\xE9", &["UTF-8", "index 3"]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn names_that_are_no_names_are_refused() {
-    assert_refused(r#"{"": "v"}"#, &["empty", "line 1 column"]);
-    assert_refused(r#"{":status": "200"}"#, &["pseudo-header", "line 1 column"]);
+fn encoded_protobuf_message_is_rejected() {
+    // As Envoy 1.40 encodes {"custom-header": "test"}, {"a": 1} and, long enough for a length of two
+    // bytes, {"x-a": "vvv…"}.
+    let long = [
+        &b"\x0A\xB1\x01\x0A\x03x-a\x12\xA9\x01\x1A\xA6\x01"[..],
+        &[b'v'; 166],
+    ]
+    .concat();
+    for message in [
+        &b"\x0A\x17\x0A\x0Dcustom-header\x12\x06\x1A\x04test"[..],
+        b"\x0A\x0E\x0A\x01a\x12\x09\x11\0\0\0\0\0\0\xF0\x3F",
+        &long,
+    ] {
+        assert_rejected(message, &["protobuf", "use google.protobuf.StringValue"]);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn text_after_a_line_feed_is_not_taken_for_a_protobuf_message() {
+    assert_headers("\ntest", &[("custom-header", "test")]);
+    assert_headers("\n{\"x-a\": \"1\"}\n", &[("x-a", "1")]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn invalid_names_are_rejected() {
+    assert_rejected(r#"{"": "v"}"#, &["empty", "line 1 column 3"]);
+    for name in [":status", ":path", ":"] {
+        assert_rejected(format!("{{\"{name}\": \"v\"}}"), &[name, "pseudo-header"]);
+    }
     for name in ["a b", "a:b", "näme", "a\\r\\nb", "(a)"] {
-        assert_refused(
+        assert_rejected(
             format!("{{\"{name}\": \"v\"}}"),
-            &["no header name", "line 1 column"],
+            &[name, "is not a header name", "line 1 column"],
         );
     }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_long_name_does_not_fill_the_log() {
-    let error = refused(format!("{{\"{}\": \"v\"}}", "é".repeat(1_000_000)));
-    assert!(error.len() < 300, "{} bytes", error.len());
-}
-
-#[wasm_bindgen_test(unsupported = test)]
-fn headers_that_frame_or_route_are_refused() {
-    for name in super::RESERVED_NAMES {
-        assert_refused(format!("{{\"{name}\": \"v\"}}"), &[name, "remove it"]);
-        let upper = name.to_ascii_uppercase();
-        assert_refused(format!("{{\"{upper}\": \"v\"}}"), &[&upper, "remove it"]);
+fn headers_that_frame_or_route_are_rejected() {
+    for name in FRAMING_HEADERS {
+        for name in [name.to_owned(), name.to_ascii_uppercase()] {
+            let configuration = format!("{{\"{name}\": \"v\"}}");
+            assert_rejected(configuration, &[&name, "frames or routes", "line 1 column"]);
+        }
     }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_name_written_twice_is_refused() {
-    assert_refused(r#"{"x-a": "1", "x-a": "2"}"#, &["x-a", "twice", "array"]);
-    assert_refused(r#"{"x-a": "1", "X-A": "2"}"#, &["x-a", "twice", "line 1"]);
+fn headers_that_may_occur_only_once_are_rejected() {
+    for name in SINGLE_HEADERS {
+        for name in [name.to_owned(), name.to_ascii_uppercase()] {
+            let configuration = format!("{{\"{name}\": []}}");
+            assert_rejected(configuration, &[&name, "only once", "line 1 column"]);
+        }
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn control_characters_in_a_value_are_refused() {
+fn duplicate_names_are_rejected() {
+    assert_rejected(
+        r#"{"x-a": "1", "x-a": "2"}"#,
+        &["x-a", "twice", "array", "line 1 column 18"],
+    );
+    assert_rejected(r#"{"x-a": "1", "X-A": "2"}"#, &["x-a", "twice"]);
+    assert_rejected(r#"{"x-a": [], "x-a": []}"#, &["x-a", "twice"]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn control_characters_in_a_value_are_rejected() {
     for (escape, code) in [
         ("\\r", "U+000D"),
         ("\\n", "U+000A"),
@@ -152,15 +202,24 @@ fn control_characters_in_a_value_are_refused() {
         ("\\u007f", "U+007F"),
         ("\\u0085", "U+0085"),
     ] {
-        assert_refused(format!("\"a{escape}b\""), &[code, "remove it"]);
-        assert_refused(format!("{{\"x\": [\"a{escape}b\"]}}"), &[code]);
+        let value = format!("\"a{escape}b\"");
+        let parts = [code, "remove it", "line 1 column"];
+        assert_rejected(&value, &parts);
+        assert_rejected(format!("{{\"x\": {value}}}"), &parts);
+        assert_rejected(format!("{{\"x\": [\"ok\", {value}]}}"), &parts);
     }
-    assert_refused("one\ntwo", &["U+000A"]);
+    assert_rejected("one\ntwo", &["U+000A", "remove it"]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn the_log_names_the_headers() {
-    let config = Config::parse(br#"{"x-a": "1", "x-b": "2"}"#).expect("valid");
-    assert_eq!(config.to_string(), "x-a, x-b");
-    assert_eq!(Config::parse(b"{}").expect("valid").to_string(), "nothing");
+fn long_text_is_cut_off_in_errors() {
+    let long = "é".repeat(1_000_000);
+    for configuration in [
+        format!("{{\"{long}\": \"v\"}}"),
+        format!("{{\"x\": \"\\n{long}\"}}"),
+        format!("\u{1}{long}"),
+    ] {
+        let error = Config::parse(configuration.as_bytes()).expect_err("rejected");
+        assert!(error.len() < 300, "{} bytes", error.len());
+    }
 }

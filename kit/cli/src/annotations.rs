@@ -13,17 +13,17 @@ use crate::project::Project;
 /// The revision is set only for a clean git work tree. Nothing here depends on the time, the machine
 /// or the directory, so the same commit gives the same annotations.
 pub fn of_project(project: &Project) -> Annotations {
-    let package = project.package();
+    let package = project.package.package();
     let fields = [
         ("licenses", package.license.clone()),
         ("source", package.repository.clone()),
-        ("revision", revision(project.root())),
+        ("revision", revision(project.package.root())),
     ];
     let mut all = annotations(&project.manifest);
     all.extend(
-        fields.into_iter().filter_map(|(key, value)| {
-            Some((format!("org.opencontainers.image.{key}"), value?))
-        }),
+        fields
+            .into_iter()
+            .filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?))),
     );
     all
 }

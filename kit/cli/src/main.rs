@@ -12,12 +12,15 @@ use proxy_wasm_image::{Engine, Target};
 use proxy_wasm_module::{Shrunk, shrink, strip};
 
 use deploy::Deployment;
+use package::CargoPackage;
 use project::Project;
 use rename::rename;
 use staged::{Staged, Variant};
 
 mod annotations;
 mod deploy;
+mod files;
+mod package;
 mod project;
 mod rename;
 #[cfg(feature = "run")]
@@ -203,7 +206,7 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<()> {
     match task {
         Task::Build { examples: true, .. } => {
-            let folder = Project::find()?.build_examples()?;
+            let folder = CargoPackage::at(Path::new("."))?.build_examples()?;
             println!("Examples: {}", shown(&folder));
             Ok(())
         }
@@ -381,7 +384,7 @@ fn push_without_engine(_packaging: &Packaging, _reference: &str) -> Result<()> {
 }
 
 fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
-    let deployment = Deployment::read(&project.root().join("deploy"), mesh, image)?;
+    let deployment = Deployment::read(&project.package.root().join("deploy"), mesh, image)?;
     println!("{}", deployment.text());
     if !deployment.show_changes()? {
         println!("The cluster has it already; nothing is changed");

@@ -54,8 +54,8 @@ impl Staged {
             root,
             manifest: project.manifest.clone(),
             annotations: annotations::of_project(project),
-            containerfile: Some(project.root().join("Containerfile")),
-            output: project.target(),
+            containerfile: Some(project.package.root().join("Containerfile")),
+            output: project.package.target(),
         })
     }
 

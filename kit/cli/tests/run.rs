@@ -94,7 +94,9 @@ struct Run {
 
 /// Writes the extension into a folder of this name, which is kept for what is compiled there.
 fn extension(name: &str) -> Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("run").join(name);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("run")
+        .join(name);
     fs::create_dir_all(folder.join("src"))?;
     fs::write(folder.join("Cargo.toml"), PACKAGE)?;
     fs::write(folder.join("manifest.yaml"), MANIFEST)?;

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use proxy_wasm_test::{Error, Headers, Module, Proxy, Reply};
-use proxy_wasm_module::{Shrunk, Verdict, measure, shrink};
 use proxy_wasm_module::strip;
+use proxy_wasm_module::{Shrunk, Verdict, measure, shrink};
+use proxy_wasm_test::{Error, Headers, Module, Proxy, Reply};
 use wasmparser::{Validator, WasmFeatures};
 
 /// What the SDK needs, whatever an extension implements.
@@ -124,7 +124,10 @@ fn fixtures() -> &'static BTreeMap<&'static str, Builds> {
             assert!(status.success(), "the fixtures compile");
         }
         let read = |profile: &str, name: &str| {
-            let examples = folder.join("wasm32-unknown-unknown").join(profile).join("examples");
+            let examples = folder
+                .join("wasm32-unknown-unknown")
+                .join(profile)
+                .join("examples");
             fs::read(examples.join(format!("{name}.wasm"))).expect("a fixture")
         };
         FIXTURES

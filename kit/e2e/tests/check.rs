@@ -1,17 +1,13 @@
 //! What the check says of this extension, and whether a real Envoy is of the same mind.
-#![cfg(not(target_family = "wasm"))]
-
-#[path = "support/upstream.rs"]
-mod upstream;
 
 use std::fs;
 
 use anyhow::Result;
-use extension_kit::check;
-use proxy_wasm_test::envoy::{self, Configuration, Envoy};
-use proxy_wasm_test::http;
+use proxy_wasm_check as check;
+use proxy_wasm_e2e::{image_root, start_upstream};
 use proxy_wasm_module::host::{CALLBACKS, Function, HOST_CALLS, WASI_CALLS, WASI_MODULES};
-use extension_kit::testing::project;
+use proxy_wasm_test::envoy::{Configuration, Envoy};
+use proxy_wasm_test::http;
 
 const MANIFEST: &str = "schemaVersion: 1\nphase: PreStats\npriority: 1\nmodule: a.wasm\n";
 
@@ -29,8 +25,7 @@ fn judge(text: &str) -> Result<(usize, bool)> {
     fs::write(&module, wat::parse_str(text)?)?;
     fs::write(folder.path().join("manifest.yaml"), MANIFEST)?;
     let report = check::check(&module, None);
-    let binary = envoy::find_or_fetch(&project().target())?;
-    let served = Envoy::start(&binary, &module, &Configuration::Absent, upstream::start()?)
+    let served = Envoy::start(&module, &Configuration::Absent, start_upstream()?)
         .is_ok_and(|envoy| http::get(&envoy.url("/")).is_ok_and(|response| response.status == 200));
     Ok((report.errors(), served))
 }
@@ -53,7 +48,7 @@ fn import(module: &str, function: &Function) -> String {
 
 #[test]
 fn this_extension_passes() {
-    let report = check::check(&project().image_root(), None);
+    let report = check::check(image_root(), None);
     assert_eq!(report.errors(), 0, "{report}");
     let reads: Vec<_> = report
         .reads

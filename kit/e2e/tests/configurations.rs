@@ -1,24 +1,21 @@
 //! Whatever an operator writes: the module that ships accepts or refuses it as the contract says,
 //! and never traps.
-#![cfg(not(target_family = "wasm"))]
 
-#[path = "support/contract.rs"]
+#[path = "configurations/contract.rs"]
 mod contract;
-mod support;
 
 use std::cell::RefCell;
 use std::fmt;
 
 use contract::{Lines, expected};
-use proxy_wasm_test::{Error, Proxy};
-use extension_kit::testing::extension;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
-use support::say;
+use proxy_wasm_e2e::{extension, print_line};
+use proxy_wasm_test::{Error, Proxy};
 
 /// Where seeds of failures are kept; each run begins with them.
-const REGRESSIONS: &str = "tests/configurations.regressions";
+const REGRESSIONS: &str = "tests/configurations/regressions";
 
 /// A configuration, which prints itself as a byte string and not too long.
 struct Configuration(Vec<u8>);
@@ -61,7 +58,7 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
                 prop_assert_eq!(log.len(), 1, "one line says why: {:?}", &log);
                 let message = &log[0].message;
                 prop_assert!(
-                    message.starts_with("configuration refused: "),
+                    message.starts_with("configuration rejected: "),
                     "{}",
                     message
                 );
@@ -91,7 +88,7 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
     });
     let (checked, accepted) = (checked.into_inner(), accepted.into_inner());
     let (refused, traps) = (checked.saturating_sub(accepted), traps.into_inner());
-    say(&format!(
+    print_line(&format!(
         "{what}: {checked} configurations, {accepted} accepted, {refused} refused, {traps} traps"
     ));
     if let Err(error) = result {

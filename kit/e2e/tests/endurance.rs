@@ -1,12 +1,8 @@
 //! The module that ships, for a long time: it keeps its memory, and its streams apart.
-#![cfg(not(target_family = "wasm"))]
 
-mod support;
-
-use proxy_wasm_test::{Error, Proxy, Reply, Stream};
-use extension_kit::testing::extension;
 use fastrand::Rng;
-use support::say;
+use proxy_wasm_e2e::{extension, print_line};
+use proxy_wasm_test::{Error, Proxy, Reply, Stream};
 
 /// Streams that are open side by side.
 const OPEN: usize = 64;
@@ -44,7 +40,7 @@ fn a_million_requests_leave_memory_as_it_was() -> Result<(), Error> {
     }
     drop(streams);
     assert_eq!(proxy.memory_pages(), pages, "pages of memory");
-    say(&format!(
+    print_line(&format!(
         "{REQUESTS} requests in one VM, {OPEN} at a time: {ended} answered, {reset} reset; \
          {pages} pages of memory after the first thousand and at the end"
     ));
@@ -108,7 +104,7 @@ fn one_plugin_takes_ten_thousand_configurations() -> Result<(), Error> {
         }
     }
     assert_eq!(proxy.memory_pages(), pages, "pages of memory");
-    say(&format!(
+    print_line(&format!(
         "{RECONFIGURATIONS} configurations of one plugin, {refused} refused, {OPEN} requests open \
          across them: {pages} pages of memory after the first thousand and at the end"
     ));
@@ -143,7 +139,7 @@ fn plugins_come_and_go_ten_thousand_times() -> Result<(), Error> {
         }
     }
     assert_eq!(proxy.memory_pages(), pages, "pages of memory");
-    say(&format!(
+    print_line(&format!(
         "{RECONFIGURATIONS} plugins in one VM, {refused} refused: {pages} pages of memory after \
          the first thousand and at the end"
     ));

@@ -2,19 +2,15 @@
 //!
 //! The fuel of the embedded proxy is the same on every machine, and changes a little from one
 //! compiler to the next.
-#![cfg(not(target_family = "wasm"))]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::{env, fs};
 
 use anyhow::{Context, Result};
+use proxy_wasm_e2e::{extension, print_line};
 use proxy_wasm_test::{Error, Proxy};
-use extension_kit::testing::extension;
-use support::say;
 
-const FIGURES: &str = "tests/fuel.json";
+const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuel.json");
 
 /// How much more than the figure is accepted, in hundredths of it.
 const TOLERANCE: u64 = 10;
@@ -35,7 +31,7 @@ fn a_request_costs_no_more_than_it_did() -> Result<()> {
         .into_iter()
         .map(|headers| Ok((headers, fuel(headers)?)))
         .collect::<Result<BTreeMap<usize, u64>>>()?;
-    say(&format!(
+    print_line(&format!(
         "fuel of a request, by the number of headers: {measured:?}"
     ));
     if env::var("ACCEPT_FUEL").as_deref() == Ok("true") {

@@ -1,14 +1,10 @@
-//! The guide in `docs/`: its first change works as it is written, its code is that of the files which
+//! The guide in `kit/docs`: its first change works as it is written, its code is that of the files which
 //! it shows, and its links lead somewhere.
-#![cfg(not(target_family = "wasm"))]
 
-#[path = "support/copy.rs"]
-mod copy;
 #[path = "guide/links.rs"]
 mod links;
 #[path = "guide/markdown.rs"]
 mod markdown;
-mod support;
 
 use std::fs;
 use std::io::Write;
@@ -17,15 +13,20 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use markdown::{Block, blocks};
-use support::say;
+use proxy_wasm_e2e::{copy, template};
 
-/// The page that is about this example alone, which authors of others delete.
-const FIRST_CHANGE: &str = "docs/first-change.md";
+/// The guide's directory.
+fn docs() -> PathBuf {
+    template().join("kit/docs")
+}
 
-/// The README and the guide's pages, as paths from the package's folder.
+/// The READMEs and the guide's pages.
 fn pages() -> Result<Vec<PathBuf>> {
-    let mut pages = vec![PathBuf::from("README.md")];
-    for entry in fs::read_dir("docs")? {
+    let mut pages = vec![
+        template().join("README.md"),
+        template().join("kit/README.md"),
+    ];
+    for entry in fs::read_dir(docs())? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "md") {
             pages.push(path);
@@ -51,27 +52,14 @@ fn every_link_leads_somewhere() -> Result<()> {
 
 #[test]
 fn the_index_lists_every_page() -> Result<()> {
-    let index = fs::read_to_string("docs/README.md")?;
+    let index = fs::read_to_string(docs().join("README.md"))?;
     for page in pages()? {
         let name = page.file_name().unwrap_or_default().to_string_lossy();
         let is_listed = index.contains(&format!("({name})"));
         ensure!(
             is_listed || name == "README.md",
-            "docs/README.md lacks {name}"
+            "kit/docs/README.md lacks {name}"
         );
-    }
-    Ok(())
-}
-
-#[test]
-fn the_page_on_testing_says_what_becomes_of_each_test() -> Result<()> {
-    let page = fs::read_to_string("docs/testing.md")?;
-    for entry in fs::read_dir("tests")? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = format!("`{}`", path.display());
-            ensure!(page.contains(&name), "docs/testing.md lacks {name}");
-        }
     }
     Ok(())
 }
@@ -79,8 +67,8 @@ fn the_page_on_testing_says_what_becomes_of_each_test() -> Result<()> {
 #[test]
 fn the_guides_code_is_in_the_files_that_it_shows() -> Result<()> {
     let mut sources = Vec::new();
-    for folder in ["src", "examples", "tests"] {
-        for entry in fs::read_dir(folder)? {
+    for folder in ["src", "tests", "kit/examples"] {
+        for entry in fs::read_dir(template().join(folder))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "rs") {
                 sources.push(markdown::unindented(&fs::read_to_string(path)?));
@@ -88,8 +76,8 @@ fn the_guides_code_is_in_the_files_that_it_shows() -> Result<()> {
         }
     }
     for page in pages()? {
-        // It shows the kit's calls and not the lines of a file: kit/src/proxy compiles its own.
-        if page.ends_with("testing.md") {
+        // They show calls and not the lines of a file; the test crate's own examples are compiled.
+        if page.ends_with("testing.md") || page.ends_with("kit/README.md") {
             continue;
         }
         for block in blocks(&fs::read_to_string(&page)?) {
@@ -99,7 +87,7 @@ fn the_guides_code_is_in_the_files_that_it_shows() -> Result<()> {
             for part in markdown::unindented(&block.text).split("\n…\n") {
                 ensure!(
                     sources.iter().any(|source| source.contains(part)),
-                    "{} shows what no file in src/, examples/ or tests/ has:\n{part}",
+                    "{} shows what no file in src/, tests/ or kit/examples has:\n{part}",
                     page.display()
                 );
             }
@@ -109,25 +97,21 @@ fn the_guides_code_is_in_the_files_that_it_shows() -> Result<()> {
 }
 
 #[test]
-fn the_first_change_works_as_it_is_written() -> Result<()> {
-    if !Path::new(FIRST_CHANGE).exists() {
-        say("There is no docs/first-change.md any more, so there is nothing to try");
-        return Ok(());
-    }
-    let page = fs::read_to_string(FIRST_CHANGE)?;
-    let tree = copy::kept("guide", &copy::contents(Path::new("."))?)?;
-    // For `git apply`, which otherwise looks at the repository around it.
-    copy::git(&tree, &["init", "--quiet"])?;
+#[cfg_attr(missing_git, ignore = "needs git: install it")]
+fn first_change_works_as_it_is_written() -> Result<()> {
+    let page = fs::read_to_string(docs().join("first-change.md"))?;
+    let tree = copy::project()?;
+    copy::share_target(tree.path())?;
     let mut steps = 0;
     for Block { language, text } in blocks(&page) {
         match language.as_str() {
-            "diff" => apply(&text, &tree)?,
-            "console" => run(&text, &tree)?,
+            "diff" => apply(&text, tree.path())?,
+            "console" => run(&text, tree.path())?,
             _ => continue,
         }
         steps += 1;
     }
-    ensure!(steps > 0, "{FIRST_CHANGE} has no steps");
+    ensure!(steps > 0, "first-change.md has no steps");
     Ok(())
 }
 
@@ -142,7 +126,7 @@ fn apply(diff: &str, tree: &Path) -> Result<()> {
     drop(input);
     ensure!(
         git.wait()?.success(),
-        "this does not apply to the code any more. Mend {FIRST_CHANGE}, or delete it:\n{diff}"
+        "this does not apply to the code any more; fix first-change.md:\n{diff}"
     );
     Ok(())
 }
@@ -153,7 +137,10 @@ fn run(console: &str, tree: &Path) -> Result<()> {
     let Some(command) = lines.next().and_then(|line| line.strip_prefix("$ ")) else {
         bail!("no command in {console}");
     };
-    let output = copy::command("sh", tree).args(["-c", command]).output()?;
+    let output = copy::clean("sh")
+        .current_dir(tree)
+        .args(["-c", command])
+        .output()?;
     let printed = [output.stdout, output.stderr].concat();
     let printed = String::from_utf8_lossy(&printed);
     for line in lines.filter(|line| *line != "…") {

@@ -1,13 +1,5 @@
+#![cfg(any())]
 //! The image, as each engine makes it and as the kit writes it.
-#![cfg(not(target_family = "wasm"))]
-
-#[path = "support/copy.rs"]
-mod copy;
-#[path = "support/deployed.rs"]
-mod deployed;
-mod support;
-#[path = "support/upstream.rs"]
-mod upstream;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,15 +9,15 @@ use std::process::id;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_image::Engine;
-use proxy_wasm_test::envoy::{self, Envoy};
-use proxy_wasm_image::Package;
 use extension_kit::project::Project;
-use proxy_wasm_e2e::tools::available;
 use extension_kit::testing::{module, project};
 use extension_kit::{http, provenance};
+use proxy_wasm_e2e::tools::available;
+use proxy_wasm_e2e::{print_line, run};
+use proxy_wasm_image::Engine;
+use proxy_wasm_image::Package;
+use proxy_wasm_test::envoy::{self, Envoy};
 use serde_json::Value;
-use support::{run, say};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -109,9 +101,8 @@ fn assert_serves(files: &Files) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let module = folder.path().join("from-image.wasm");
     fs::write(&module, &files["extension.wasm"])?;
-    let binary = envoy::find_or_fetch(&project().target())?;
     let configuration = deployed::configuration(Path::new("."))?;
-    let envoy = Envoy::start(&binary, &module, &configuration, upstream::start()?)?;
+    let envoy = Envoy::start(&module, &configuration, start_upstream()?)?;
     let response = http::get(&envoy.url("/"))?;
     assert_eq!(response.status, 200);
     deployed::assert_in_force(&response);
@@ -166,7 +157,7 @@ fn diff_ids(engine: &str, reference: &str) -> Result<String> {
 fn build_with(engine: Engine) -> Result<String> {
     // podman and buildah share their storage, so each has a name of its own.
     let reference = format!("localhost/test-{}:{}", engine.command(), id());
-    let image_root = project().image_root();
+    let image_root = image_root();
     engine.build(
         Path::new("Containerfile"),
         &image_root,
@@ -191,7 +182,7 @@ fn the_manifest_agrees_with_the_package() {
 fn without_an_engine() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [first, second] = ["first.tar", "second.tar"].map(|name| folder.path().join(name));
-    let package = Package::compat(&project().image_root(), &provenance::annotations(project()))?;
+    let package = Package::compat(&image_root(), &provenance::annotations(project()))?;
     let written = package.write_archive("localhost/a:1", &first)?;
     package.write_archive("localhost/a:1", &second)?;
     assert_eq!(fs::read(&first)?, fs::read(&second)?);
@@ -246,7 +237,7 @@ fn by_buildah() -> Result<()> {
 #[test]
 fn by_docker_where_an_engine_answers() -> Result<()> {
     if !Engine::Docker.answers() {
-        say("no docker engine answers here, so docker builds no image");
+        print_line("no docker engine answers here, so docker builds no image");
         return Ok(());
     }
     let reference = build_with(Engine::Docker)?;
@@ -269,14 +260,14 @@ fn the_same_source_gives_the_same_module_and_image_in_another_folder() -> Result
     let annotations = provenance::annotations(&elsewhere);
     assert_eq!(
         Package::compat(&built, &annotations)?.digest(),
-        Package::compat(&project().image_root(), &annotations)?.digest()
+        Package::compat(&image_root(), &annotations)?.digest()
     );
     Ok(())
 }
 
 #[test]
 fn the_same_files_give_the_same_image_a_minute_later_elsewhere() -> Result<()> {
-    let first = project().image_root();
+    let first = image_root();
     let elsewhere = tempfile::tempdir()?;
     // In another order, with other times.
     for name in ["plugin.wasm", "manifest.yaml", "extension.wasm"] {
@@ -298,7 +289,7 @@ fn the_same_files_give_the_same_image_a_minute_later_elsewhere() -> Result<()> {
 
 #[test]
 fn every_engine_makes_the_layer_that_the_kit_writes() -> Result<()> {
-    let package = Package::compat(&project().image_root(), &provenance::annotations(project()))?;
+    let package = Package::compat(&image_root(), &provenance::annotations(project()))?;
     let config: Value = serde_json::from_slice(&package.config.bytes)?;
     let expected = config["rootfs"]["diff_ids"][0]
         .as_str()
@@ -311,7 +302,7 @@ fn every_engine_makes_the_layer_that_the_kit_writes() -> Result<()> {
         let reference = format!("localhost/layers-{}:{}", engine.command(), id());
         let stored = engine.build(
             Path::new("Containerfile"),
-            &project().image_root(),
+            &image_root(),
             &reference,
             &provenance::annotations(project()),
         )?;
@@ -328,7 +319,7 @@ fn every_engine_makes_the_layer_that_the_kit_writes() -> Result<()> {
 #[test]
 fn the_image_says_what_it_is() -> Result<()> {
     let annotations = provenance::annotations(project());
-    let package = Package::compat(&project().image_root(), &annotations)?;
+    let package = Package::compat(&image_root(), &annotations)?;
     let manifest: Value = serde_json::from_slice(&package.manifest.bytes)?;
     for (name, value) in [
         ("org.opencontainers.image.title", env!("CARGO_PKG_NAME")),

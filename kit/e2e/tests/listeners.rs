@@ -1,20 +1,13 @@
 //! The module that ships, in several listeners of one Envoy, with a configuration for each.
-#![cfg(not(target_family = "wasm"))]
-
-#[path = "support/reconfigure.rs"]
-mod reconfigure;
-mod support;
-#[path = "support/upstream.rs"]
-mod upstream;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Result, ensure};
+use proxy_wasm_e2e::print_line;
+use proxy_wasm_e2e::reconfigure::{builder, ensure_answers, ensure_rejects, text};
 use proxy_wasm_test::envoy::Envoy;
 use proxy_wasm_test::http;
-use reconfigure::{builder, ensure_answers, ensure_refuses, text};
-use support::say;
 
 /// A listener's name, its extension's root ID and configuration, and the header's values.
 type Listener = (
@@ -110,9 +103,9 @@ fn listeners_in_one_vm_keep_their_own_configurations() -> Result<()> {
     let requests = while_asked(
         &mut envoy,
         |(.., expected), values| values == *expected,
-        |envoy| envoy.wait_for_rise(&connections, 20),
+        |envoy| Ok(envoy.wait_for_rise(&connections, 20)?),
     )?;
-    say(&format!(
+    print_line(&format!(
         "{} listeners in one VM for each of {WORKERS} workers: {requests} requests, each answered by its own listener's configuration",
         LISTENERS.len()
     ));
@@ -138,7 +131,7 @@ fn an_update_of_one_listener_leaves_the_others_alone() -> Result<()> {
             let mut last_good = "other".to_owned();
             for update in 1..=UPDATES {
                 if update % 4 == 0 {
-                    ensure_refuses(envoy, UPDATED, update / 4)?;
+                    ensure_rejects(envoy, UPDATED, update / 4)?;
                 } else {
                     // Every other time, the very configuration of another listener.
                     last_good = match update % 2 {
@@ -153,7 +146,7 @@ fn an_update_of_one_listener_leaves_the_others_alone() -> Result<()> {
             Ok(())
         },
     )?;
-    say(&format!(
+    print_line(&format!(
         "{UPDATES} updates of one listener of {}: {requests} requests, each answered by its own listener's configuration",
         LISTENERS.len()
     ));

@@ -1,10 +1,8 @@
 //! The module that ships: what it asks of a proxy.
-#![cfg(not(target_family = "wasm"))]
 
-use proxy_wasm_module::Module;
+use proxy_wasm_e2e::extension;
 use proxy_wasm_module::proposals::Proxy;
-use proxy_wasm_module::measure;
-use extension_kit::testing::extension;
+use proxy_wasm_module::{Module, measure};
 
 fn facts() -> Module {
     Module::read(extension().bytes()).expect("a module")

@@ -1,7 +1,5 @@
+#![cfg(any())]
 //! The image in a real registry: pushed by engines and without one, and pulled by others.
-#![cfg(not(target_family = "wasm"))]
-
-mod support;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,14 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_image::Engine;
-use proxy_wasm_image::Package;
 use extension_kit::provenance;
 use extension_kit::registry::credentials::{self, Credentials};
 use extension_kit::registry::{Target, push};
 use extension_kit::testing::project;
+use proxy_wasm_e2e::run;
 use proxy_wasm_e2e::tools::available;
-use support::run;
+use proxy_wasm_image::Engine;
+use proxy_wasm_image::Package;
 
 /// A registry on a free port, with storage of its own.
 struct Registry {
@@ -97,7 +95,7 @@ fn registry(more: &str) -> Result<Option<Registry>> {
 }
 
 fn package() -> Result<Package> {
-    Package::compat(&project().image_root(), &provenance::annotations(project()))
+    Package::compat(&image_root(), &provenance::annotations(project()))
 }
 
 /// The digest that skopeo and podman see under a tag, which both have to agree on.
@@ -160,7 +158,7 @@ fn the_oci_variant_is_pushed_as_it_is() -> Result<()> {
         return Ok(());
     };
     let reference = registry.reference("team/extension:wasm");
-    let module = fs::read(project().image_root().join("plugin.wasm"))?;
+    let module = fs::read(image_root().join("plugin.wasm"))?;
     let package = Package::oci(&module, "a", &provenance::annotations(project()))?;
     push(&package, &reference, None)?;
     if available("skopeo", "--version") {
@@ -186,7 +184,7 @@ fn an_engine_pushes_what_it_built() -> Result<()> {
         let reference = registry.reference(&format!("{}:1", engine.command()));
         engine.build(
             Path::new("Containerfile"),
-            &project().image_root(),
+            &image_root(),
             &reference,
             &provenance::annotations(project()),
         )?;

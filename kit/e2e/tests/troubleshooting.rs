@@ -1,25 +1,20 @@
 //! What docs/troubleshooting.md says of a real Envoy: each of its messages is seen here.
-#![cfg(not(target_family = "wasm"))]
-
-#[path = "support/upstream.rs"]
-mod upstream;
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use proxy_wasm_test::envoy::{self, Configuration, Envoy};
+use proxy_wasm_e2e::{module_path, start_upstream};
+use proxy_wasm_test::envoy::{Configuration, Envoy};
 use proxy_wasm_test::http;
-use extension_kit::testing::{module, project};
 
 /// What every module has.
 const USUAL: &str = r#"(memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
     (func (export "malloc") (param i32) (result i32) (i32.const 0))"#;
 
 fn start(module: &Path, configuration: &str) -> Result<Envoy> {
-    let binary = envoy::find_or_fetch(&project().target())?;
     let configuration = Configuration::Text(configuration.to_owned());
-    Envoy::start(&binary, module, &configuration, upstream::start()?)
+    Ok(Envoy::start(module, &configuration, start_upstream()?)?)
 }
 
 fn written(module: impl AsRef<[u8]>) -> Result<tempfile::NamedTempFile> {
@@ -35,7 +30,11 @@ fn compiled(text: &str) -> Result<tempfile::NamedTempFile> {
 /// The page has each message, and so does the log.
 #[track_caller]
 fn assert_says(log: &str, messages: &[&str]) {
-    let page = fs::read_to_string("docs/troubleshooting.md").expect("a page");
+    let page = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/troubleshooting.md"
+    ))
+    .expect("a page");
     for message in messages {
         assert!(page.contains(message), "the page lacks {message:?}");
         assert!(log.contains(message), "{message:?} is not in {log}");
@@ -51,10 +50,10 @@ fn assert_refuses(module: &Path, configuration: &str, messages: &[&str]) {
 #[test]
 fn a_refused_configuration_stops_the_listener() {
     assert_refuses(
-        &module(),
+        &module_path(),
         "[",
         &[
-            "configuration refused: ",
+            "configuration rejected: ",
             "Failed to configure base Wasm plugin",
             "Plugin configured to fail closed failed to load",
             "Unable to create Wasm plugin extension",

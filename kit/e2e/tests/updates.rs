@@ -1,22 +1,12 @@
 //! The module that ships, in an Envoy whose configuration changes while it serves.
-#![cfg(not(target_family = "wasm"))]
-
-#[path = "support/load.rs"]
-mod load;
-#[path = "support/reconfigure.rs"]
-mod reconfigure;
-mod support;
-#[path = "support/upstream.rs"]
-mod upstream;
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use proxy_wasm_e2e::load::Load;
+use proxy_wasm_e2e::print_line;
+use proxy_wasm_e2e::reconfigure::{builder, ensure_answers, ensure_rejects, rejected, text};
 use proxy_wasm_test::envoy::Configuration;
-use proxy_wasm_e2e::tools::installed;
-use load::Load;
-use reconfigure::{builder, ensure_answers, ensure_refuses, refused, text};
-use support::say;
 
 /// Every tenth is refused.
 const UPDATES: u64 = 100;
@@ -37,10 +27,8 @@ fn accepted(index: u64, value: &str) -> Configuration {
 }
 
 #[test]
+#[cfg_attr(missing_wrk, ignore = "needs wrk: install it")]
 fn under_load_no_update_costs_a_response_or_its_header() -> Result<()> {
-    if !installed("wrk") {
-        return Ok(());
-    }
     let mut envoy = builder()?
         .listener("http", "extension", &text("update-0"))
         .start()?;
@@ -51,7 +39,7 @@ fn under_load_no_update_costs_a_response_or_its_header() -> Result<()> {
     let mut last_good = "update-0".to_owned();
     for update in 1..=UPDATES {
         if update % 10 == 0 {
-            ensure_refuses(&mut envoy, "http", update / 10)?;
+            ensure_rejects(&mut envoy, "http", update / 10)?;
         } else {
             last_good = format!("update-{update}");
             envoy.update(&accepted(update, &last_good))?;
@@ -64,7 +52,7 @@ fn under_load_no_update_costs_a_response_or_its_header() -> Result<()> {
     let report = load.finish()?;
     let stats = envoy.stats("listener_manager.lds")?;
     let refused = stats["listener_manager.lds.update_rejected"];
-    say(&format!(
+    print_line(&format!(
         "Under load: {UPDATES} updates, {refused} of them refused; {} requests, {} failed, {} responses without the header",
         report.requests, report.failed, report.without_header
     ));
@@ -83,8 +71,8 @@ fn a_configuration_that_was_refused_is_refused_again() -> Result<()> {
     let mut envoy = builder()?
         .listener("http", "extension", &text("good"))
         .start()?;
-    ensure_refuses(&mut envoy, "http", 1)?;
-    assert!(envoy.update(&refused(1).0).is_err());
+    ensure_rejects(&mut envoy, "http", 1)?;
+    assert!(envoy.update(&rejected(1).0).is_err());
     ensure_answers(&envoy.url("/"), "good")?;
     envoy.update(&text("better"))?;
     ensure_answers(&envoy.url("/"), "better")

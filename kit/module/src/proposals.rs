@@ -5,8 +5,8 @@
 //! 1.20 was out, 10.7 from 1.25, 13.8 from 1.35.
 
 use anyhow::{Result, bail};
-use wasmparser::{Validator, WasmFeatures};
 use wasmparser::types::Types;
+use wasmparser::{Validator, WasmFeatures};
 
 /// An extension of WebAssembly's first version.
 #[derive(Debug)]
@@ -160,10 +160,6 @@ fn narrow(
     }
 }
 /// Validates with some features: the types, or what is wrong.
-fn validated(
-    bytes: &[u8],
-    features: WasmFeatures,
-) -> Result<Types, wasmparser::BinaryReaderError> {
+fn validated(bytes: &[u8], features: WasmFeatures) -> Result<Types, wasmparser::BinaryReaderError> {
     Validator::new_with_features(features).validate_all(bytes)
 }
-

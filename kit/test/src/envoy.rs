@@ -179,7 +179,11 @@ impl Envoy {
     /// # Errors
     ///
     /// As for [`update`](Self::update), and when there is no such listener.
-    pub fn update_listener(&mut self, name: &str, configuration: &Configuration) -> Result<(), Error> {
+    pub fn update_listener(
+        &mut self,
+        name: &str,
+        configuration: &Configuration,
+    ) -> Result<(), Error> {
         let mut listeners = self.listeners.clone();
         let listener = listeners
             .iter_mut()

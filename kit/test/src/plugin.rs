@@ -221,7 +221,9 @@ impl Proxy {
     /// [`Error::InvalidState`] when no call of this number waits, [`Error::Trap`] when the module
     /// traps.
     pub fn respond_to_call(&self, call: u32, reply: impl Into<Reply>) -> Result<(), Error> {
-        self.core.borrow_mut().respond_to_call(call, Some(reply.into()))
+        self.core
+            .borrow_mut()
+            .respond_to_call(call, Some(reply.into()))
     }
 
     /// Lets an HTTP call fail: the extension gets no headers.

@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use proxy_wasm_test::envoy::{Configuration, Envoy};
 use proxy_wasm_test::Reply;
+use proxy_wasm_test::envoy::{Configuration, Envoy};
 
 use wat::{Wat, said};
 

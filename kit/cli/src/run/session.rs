@@ -18,10 +18,10 @@ use super::proxy::{self, Proxy, listeners_file};
 use super::screen::Screen;
 use super::settings::{Files, Settings};
 use super::watch::{BESIDE_SOURCE, Saved, Watch};
+use crate::project::Project;
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_test::envoy;
 use proxy_wasm_test::envoy::updates::{Outcome, Updates};
-use crate::project::Project;
 
 /// Modules that are kept: the one that is served, and the one before.
 const MODULES_KEPT: u32 = 2;
@@ -41,11 +41,11 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
     let (sender, events) = mpsc::channel();
     tell_signals(sender.clone())?;
     let saved = sender.clone();
-    let _watch = Watch::start(project.root(), &settings.files(), move |files| {
+    let _watch = Watch::start(project.package.root(), &settings.files(), move |files| {
         let _ = saved.send(Event::Saved(files));
     })?;
     let session = Session {
-        root: project.root().clone(),
+        root: project.package.root().to_owned(),
         image_root: project.dev_image_root(),
         binary,
         settings,

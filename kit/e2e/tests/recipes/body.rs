@@ -1,14 +1,14 @@
 use anyhow::Result;
+use proxy_wasm_e2e::{LARGE, recipe};
 use proxy_wasm_test::http;
 use proxy_wasm_test::{Error, Proxy, Reply};
-use extension_kit::testing::example;
 
-use crate::{envoy, refusal, upstream};
+use crate::{envoy, refusal};
 
 const CONFIGURATION: &str = r#"{"find": "hello", "replace": "good morning", "limit": 64}"#;
 
 fn load() -> Result<Proxy, Error> {
-    Proxy::load(example("body"))?.configure(CONFIGURATION)
+    Proxy::load(recipe("body"))?.configure(CONFIGURATION)
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn it_runs_in_envoy() -> Result<()> {
             .body
             .ends_with(b"part 9\n")
     );
-    assert_eq!(http::get(&envoy.url("/large"))?.body.len(), upstream::LARGE);
+    assert_eq!(http::get(&envoy.url("/large"))?.body.len(), LARGE);
     assert_eq!(http::head(&envoy.url("/"))?.header("content-length"), ["5"]);
     Ok(())
 }

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use proxy_wasm_e2e::recipe;
 use proxy_wasm_test::http;
 use proxy_wasm_test::{Error, Options, Proxy};
-use extension_kit::testing::example;
 
 use crate::{envoy, refusal};
 
@@ -15,7 +15,7 @@ fn configuration(path: &str, fail_open: bool) -> String {
 }
 
 fn load(fail_open: bool) -> Result<Proxy, Error> {
-    Proxy::load(example("http_call"))?.configure(configuration("/check", fail_open))
+    Proxy::load(recipe("http_call"))?.configure(configuration("/check", fail_open))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn the_service_is_asked_with_the_clients_token() -> Result<(), Error> {
     assert!(stream.is_request_paused());
     assert_eq!(stream.upstream(), None);
     let call = &proxy.http_calls()[0];
-    assert_eq!(call.upstream, "upstream");
+    assert_eq!(call.cluster, "upstream");
     assert_eq!(call.timeout, Duration::from_millis(200));
     assert_eq!(call.headers.values(":path"), ["/check"]);
     assert_eq!(call.headers.values("authorization"), ["t"]);
@@ -90,7 +90,7 @@ fn without_an_answer_the_configuration_decides() -> Result<(), Error> {
 fn a_cluster_that_the_proxy_does_not_know_is_no_answer() -> Result<(), Error> {
     for fail_open in [false, true] {
         let options = Options::new().missing_cluster("upstream");
-        let proxy = options.load(example("http_call"))?;
+        let proxy = options.load(recipe("http_call"))?;
         let proxy = proxy.configure(configuration("/check", fail_open))?;
         let response = proxy.request("GET", "/").respond(200)?;
         assert_eq!(response.status(), if fail_open { 200 } else { 503 });

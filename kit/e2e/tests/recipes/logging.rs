@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use proxy_wasm_e2e::recipe;
 use proxy_wasm_test::http;
 use proxy_wasm_test::{Error, LogLevel, Proxy};
-use extension_kit::testing::example;
 
 use crate::envoy;
 
@@ -15,7 +15,7 @@ fn line(proxy: &Proxy) -> (LogLevel, String) {
 
 #[test]
 fn a_line_has_the_level_that_its_status_deserves() -> Result<(), Error> {
-    let proxy = Proxy::load(example("logging"))?.configure("")?;
+    let proxy = Proxy::load(recipe("logging"))?.configure("")?;
     for (status, level) in [
         (204, LogLevel::Debug),
         (404, LogLevel::Info),
@@ -32,7 +32,7 @@ fn a_line_has_the_level_that_its_status_deserves() -> Result<(), Error> {
 
 #[test]
 fn a_request_that_breaks_off_is_logged_without_a_status() -> Result<(), Error> {
-    let proxy = Proxy::load(example("logging"))?.configure("")?;
+    let proxy = Proxy::load(recipe("logging"))?.configure("")?;
     proxy.request("GET", "/").begin()?.reset()?;
     let expected = (LogLevel::Warn, "GET / - 0 ms".to_owned());
     assert_eq!(line(&proxy), expected);
@@ -41,7 +41,7 @@ fn a_request_that_breaks_off_is_logged_without_a_status() -> Result<(), Error> {
 
 #[test]
 fn no_client_writes_a_line_of_its_own_or_stops_the_vm() -> Result<(), Error> {
-    let proxy = Proxy::load(example("logging"))?.configure("")?;
+    let proxy = Proxy::load(recipe("logging"))?.configure("")?;
     let request = proxy.request("GET", "/");
     request.header(":path", b"/\n[error] \xff").respond(200)?;
     let expected = (

@@ -1,8 +1,4 @@
 //! The recipes in `examples/`: what each does in the embedded proxy, and that it does it in Envoy.
-#![cfg(not(target_family = "wasm"))]
-
-#[path = "../support/upstream.rs"]
-mod upstream;
 
 mod body;
 mod http_call;
@@ -12,27 +8,25 @@ mod request_header;
 mod shared_data;
 
 use anyhow::Result;
-use proxy_wasm_test::envoy::{self, Configuration, Envoy};
+use proxy_wasm_e2e::{recipe, recipe_path, start_upstream, template};
+use proxy_wasm_test::envoy::{Configuration, Envoy};
 use proxy_wasm_test::{Error, Proxy};
-use extension_kit::testing::{example, example_path, project};
 
-/// An Envoy that passes requests through an example to the service in `support/upstream.rs`, which
+/// An Envoy that passes requests through an example to the service of [`start_upstream`], which
 /// the example can call as well: the cluster `upstream`.
 fn envoy(name: &str, configuration: &str) -> Result<Envoy> {
-    let binary = envoy::find_or_fetch(&project().target())?;
     let configuration = Configuration::Text(configuration.to_owned());
-    Envoy::start(
-        &binary,
-        &example_path(name),
+    Ok(Envoy::start(
+        &recipe_path(name),
         &configuration,
-        upstream::start()?,
-    )
+        start_upstream()?,
+    )?)
 }
 
 /// The message with which an example refuses a configuration.
 #[track_caller]
 fn refusal(name: &str, configuration: &str) -> String {
-    let proxy = Proxy::load(example(name)).expect("a module");
+    let proxy = Proxy::load(recipe(name)).expect("a module");
     let Err(Error::Rejected { log, .. }) = proxy.reconfigure(configuration) else {
         panic!("{configuration} was accepted");
     };
@@ -50,9 +44,20 @@ fn a_refusal_is_no_longer_than_a_log_line_can_take() {
 }
 
 #[test]
-fn each_example_is_tried_here() {
+fn each_recipe_has_its_tests_here() -> Result<()> {
+    let mut recipes = Vec::new();
+    for entry in std::fs::read_dir(template().join("kit/examples"))? {
+        let path = entry?.path();
+        if path.extension() == Some("rs".as_ref()) {
+            recipes.extend(
+                path.file_stem()
+                    .map(|name| name.to_string_lossy().into_owned()),
+            );
+        }
+    }
+    recipes.sort();
     assert_eq!(
-        project().examples(),
+        recipes,
         [
             "body",
             "http_call",
@@ -62,4 +67,5 @@ fn each_example_is_tried_here() {
             "shared_data"
         ]
     );
+    Ok(())
 }

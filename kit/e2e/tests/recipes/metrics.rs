@@ -1,15 +1,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use proxy_wasm_e2e::recipe;
 use proxy_wasm_test::http;
 use proxy_wasm_test::{Error, Metric, Proxy};
-use extension_kit::testing::example;
 
 use crate::envoy;
 
 #[test]
 fn responses_are_counted_by_class_and_timed() -> Result<(), Error> {
-    let proxy = Proxy::load(example("metrics"))?.configure("")?;
+    let proxy = Proxy::load(recipe("metrics"))?.configure("")?;
     for (status, milliseconds) in [(200, 5), (204, 7), (404, 11)] {
         let stream = proxy.request("GET", "/").send()?;
         assert_eq!(proxy.metric("example_active"), Some(Metric::Gauge(1)));
@@ -30,7 +30,7 @@ fn responses_are_counted_by_class_and_timed() -> Result<(), Error> {
 
 #[test]
 fn a_request_that_breaks_off_is_no_longer_active() -> Result<(), Error> {
-    let proxy = Proxy::load(example("metrics"))?.configure("")?;
+    let proxy = Proxy::load(recipe("metrics"))?.configure("")?;
     proxy.request("GET", "/").begin()?.reset()?;
     assert_eq!(proxy.metric("example_active"), Some(Metric::Gauge(0)));
     assert_eq!(proxy.metric("example_rq_2xx"), Some(Metric::Counter(0)));
@@ -39,7 +39,7 @@ fn a_request_that_breaks_off_is_no_longer_active() -> Result<(), Error> {
 
 #[test]
 fn a_status_that_is_none_is_not_counted_and_stops_nothing() -> Result<(), Error> {
-    let proxy = Proxy::load(example("metrics"))?.configure("")?;
+    let proxy = Proxy::load(recipe("metrics"))?.configure("")?;
     for status in [0, 999] {
         proxy.request("GET", "/").respond(status)?;
     }

@@ -1,7 +1,7 @@
 use anyhow::Result;
+use proxy_wasm_e2e::recipe;
 use proxy_wasm_test::http;
 use proxy_wasm_test::{Error, Proxy};
-use extension_kit::testing::example;
 
 use crate::{envoy, refusal};
 
@@ -9,7 +9,7 @@ const CONFIGURATION: &str = r#"{"name": "x-environment", "value": "production"}"
 
 #[test]
 fn the_upstream_gets_the_configured_value_and_not_the_clients() -> Result<(), Error> {
-    let proxy = Proxy::load(example("request_header"))?.configure(CONFIGURATION)?;
+    let proxy = Proxy::load(recipe("request_header"))?.configure(CONFIGURATION)?;
     for request in [
         proxy.request("GET", "/"),
         proxy

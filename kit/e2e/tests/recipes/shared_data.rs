@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use anyhow::{Result, anyhow};
+use proxy_wasm_e2e::recipe;
 use proxy_wasm_test::http;
 use proxy_wasm_test::{Error, Proxy};
-use extension_kit::testing::example;
 
 use crate::envoy;
 
@@ -17,7 +17,7 @@ fn number(proxy: &Proxy) -> Result<Vec<String>, Error> {
 
 #[test]
 fn requests_are_numbered_after_those_of_other_workers() -> Result<(), Error> {
-    let proxy = Proxy::load(example("shared_data"))?.configure("")?;
+    let proxy = Proxy::load(recipe("shared_data"))?.configure("")?;
     assert_eq!(number(&proxy)?, ["1"]);
     assert_eq!(number(&proxy)?, ["2"]);
     proxy.set_shared_data("example.requests", 41_u64.to_le_bytes());
@@ -27,7 +27,7 @@ fn requests_are_numbered_after_those_of_other_workers() -> Result<(), Error> {
 
 #[test]
 fn a_new_configuration_does_not_begin_anew() -> Result<(), Error> {
-    let proxy = Proxy::load(example("shared_data"))?.configure("")?;
+    let proxy = Proxy::load(recipe("shared_data"))?.configure("")?;
     assert_eq!(number(&proxy)?, ["1"]);
     proxy.reconfigure("")?;
     assert_eq!(number(&proxy)?, ["2"]);
@@ -36,7 +36,7 @@ fn a_new_configuration_does_not_begin_anew() -> Result<(), Error> {
 
 #[test]
 fn what_is_no_number_is_not_counted_on() -> Result<(), Error> {
-    let proxy = Proxy::load(example("shared_data"))?.configure("")?;
+    let proxy = Proxy::load(recipe("shared_data"))?.configure("")?;
     proxy.set_shared_data("example.requests", "several");
     assert!(number(&proxy)?.is_empty());
     Ok(())

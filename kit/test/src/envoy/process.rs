@@ -105,11 +105,7 @@ impl Process {
     /// # Errors
     ///
     /// If it cannot be started, ends by itself, or does not listen in time; with its log.
-    pub fn start(
-        mut command: Command,
-        folder: &Path,
-        timeout: Duration,
-    ) -> Result<Self, Error> {
+    pub fn start(mut command: Command, folder: &Path, timeout: Duration) -> Result<Self, Error> {
         let log = folder.join("log");
         let file = File::create(&log).map_err(Error::io(format!("write {}", log.display())))?;
         let program = command.get_program().display().to_string();

@@ -61,7 +61,10 @@ fn an_answer_is_at_hand_in_its_callback_alone() -> Result<(), Error> {
         ["1", "2", "10", "1", "0", "0", "0", "0", "0", "", "1", "2"]
     );
     assert!(proxy.http_calls().is_empty());
-    assert!(matches!(proxy.respond_to_call(1, 200), Err(Error::InvalidState(_))));
+    assert!(matches!(
+        proxy.respond_to_call(1, 200),
+        Err(Error::InvalidState(_))
+    ));
     Ok(())
 }
 

@@ -17,7 +17,9 @@ pub fn read(project: &Path, mesh: &str) -> Result<Value> {
 }
 
 /// The configuration that these files show, whatever the extension is.
-#[allow(dead_code)] // not every test program needs it
+/// # Errors
+///
+/// If there is no such file.
 pub fn configuration(project: &Path) -> Result<Configuration> {
     let file = read(project, "istio")?;
     Ok(as_handed_over(&file["spec"]["pluginConfig"]))

@@ -1,16 +1,14 @@
 //! New configurations for an Envoy that serves.
 
 use anyhow::{Result, bail, ensure};
-use proxy_wasm_test::envoy::{self, Builder, Configuration, Envoy};
+use proxy_wasm_test::envoy::{Builder, Configuration, Envoy};
 use proxy_wasm_test::http;
-use extension_kit::testing::{module, project};
 
-use crate::upstream;
+use crate::{module_path, start_upstream};
 
 /// An Envoy for the module that ships, in front of the service, yet without a listener.
 pub fn builder() -> Result<Builder> {
-    let binary = envoy::find_or_fetch(&project().target())?;
-    Ok(Envoy::builder(&binary, &module(), upstream::start()?))
+    Ok(Envoy::builder(&module_path(), start_upstream()?))
 }
 
 /// A configuration as a mesh hands it over.
@@ -18,11 +16,11 @@ pub fn text(configuration: &str) -> Configuration {
     Configuration::Text(configuration.to_owned())
 }
 
-/// Each kind of configuration that is refused, in turn, and what the message says of it.
+/// Each kind of configuration that is rejected, in turn, and what the message says of it.
 ///
-/// No two are the same: Envoy does not ask the extension again about one that it refused.
-pub fn refused(index: u64) -> (Configuration, &'static str) {
-    let value = format!("refused-{index}");
+/// No two are the same: Envoy does not ask the extension again about one that it rejected.
+pub fn rejected(index: u64) -> (Configuration, &'static str) {
+    let value = format!("rejected-{index}");
     match index % 7 {
         0 => (text(&format!("{{\n  \"{value}\": }}")), "line 2 column"),
         1 => (
@@ -36,7 +34,7 @@ pub fn refused(index: u64) -> (Configuration, &'static str) {
         ),
         4 => (
             text(&format!("{{\"a b\": {value:?}}}")),
-            "is no header name",
+            "is not a header name",
         ),
         5 => (text(&format!("{value}\nx-b: {value}")), "U+000A"),
         // The first of three bytes is 0xff.
@@ -44,14 +42,14 @@ pub fn refused(index: u64) -> (Configuration, &'static str) {
     }
 }
 
-/// Updates a listener in a way that has to be refused, with the extension's own message.
-pub fn ensure_refuses(envoy: &mut Envoy, listener: &str, index: u64) -> Result<()> {
-    let (configuration, message) = refused(index);
+/// Updates a listener in a way that has to be rejected, with the extension's own message.
+pub fn ensure_rejects(envoy: &mut Envoy, listener: &str, index: u64) -> Result<()> {
+    let (configuration, message) = rejected(index);
     let error = match envoy.update_listener(listener, &configuration) {
         Ok(()) => bail!("accepted: {configuration:?}"),
         Err(error) => format!("{error:#}"),
     };
-    ensure!(error.contains("configuration refused: "), "{error}");
+    ensure!(error.contains("configuration rejected: "), "{error}");
     ensure!(error.contains(message), "{message:?} is not in {error}");
     Ok(())
 }

@@ -10,7 +10,7 @@ pub type Lines = Vec<(String, String)>;
 pub fn expected(configuration: &[u8]) -> Option<Lines> {
     let text = std::str::from_utf8(configuration).ok()?;
     match text.trim().chars().next() {
-        None => Some(vec![line("custom-header", env!("CARGO_PKG_NAME"))?]),
+        None => Some(vec![line("custom-header", proxy_wasm_e2e::name())?]),
         Some('{') => match serde_json::from_str(text).ok()? {
             Json::Object(members) => lines(members),
             _ => None,

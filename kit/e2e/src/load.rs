@@ -7,6 +7,9 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// Counts what wrk sees.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
+
 /// A load generator at work. Dropped, it is stopped.
 pub struct Load(Child);
 
@@ -33,7 +36,7 @@ impl Load {
         Command::new("wrk")
             .args(["--threads", "2", "--connections", "16"])
             .args(["--duration", "10m", "--timeout", "30s"])
-            .args(["--script", "tests/support/load.lua", url, "--", header])
+            .args(["--script", SCRIPT, url, "--", header])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

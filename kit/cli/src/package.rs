@@ -1,0 +1,227 @@
+//! A Cargo package, compiled for the wasm target.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::{CrateType, Metadata, MetadataCommand, TargetKind};
+use proxy_wasm_module::{Shrunk, shrink, strip};
+
+use crate::files::write_whole;
+use crate::toolchain::{TARGET, Toolchain};
+
+/// Makes the linker say what refers to what, so that [`shrink`] knows which data are needed.
+const REFERENCES: &str = "-Clink-arg=--emit-relocs";
+
+/// The module's stack, in bytes. Rust's default of 1 MiB would cost each of a proxy's workers.
+const STACK_SIZE: u32 = 64 * 1024;
+
+/// How a module is compiled.
+#[derive(Clone, Copy, Debug)]
+enum Profile {
+    /// As it ships, and as [`shrink`] wants it or not.
+    Ship { for_shrinking: bool },
+    /// For development: quickly.
+    Development,
+    /// To be analyzed by [`shrink`]: nothing is inlined, so that each function keeps its name. The
+    /// profile is Cargo's own, so that tests share what it compiles.
+    Analysis,
+}
+
+/// A Cargo package.
+#[derive(Debug)]
+pub struct CargoPackage {
+    metadata: Metadata,
+    package: cargo_metadata::Package,
+    root: PathBuf,
+}
+
+impl CargoPackage {
+    /// Reads the package in a directory.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or if Cargo cannot read it.
+    pub fn at(folder: &Path) -> Result<Self> {
+        let metadata = MetadataCommand::new()
+            .current_dir(folder)
+            .other_options(["--filter-platform".to_owned(), TARGET.to_owned()])
+            .exec()
+            .context("cannot read the Cargo package")?;
+        let Some(package) = metadata.root_package().cloned() else {
+            bail!(
+                "{} is a workspace without a package; run this in the directory of a package",
+                metadata.workspace_root
+            );
+        };
+        let root = package.manifest_path.parent().map(ToOwned::to_owned);
+        Ok(Self {
+            metadata,
+            package,
+            root: root.unwrap_or_default().into_std_path_buf(),
+        })
+    }
+
+    /// What Cargo knows of the package.
+    pub fn package(&self) -> &cargo_metadata::Package {
+        &self.package
+    }
+
+    /// The directory of the package.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Cargo's target directory.
+    pub fn target(&self) -> PathBuf {
+        self.metadata.target_directory.clone().into_std_path_buf()
+    }
+
+    /// The name of the library, which has to be built as a module.
+    ///
+    /// # Errors
+    ///
+    /// If it is not: what to write into Cargo.toml.
+    pub fn library(&self) -> Result<&str> {
+        let mut targets = self.package.targets.iter();
+        let library = targets.find(|target| {
+            target.crate_types.contains(&CrateType::CDyLib)
+                && !target.kind.contains(&TargetKind::Example)
+        });
+        let library = library.with_context(|| {
+            format!(
+                "{} builds no module; add crate-type = [\"cdylib\"] under [lib]",
+                self.package.manifest_path
+            )
+        })?;
+        Ok(&library.name)
+    }
+
+    /// Compiles the library as it ships, and shrinks it. The module has its names.
+    ///
+    /// # Errors
+    ///
+    /// If there is no toolchain, or if it does not compile.
+    pub fn build_shrunk(&self) -> Result<Shrunk> {
+        let module = self.compile_library(Profile::Ship {
+            for_shrinking: true,
+        })?;
+        let analysis = self.compile_library(Profile::Analysis)?;
+        Ok(shrink(&module, Some(&analysis))?)
+    }
+
+    /// Compiles the library as it ships, without shrinking.
+    ///
+    /// # Errors
+    ///
+    /// As [`CargoPackage::build_shrunk`].
+    pub fn build_unshrunk(&self) -> Result<Vec<u8>> {
+        self.compile_library(Profile::Ship {
+            for_shrinking: false,
+        })
+    }
+
+    /// Compiles the library for development: without link-time optimization and shrinking, so that
+    /// it takes a second after a change.
+    ///
+    /// # Errors
+    ///
+    /// As [`CargoPackage::build_shrunk`].
+    pub fn build_for_development(&self) -> Result<Vec<u8>> {
+        self.compile_library(Profile::Development)
+    }
+
+    /// Compiles and shrinks the examples that are modules, and returns the directory that holds
+    /// them. Each is in it twice: `NAME.wasm`, and `NAME.names.wasm` with the names of its functions.
+    ///
+    /// # Errors
+    ///
+    /// As [`CargoPackage::build_shrunk`], and on a full disk.
+    pub fn build_examples(&self) -> Result<PathBuf> {
+        let compile = |profile| -> Result<PathBuf> {
+            Ok(self.compile("--examples", profile)?.join("examples"))
+        };
+        let modules = compile(Profile::Ship {
+            for_shrinking: true,
+        })?;
+        let analyses = compile(Profile::Analysis)?;
+        let folder = self.target().join("examples");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let examples = self.package.targets.iter().filter(|target| {
+            target.kind.contains(&TargetKind::Example)
+                && target.crate_types.contains(&CrateType::CDyLib)
+        });
+        for name in examples.map(|example| &example.name) {
+            let file = format!("{name}.wasm");
+            let with_names = shrink(
+                &read(&modules.join(&file))?,
+                Some(&read(&analyses.join(&file))?),
+            )?
+            .module;
+            write_whole(&folder.join(format!("{name}.names.wasm")), &with_names)?;
+            write_whole(&folder.join(file), &strip(&with_names)?)?;
+        }
+        Ok(folder)
+    }
+
+    fn compile_library(&self, profile: Profile) -> Result<Vec<u8>> {
+        let library = self.library()?;
+        let folder = self.compile("--lib", profile)?;
+        read(&folder.join(format!("{library}.wasm")))
+    }
+
+    /// Compiles the library or the examples, and returns the directory that holds the modules.
+    fn compile(&self, which: &str, profile: Profile) -> Result<PathBuf> {
+        let toolchain = Toolchain::find_or_install()?;
+        let flags = match profile {
+            Profile::Ship { for_shrinking } => {
+                let mut flags = self.rustflags();
+                flags.extend(toolchain.path_flags());
+                flags.extend(for_shrinking.then(|| REFERENCES.to_owned()));
+                flags
+            }
+            Profile::Development | Profile::Analysis => Vec::new(),
+        };
+        let (arguments, folder): (&[&str], _) = match profile {
+            Profile::Ship { .. } => (&["--profile", "wasm"], "wasm"),
+            Profile::Development => (&["--release"], "release"),
+            Profile::Analysis => (&["--config=profile.dev.opt-level=0"], "debug"),
+        };
+        let status = toolchain
+            .cargo(&flags)
+            .args(["build", which, "--target", TARGET])
+            .args(arguments)
+            .current_dir(&self.root)
+            .status()
+            .context("cannot run cargo")?;
+        ensure!(
+            status.success(),
+            "the extension does not compile; the lines above say why"
+        );
+        Ok(self.target().join(TARGET).join(folder))
+    }
+
+    /// Flags for the module that ships, on every machine: a small stack, and none of this machine's
+    /// paths in the module, so that the same source gives the same bytes. Cargo itself calls the
+    /// workspace's packages by paths relative to it; flags for them would change with the project's
+    /// name, and then all that it depends on would be compiled again.
+    fn rustflags(&self) -> Vec<String> {
+        let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_SIZE}")];
+        for package in &self.metadata.packages {
+            if self.metadata.workspace_members.contains(&package.id) {
+                continue;
+            }
+            if let Some(folder) = package.manifest_path.parent() {
+                flags.push(format!(
+                    "--remap-path-prefix={folder}=/{}-{}",
+                    package.name, package.version
+                ));
+            }
+        }
+        flags
+    }
+}
+
+fn read(module: &Path) -> Result<Vec<u8>> {
+    fs::read(module).with_context(|| format!("cannot read {}", module.display()))
+}
