@@ -16,6 +16,7 @@ mod envoy_file;
 mod log;
 mod options;
 mod proxy;
+mod resources;
 mod screen;
 mod session;
 mod settings;

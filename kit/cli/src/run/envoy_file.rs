@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
-use super::settings::{Files, Resources};
+use super::resources::{Files, Resources};
 use proxy_wasm_test::envoy::resources::{listener_source, loopback, node};
 
 /// The type of a listener where it does not stand in a bootstrap.

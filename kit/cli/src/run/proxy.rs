@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::log::{self, Line};
 use super::options::Level;
-use super::settings::Resources;
+use super::resources::Resources;
 use proxy_wasm_test::envoy::process::{KillOnDrop, Launch, wait_for_admin};
 use proxy_wasm_test::envoy::updates::{Counts, Outcome, TIMEOUT, Updates};
 

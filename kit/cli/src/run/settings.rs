@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
 use super::options::Options;
+use super::resources::{Files, Resources};
 use super::{echo, envoy_file};
 use proxy_wasm_test::envoy::Configuration;
 use proxy_wasm_test::envoy::resources::{self, Listener};
@@ -49,26 +49,6 @@ struct Upstream {
     host: String,
     port: u16,
     is_echo: bool,
-}
-
-/// What Envoy reads.
-#[derive(Debug)]
-pub struct Resources {
-    /// When it starts.
-    pub bootstrap: Value,
-    /// When it starts, and each time it has changed.
-    pub listeners: Value,
-}
-
-/// The files that Envoy's settings speak of.
-#[derive(Debug)]
-pub struct Files<'a> {
-    /// The module to load.
-    pub module: &'a Path,
-    /// The module's file name in the image.
-    pub module_name: &'a str,
-    /// The file with the listeners.
-    pub listeners: &'a Path,
 }
 
 impl Settings {

@@ -1,0 +1,220 @@
+//! A project from the template to its own extension: renamed, with another filter, an upgraded
+//! toolkit, and finally without kit/.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use proxy_wasm_e2e::copy::{self, command, commit, contents, git, write};
+use proxy_wasm_e2e::{name, print_line, template};
+use tempfile::TempDir;
+
+/// The name of the project, which has another filter.
+const NEW_NAME: &str = "tenant-filter";
+
+/// The files of the other filter.
+const OTHER_FILTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/life/other_filter");
+
+/// The version of the toolkit after the upgrade.
+const NEXT_VERSION: &str = "0.1.1";
+
+#[test]
+#[cfg_attr(missing_git, ignore = "needs git: install it")]
+fn renamed_project_is_built_changed_upgraded_and_detached() -> Result<()> {
+    let project = copy::project()?;
+    let project = project.path();
+    copy::share_target(project)?;
+    // The link is not a directory, which .gitignore names.
+    write(&project.join(".git/info/exclude"), b"/target\n")?;
+
+    rename(project)?;
+    readme_commands(project)?;
+    replace_filter(project)?;
+    let next = upgrade(project)?;
+    detach(project, next.path())
+}
+
+fn step(text: &str) {
+    print_line(&format!("life of a project: {text}"));
+}
+
+/// The files outside kit/.
+fn own_files(project: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut files: BTreeSet<_> = contents(project)?.into_keys().collect();
+    files.retain(|path| !path.starts_with("kit"));
+    Ok(files)
+}
+
+/// `cargo make rename` leaves no trace of the template, and kit/ as it is.
+fn rename(project: &Path) -> Result<()> {
+    step("cargo make rename");
+    command(project, "cargo", &["make", "rename", NEW_NAME])?;
+    assert_eq!(git(project, &["status", "--porcelain", "--", "kit"])?, "");
+    for path in own_files(project)? {
+        let text = String::from_utf8(fs::read(project.join(&path))?)?;
+        let snake = name().replace('-', "_");
+        ensure!(
+            !text.contains(name()) && !text.contains(&snake),
+            "{} contains the old name",
+            path.display()
+        );
+    }
+    let readme = fs::read_to_string(project.join("README.md"))?;
+    assert!(readme.starts_with(&format!("# {NEW_NAME}\n")), "{readme}");
+    assert!(!readme.contains("template"), "{readme}");
+    for section in ["cargo make image", "cargo make test", "Configure", "deploy"] {
+        assert!(readme.contains(section), "no {section} in the README");
+    }
+    assert!(!project.join("cargo-generate.toml").exists());
+    commit(project)
+}
+
+/// What the README says works.
+fn readme_commands(project: &Path) -> Result<()> {
+    step("cargo make image");
+    let printed = command(project, "cargo", &["make", "image"])?;
+    assert!(
+        printed.contains(&format!("{NEW_NAME}-0.1.0.oci.tar")),
+        "{printed}"
+    );
+    step("cargo make test");
+    test(project)
+}
+
+fn test(project: &Path) -> Result<()> {
+    let printed = command(project, "cargo", &["make", "test"])?;
+    let passed = printed.matches("test result: ok").count();
+    ensure!(passed >= 3, "{passed} test programs passed:\n{printed}");
+    assert!(printed.contains("upstream") || passed > 3, "{printed}");
+    Ok(())
+}
+
+/// An author changes src/, tests/ and deploy/, and everything passes.
+fn replace_filter(project: &Path) -> Result<()> {
+    step("another filter");
+    for path in own_files(Path::new(OTHER_FILTER))? {
+        let bytes = fs::read(Path::new(OTHER_FILTER).join(&path))?;
+        write(&project.join(path), &bytes)?;
+    }
+    for mesh in ["istio", "maistra", "maistra-2.0", "envoy-gateway", "envoy"] {
+        let path = project.join(format!("deploy/{mesh}.yaml"));
+        let text = fs::read_to_string(&path)?
+            .replace("custom-header: test", "header: x-host")
+            .replace("\"custom-header\": \"test\"", "\"header\": \"x-host\"")
+            .replace("config: test", "config: '{\"header\": \"x-host\"}'");
+        ensure!(text.contains("x-host"), "{mesh} has no configuration");
+        fs::write(path, text)?;
+    }
+    let path = project.join("tests/deploy.rs");
+    let text = fs::read_to_string(&path)?;
+    let (before, rest) = text
+        .split_once("    let response = proxy.request")
+        .context("tests/deploy.rs sends no request")?;
+    let (_, after) = rest
+        .split_once("[\"test\"]);\n")
+        .context("tests/deploy.rs does not look at the header")?;
+    let sent = r#"    let stream = proxy.request("GET", "/").send()?;
+    let upstream = stream.upstream().ok_or("no request")?;
+    assert_eq!(upstream.headers.values("x-host"), ["localhost"]);
+"#;
+    fs::write(&path, [before, sent, after].concat())?;
+    test(project)?;
+    command(project, "cargo", &["make", "check"])?;
+    command(project, "cargo", &["make", "lint"])?;
+    for path in git(project, &["diff", "--name-only"])?.lines() {
+        let is_authors = ["src/", "tests/", "deploy/"];
+        ensure!(
+            is_authors.iter().any(|folder| path.starts_with(folder)),
+            "{path} had to be changed"
+        );
+    }
+    commit(project)
+}
+
+/// The documented command replaces kit/, and nothing else; the project's tests pass.
+fn upgrade(project: &Path) -> Result<TempDir> {
+    step("an upgrade of kit/");
+    let next = copy::project()?;
+    let manifest = next.path().join("kit/Cargo.toml");
+    let text = fs::read_to_string(&manifest)?;
+    let bumped = text.replace(
+        "version = \"0.1.0\"",
+        &format!("version = \"{NEXT_VERSION}\""),
+    );
+    ensure!(text != bumped, "kit/Cargo.toml has no version 0.1.0");
+    fs::write(&manifest, bumped)?;
+    fs::remove_file(next.path().join("kit/CHANGELOG.md"))?;
+    git(next.path(), &["add", "--all"])?;
+    commit(next.path())?;
+
+    let url = format!("file://{}", next.path().display());
+    let upgrade = documented("git fetch URL")?.replace("URL", &url);
+    command(project, "sh", &["-c", &upgrade])?;
+    let expected = contents(&next.path().join("kit"))?;
+    assert!(contents(&project.join("kit"))? == expected, "kit/ differs");
+    assert_eq!(
+        git(project, &["status", "--porcelain", "--", ".", ":!kit"])?,
+        ""
+    );
+    test(project)?;
+    let lock = fs::read_to_string(project.join("Cargo.lock"))?;
+    assert!(lock.contains(&format!("version = \"{NEXT_VERSION}\"")));
+    commit(project)?;
+    Ok(next)
+}
+
+/// The three documented commands replace kit/ by an installed command and a git dependency.
+fn detach(project: &Path, next: &Path) -> Result<()> {
+    step("without kit/");
+    git(next, &["tag", "v0.1.0"])?;
+    let url = format!("file://{}", next.display());
+    let bin = tempfile::tempdir()?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", bin.path().join("bin").display());
+    let shell = |line: &str| -> Result<()> {
+        let output = copy::clean("sh")
+            .current_dir(project)
+            .args(["-c", line])
+            .env("CARGO_INSTALL_ROOT", bin.path())
+            .env("PATH", &path)
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "{line} failed:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    };
+    for documented in [
+        documented("cargo install --locked --git URL")?,
+        documented("cargo add --dev")?,
+        documented("git rm -rq kit")?,
+    ] {
+        let line = documented.replace("URL", &url);
+        // Not optimized, and where its dependencies are compiled already.
+        let line = line.replace(
+            "cargo install",
+            "CARGO_TARGET_DIR=target/kit cargo install --debug",
+        );
+        shell(&line)?;
+    }
+    assert!(!project.join("kit").exists());
+    let files = own_files(project)?;
+    assert!(files.len() <= 36, "{} files: {files:?}", files.len());
+    step("cargo make image and cargo make test without kit/");
+    shell("cargo make image")?;
+    shell("cargo make test")?;
+    shell("cargo make check")
+}
+
+/// The line of the README that begins so.
+fn documented(start: &str) -> Result<String> {
+    let readme = fs::read_to_string(template().join("README.md"))?;
+    let mut lines = readme.lines().map(str::trim);
+    let line = lines.find(|line| line.starts_with(start));
+    Ok(line
+        .with_context(|| format!("the README does not show {start}"))?
+        .to_owned())
+}

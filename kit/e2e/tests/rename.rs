@@ -1,0 +1,90 @@
+//! The template under another name: what `cargo proxy-wasm rename` and `cargo generate` make of it.
+
+use std::fs;
+
+use anyhow::Result;
+use proxy_wasm_e2e::copy::{self, command, commit, contents, git};
+use proxy_wasm_e2e::{name, template, toolkit};
+
+/// At most so many files are the author's.
+const MAX_FILES: usize = 36;
+
+fn rename(folder: &std::path::Path, to: &str) -> Result<String> {
+    command(folder, &toolkit().to_string_lossy(), &["rename", to])
+}
+
+#[test]
+fn kit_does_not_contain_the_name() -> Result<()> {
+    let names = [name().to_owned(), name().replace('-', "_")];
+    for (path, (bytes, _)) in contents(&template().join("kit"))? {
+        let text = String::from_utf8_lossy(&bytes);
+        for name in &names {
+            assert!(!text.contains(name), "kit/{}: {name}", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn author_owns_few_files() -> Result<()> {
+    let mut files = contents(template())?;
+    files.retain(|path, _| !path.starts_with("kit"));
+    assert!(files.len() <= MAX_FILES, "{} files", files.len());
+    let tests = files.keys().filter(|path| {
+        path.starts_with("tests") && path.extension().is_some_and(|extension| extension == "rs")
+    });
+    assert!(tests.count() <= 4);
+    Ok(())
+}
+
+#[test]
+#[cfg_attr(missing_git, ignore = "needs git: install it")]
+fn second_rename_is_as_good_as_the_first() -> Result<()> {
+    let (direct, twice) = (copy::project()?, copy::project()?);
+    rename(direct.path(), "yet-one")?;
+    rename(twice.path(), "quite-another")?;
+    commit(twice.path())?;
+    rename(twice.path(), "yet-one")?;
+    assert!(contents(direct.path())? == contents(twice.path())?);
+    assert_eq!(
+        git(twice.path(), &["status", "--porcelain", "--", "kit"])?,
+        ""
+    );
+    Ok(())
+}
+
+#[test]
+#[cfg_attr(missing_git, ignore = "needs git: install it")]
+fn longest_name_leaves_code_well_formatted() -> Result<()> {
+    let folder = copy::project()?;
+    rename(folder.path(), &format!("z-{}", "z".repeat(61)))?;
+    command(folder.path(), "cargo", &["fmt", "--check"])?;
+    Ok(())
+}
+
+#[test]
+#[cfg_attr(missing_cargo_generate, ignore = "needs cargo-generate: install it")]
+fn cargo_generate_gives_what_a_renamed_clone_is() -> Result<()> {
+    const NEW_NAME: &str = "my-generated";
+    let template = copy::project()?;
+    let destination = tempfile::tempdir()?;
+    let generated = destination.path().join(NEW_NAME);
+    let url = format!("file://{}", template.path().display());
+    let output = copy::clean("cargo")
+        .args(["generate", "--git", &*url, "--destination"])
+        .arg(destination.path())
+        .args(["--name", NEW_NAME, "--allow-commands"])
+        .output()?;
+    assert!(output.status.success(), "{output:?}");
+    rename(template.path(), NEW_NAME)?;
+    let expected = contents(template.path())?;
+    // What the hook has compiled stays; the next build needs it.
+    fs::remove_dir_all(generated.join("target"))?;
+    let found = contents(&generated)?;
+    assert!(found.keys().eq(expected.keys()), "{:?}", found.keys());
+    assert!(found == expected, "the files differ");
+    // The repository is a new one, ready for the first commit.
+    commit(&generated)?;
+    assert_eq!(git(&generated, &["rev-list", "--count", "HEAD"])?, "1");
+    Ok(())
+}
