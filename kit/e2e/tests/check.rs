@@ -155,6 +155,37 @@ fn what_is_an_error_is_what_envoy_refuses() -> Result<()> {
 }
 
 #[test]
+fn abi_version_and_other_exports_decide_as_in_envoy() -> Result<()> {
+    const LOG_LEVEL: &str =
+        r#"(import "env" "proxy_get_log_level" (func (param i32) (result i32)))"#;
+    const CONTINUE: &str = r#"(import "env" "proxy_continue_request" (func (result i32)))"#;
+    const INITIALIZE: &str = r#"(func (export "_initialize"))"#;
+    const MAIN: &str = r#"(func (export "main") (param i64))"#;
+    const ALLOCATE: &str = r#"(func (export "proxy_on_memory_allocate"))"#;
+    for (version, added, passes) in [
+        ("0_2_1", LOG_LEVEL, true),
+        ("0_2_0", LOG_LEVEL, false),
+        ("0_2_1", CONTINUE, false),
+        ("0_2_1", MAIN, true),
+        ("0_2_1", &[INITIALIZE, MAIN].concat(), false),
+        ("0_2_1", ALLOCATE, true),
+    ] {
+        let module = LEAST.replacen("version_0_2_1", &format!("version_{version}"), 1);
+        let module = match added.strip_prefix("(import") {
+            Some(_) => module.replacen("(module", &format!("(module {added}"), 1),
+            None => module.replacen(
+                "(func (export \"malloc\")",
+                &format!("{added} (func (export \"malloc\")"),
+                1,
+            ),
+        };
+        let (errors, served) = judge(&module)?;
+        assert_eq!((errors == 0, served), (passes, passes), "{version} {added}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_is_a_warning_is_what_a_present_envoy_loads() -> Result<()> {
     for needy in [
         "(func (param externref))",

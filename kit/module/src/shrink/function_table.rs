@@ -21,7 +21,7 @@ pub fn functions(module: &Module) -> Functions {
         else {
             continue;
         };
-        functions.extend((offset.cast_unsigned()..).zip(items.iter().copied()));
+        functions.extend((offset.cast_unsigned()..=u32::MAX).zip(items.iter().copied()));
     }
     functions
 }

@@ -196,7 +196,7 @@ fn read_layout(module: &[u8]) -> Option<(Layout, Pending<'_>)> {
                         return None;
                     };
                     let start = constant(&offset_expr)?;
-                    for (index, function) in (start..).zip(functions) {
+                    for (index, function) in (start..=u32::MAX).zip(functions) {
                         layout.table.insert(index, function.ok()?);
                     }
                 }

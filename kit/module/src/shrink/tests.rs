@@ -156,3 +156,17 @@ fn error_says_which_of_the_two_modules_is_not_valid() {
             .starts_with("its analysis build cannot be read: it is not valid WebAssembly: ")
     );
 }
+
+#[test]
+fn addresses_after_the_end_do_not_panic() {
+    let module = wasm(
+        r#"(module
+            (memory (export "memory") 1)
+            (data (i32.const -2) "abcdefgh")
+            (data (i32.const -12) "abcdefghijklmnopq")
+            (table (export "table") 2 funcref)
+            (elem (i32.const -1) $f $f)
+            (func $f (export "f")))"#,
+    );
+    shrink(&module, None).expect("shrunk");
+}

@@ -328,11 +328,14 @@ fn words(module: &Module) -> Words {
             continue;
         };
         let start = offset.cast_unsigned();
-        let lead = start.next_multiple_of(4) - start;
-        let aligned = data.value.get(lead as usize..).unwrap_or_default();
+        let Some(first) = start.checked_next_multiple_of(4) else {
+            continue;
+        };
+        let lead = (first - start) as usize;
+        let aligned = data.value.get(lead..).unwrap_or_default();
         let values = aligned.chunks_exact(4).filter_map(<[u8]>::first_chunk);
         words.extend(
-            (start + lead..)
+            (first..=u32::MAX)
                 .step_by(4)
                 .zip(values.map(|word| u32::from_le_bytes(*word))),
         );
