@@ -1,6 +1,7 @@
 //! The crate's error.
 
-use crate::module::MAX_LENGTH;
+/// The greatest length of a module that is read, in bytes.
+pub const MAX_LENGTH: u64 = 32 * 1024 * 1024;
 
 /// Why a module cannot be read, stripped or shrunk.
 ///

@@ -11,9 +11,9 @@ mod size;
 mod strip;
 mod validation;
 
-pub use error::Error;
+pub use error::{Error, MAX_LENGTH};
 pub use item::{Item, Memory, Signature};
-pub use module::{Export, Import, MAGIC, MAX_LENGTH, Module};
+pub use module::{Export, Import, MAGIC, Module};
 pub use proposals::{PROPOSALS, Proposal};
 pub use shrink::{Decision, Shrunk, Verdict, shrink};
 pub use size::{Size, measure};
