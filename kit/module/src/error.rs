@@ -1,6 +1,6 @@
 //! The crate's error.
 
-use crate::module::MAX_LENGTH;
+use crate::limits::MAX_LENGTH;
 
 /// Why a module cannot be read, stripped or shrunk.
 ///

@@ -3,6 +3,7 @@
 
 mod error;
 mod item;
+mod limits;
 mod module;
 mod proposals;
 mod sections;
@@ -13,7 +14,8 @@ mod validation;
 
 pub use error::Error;
 pub use item::{Item, Memory, Signature};
-pub use module::{Export, Import, MAGIC, MAX_LENGTH, Module};
+pub use limits::MAX_LENGTH;
+pub use module::{Export, Import, MAGIC, Module};
 pub use proposals::{PROPOSALS, Proposal};
 pub use shrink::{Decision, Shrunk, Verdict, shrink};
 pub use size::{Size, measure};

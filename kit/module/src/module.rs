@@ -7,11 +7,9 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use crate::error::Error;
 use crate::item::{Item, Memory};
+use crate::limits::MAX_LENGTH;
 use crate::proposals::Proposal;
 use crate::validation::validate;
-
-/// The greatest length of a module that is read, in bytes.
-pub const MAX_LENGTH: u64 = 32 * 1024 * 1024;
 
 /// The bytes with which every module begins.
 pub const MAGIC: &[u8] = b"\0asm";
