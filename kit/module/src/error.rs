@@ -1,7 +1,6 @@
 //! The crate's error.
 
-/// The greatest length of a module that is read, in bytes.
-pub const MAX_LENGTH: u64 = 32 * 1024 * 1024;
+use crate::limits::MAX_LENGTH;
 
 /// Why a module cannot be read, stripped or shrunk.
 ///

@@ -3,6 +3,7 @@
 
 mod error;
 mod item;
+mod limits;
 mod module;
 mod proposals;
 mod sections;
@@ -11,8 +12,9 @@ mod size;
 mod strip;
 mod validation;
 
-pub use error::{Error, MAX_LENGTH};
+pub use error::Error;
 pub use item::{Item, Memory, Signature};
+pub use limits::MAX_LENGTH;
 pub use module::{Export, Import, MAGIC, Module};
 pub use proposals::{PROPOSALS, Proposal};
 pub use shrink::{Decision, Shrunk, Verdict, shrink};

@@ -7,6 +7,7 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use crate::error::{Error, MAX_LENGTH};
 use crate::item::{Item, Memory};
+use crate::limits::MAX_LENGTH;
 use crate::proposals::Proposal;
 use crate::validation::validate;
 
