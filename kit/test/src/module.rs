@@ -56,16 +56,22 @@ impl<B: AsRef<[u8]>> From<B> for Module {
     }
 }
 
-#[cfg(all(test, not(feature = "wat")))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn text_needs_the_feature() {
-        let error = Module::from("(module)").binary().unwrap_err();
-        assert!(
-            error.to_string().contains("need the feature `wat`"),
-            "{error}"
-        );
+        match Module::from("(module)").binary() {
+            Ok(binary) => {
+                assert!(cfg!(feature = "wat"));
+                assert_eq!(*binary, *b"\0asm\x01\0\0\0");
+            }
+            Err(error) => {
+                assert!(!cfg!(feature = "wat"));
+                let error = error.to_string();
+                assert!(error.contains("need the feature `wat`"), "{error}");
+            }
+        }
     }
 }
