@@ -49,7 +49,7 @@ fn checked(report: &mut Report, path: &Path, manifest: Option<&Path>) -> Result<
         if read::is_layout(path) {
             image::image(report, &read::layout(path)?);
         } else {
-            image::root(report, &read::folder(path)?.into_iter().collect());
+            image::root(report, &read::directory(path)?.into_iter().collect());
         }
         return Ok(());
     }
