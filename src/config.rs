@@ -72,7 +72,7 @@ impl Config {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         if is_encoded_struct(bytes) {
             return Err(
-                "this is an encoded protobuf message, not text; in Envoy's configuration, \
+                "this looks like an encoded protobuf message; in Envoy's configuration, \
                  use google.protobuf.StringValue instead of google.protobuf.Struct"
                     .to_owned(),
             );
@@ -85,7 +85,7 @@ impl Config {
             Some('[') => Err(format!(
                 "a JSON array has no header names; write an object: {{\"{DEFAULT_NAME}\": \"value\"}}"
             )),
-            Some(_) => HeaderValue::try_from(text.trim().to_owned()).map(Self::from),
+            Some(_) => HeaderValue::try_from(text.trim().to_owned()).map(Self::with_value),
         }
     }
 
@@ -95,19 +95,18 @@ impl Config {
             .iter()
             .map(|(name, value)| (name.0.as_str(), value.0.as_str()))
     }
+
+    /// `custom-header` with this value.
+    fn with_value(value: HeaderValue) -> Self {
+        Self {
+            headers: vec![(HeaderName(DEFAULT_NAME.to_owned()), value)],
+        }
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self::from(HeaderValue(DEFAULT_VALUE.to_owned()))
-    }
-}
-
-impl From<HeaderValue> for Config {
-    fn from(value: HeaderValue) -> Self {
-        Self {
-            headers: vec![(HeaderName(DEFAULT_NAME.to_owned()), value)],
-        }
+        Self::with_value(HeaderValue(DEFAULT_VALUE.to_owned()))
     }
 }
 
@@ -140,7 +139,7 @@ impl<'de> Visitor<'de> for ConfigVisitor {
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Config, E> {
         let value = HeaderValue::try_from(value.to_owned()).map_err(E::custom)?;
-        Ok(Config::from(value))
+        Ok(Config::with_value(value))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Config, A::Error> {
@@ -149,7 +148,7 @@ impl<'de> Visitor<'de> for ConfigVisitor {
         while let Some(name) = object.next_key::<HeaderName>()? {
             if !names.insert(name.clone()) {
                 return Err(Error::custom(format_args!(
-                    "header {} is written twice (names ignore case); put its values in one array",
+                    "{} is written twice (case does not matter); put its values in one array",
                     quote(&name.0)
                 )));
             }
@@ -168,7 +167,7 @@ impl<'de> Visitor<'de> for ConfigVisitor {
 
 /// A value in an object, or an array of values: one header line each.
 ///
-/// The values are checked later: an untagged enum would replace the message of each error by its own.
+/// These are strings, not `HeaderValue`: an untagged enum replaces each error's message by its own.
 #[derive(Deserialize)]
 #[serde(
     untagged,

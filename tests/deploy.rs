@@ -1,148 +1,140 @@
-//! The files under deploy/, held against the manifest, the contract, and a real Envoy.
+//! The files under `deploy/` agree with `manifest.yaml` and `Cargo.toml`, and the extension accepts
+//! the configurations that they show.
 #![cfg(not(target_family = "wasm"))]
 
-#[path = "support/deployed.rs"]
-mod deployed;
-#[path = "support/upstream.rs"]
-mod upstream;
+use std::error::Error;
+use std::fs;
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-use anyhow::{Context, Result, ensure};
-use extension_kit::envoy::{self, Envoy};
-use extension_kit::http;
-use extension_kit::manifest::Phase;
-use extension_kit::testing::{module, project};
+use proxy_wasm_test::{Proxy, extension};
 use serde_json::Value;
 
-fn read(mesh: &str) -> Result<Value> {
-    deployed::read(Path::new("."), mesh)
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const NAME: &str = env!("CARGO_PKG_NAME");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn read(path: &str) -> Result<Value> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    Ok(serde_saphyr::from_str(&text).map_err(|error| format!("{path}: {error}"))?)
 }
 
-/// The image that the files name: the manifest's, in a registry that stands for one's own.
+fn manifest() -> Result<Value> {
+    read("manifest.yaml")
+}
+
+/// The image that the files name. `cargo make deploy` replaces it by the one in `IMAGE`.
 fn image() -> String {
-    let manifest = &project().manifest;
-    format!(
-        "registry.example/team/{}:{}",
-        manifest.name.as_deref().unwrap_or_default(),
-        manifest.version.as_deref().unwrap_or_default()
-    )
+    format!("registry.example/team/{NAME}:{VERSION}")
 }
 
-/// The phase's name in Istio, which has fewer.
-fn istio_phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::PreAuthN => "AUTHN",
-        Phase::PostAuthN | Phase::PreAuthZ => "AUTHZ",
-        Phase::PostAuthZ | Phase::PreStats => "STATS",
-        Phase::PostStats => "UNSPECIFIED_PHASE",
+/// The name of manifest.yaml's phase in Istio, which has fewer phases.
+fn istio_phase(phase: &Value) -> &'static str {
+    match phase.as_str() {
+        Some("PreAuthN") => "AUTHN",
+        Some("PostAuthN" | "PreAuthZ") => "AUTHZ",
+        Some("PostAuthZ" | "PreStats") => "STATS",
+        _ => "UNSPECIFIED_PHASE",
     }
 }
 
-/// The module takes the configuration, as the mesh hands it over, and does what it says.
-fn assert_accepted(configuration: &Value) -> Result<()> {
-    let configuration = deployed::as_handed_over(configuration);
-    let binary = envoy::find_or_fetch(&project().target())?;
-    let envoy = Envoy::start(&binary, &module(), &configuration, upstream::start()?)?;
-    deployed::assert_in_force(&http::get(&envoy.url("/"))?);
+/// The extension accepts the configuration as the mesh passes it, a string unchanged and an object as
+/// JSON, and does what it says.
+fn assert_in_force(configuration: &Value) -> Result<()> {
+    let configuration = match configuration {
+        Value::String(text) => text.clone(),
+        object => object.to_string(),
+    };
+    let proxy = Proxy::load(extension())?.configure(configuration)?;
+    let response = proxy.request("GET", "/").respond(200)?;
+    assert_eq!(response.header("custom-header"), ["test"]);
+    Ok(())
+}
+
+#[test]
+fn manifest_has_name_and_version_of_the_package() -> Result<()> {
+    let manifest = manifest()?;
+    assert_eq!(manifest["name"], NAME);
+    assert_eq!(manifest["version"], VERSION);
+    Ok(())
+}
+
+#[test]
+fn every_file_is_yaml() -> Result<()> {
+    for entry in fs::read_dir("deploy")? {
+        let path = entry?.path();
+        read(&path.to_string_lossy())?;
+    }
     Ok(())
 }
 
 #[test]
 fn maistra() -> Result<()> {
-    for (mesh, version) in [
-        ("maistra", "maistra.io/v1"),
-        ("maistra-2.0", "maistra.io/v1alpha1"),
+    let manifest = manifest()?;
+    for (path, api_version) in [
+        ("deploy/maistra.yaml", "maistra.io/v1"),
+        ("deploy/maistra-2.0.yaml", "maistra.io/v1alpha1"),
     ] {
-        let file = read(mesh)?;
-        let manifest = &project().manifest;
-        assert_eq!(file["apiVersion"], version);
+        let file = read(path)?;
+        assert_eq!(file["apiVersion"], api_version);
         assert_eq!(file["kind"], "ServiceMeshExtension");
-        assert_eq!(file["metadata"]["name"], env!("CARGO_PKG_NAME"));
+        assert_eq!(file["metadata"]["name"], NAME);
         let spec = &file["spec"];
         assert_eq!(spec["image"], image());
-        assert_eq!(spec["phase"], format!("{:?}", manifest.phase));
-        assert_eq!(spec["priority"], manifest.priority);
-        // Version 2.0 takes a string alone.
-        assert_eq!(spec["config"].is_string(), version.ends_with("alpha1"));
-        assert_accepted(&spec["config"])?;
+        assert_eq!(spec["phase"], manifest["phase"]);
+        assert_eq!(spec["priority"], manifest["priority"]);
+        // The configuration of version 2.0 is a string.
+        assert_eq!(
+            spec["config"].is_string(),
+            api_version == "maistra.io/v1alpha1"
+        );
+        assert_in_force(&spec["config"])?;
     }
     Ok(())
 }
 
 #[test]
 fn istio() -> Result<()> {
-    let file = read("istio")?;
-    let manifest = &project().manifest;
+    let manifest = manifest()?;
+    let file = read("deploy/istio.yaml")?;
     assert_eq!(file["apiVersion"], "extensions.istio.io/v1alpha1");
     assert_eq!(file["kind"], "WasmPlugin");
-    assert_eq!(file["metadata"]["name"], env!("CARGO_PKG_NAME"));
+    assert_eq!(file["metadata"]["name"], NAME);
     let spec = &file["spec"];
     assert_eq!(spec["url"], format!("oci://{}", image()));
-    assert_eq!(spec["phase"], istio_phase(manifest.phase));
-    assert_eq!(spec["priority"], manifest.priority);
-    assert_accepted(&spec["pluginConfig"])
+    assert_eq!(spec["phase"], istio_phase(&manifest["phase"]));
+    assert_eq!(spec["priority"], manifest["priority"]);
+    assert_in_force(&spec["pluginConfig"])
 }
 
 #[test]
 fn envoy_gateway() -> Result<()> {
-    let file = read("envoy-gateway")?;
+    let file = read("deploy/envoy-gateway.yaml")?;
     assert_eq!(file["apiVersion"], "gateway.envoyproxy.io/v1alpha1");
     assert_eq!(file["kind"], "EnvoyExtensionPolicy");
-    assert_eq!(file["metadata"]["name"], env!("CARGO_PKG_NAME"));
+    assert_eq!(file["metadata"]["name"], NAME);
     let wasm = &file["spec"]["wasm"][0];
+    assert_eq!(wasm["name"], NAME);
     assert_eq!(wasm["code"]["type"], "Image");
     assert_eq!(wasm["code"]["image"]["url"], image());
-    assert_accepted(&wasm["config"])
-}
-
-/// An Envoy with the file as it is.
-struct AsItIs(Child);
-
-impl AsItIs {
-    fn start() -> Result<Self> {
-        let binary = envoy::find_or_fetch(&project().target())?;
-        let mut process = Self(
-            Command::new(binary)
-                .args(["--config-path", "deploy/envoy.yaml"])
-                .args(["--concurrency", "1", "--disable-hot-restart"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()?,
-        );
-        let log = process
-            .0
-            .stderr
-            .take()
-            .context("Envoy's log is not piped")?;
-        let mut said = String::new();
-        for line in BufReader::new(log).lines() {
-            let line = line?;
-            if line.contains("starting main dispatch loop") {
-                return Ok(process);
-            }
-            said = said + "\n" + &line;
-        }
-        ensure!(false, "Envoy does not start:{said}");
-        Ok(process)
-    }
-}
-
-impl Drop for AsItIs {
-    fn drop(&mut self) {
-        // One that has ended already needs no more.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    assert_in_force(&wasm["config"])
 }
 
 #[test]
-fn envoy_without_a_mesh() -> Result<()> {
-    let _envoy = AsItIs::start()?;
-    // Whoever answers behind the proxy, or nobody.
-    deployed::assert_in_force(&http::get("http://127.0.0.1:18000/")?);
-    Ok(())
+fn envoy() -> Result<()> {
+    let module = manifest()?["module"].clone();
+    let file = read("deploy/envoy.yaml")?;
+    let filter = file
+        .pointer(
+            "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0",
+        )
+        .ok_or("deploy/envoy.yaml has no HTTP filter")?;
+    assert_eq!(filter["name"], NAME);
+    let plugin = &filter["typed_config"]["config"];
+    assert_eq!(plugin["name"], NAME);
+    let path = format!("target/image/{}", module.as_str().unwrap_or_default());
+    assert_eq!(plugin["vm_config"]["code"]["local"]["filename"], path);
+    let configuration = &plugin["configuration"];
+    let text = "type.googleapis.com/google.protobuf.StringValue";
+    assert_eq!(configuration["@type"], text);
+    assert_in_force(&configuration["value"])
 }

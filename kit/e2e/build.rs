@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 
 /// A tool, and the arguments with which it has to succeed. An engine's client without an engine
 /// does not.
-const TOOLS: [(&str, &[&str]); 9] = [
+const TOOLS: [(&str, &[&str]); 10] = [
     ("buildah", &["info"]),
     ("cargo-generate", &["--version"]),
+    ("curl", &["--version"]),
     ("docker", &["info"]),
     ("docker-registry", &["--version"]),
     ("git", &["--version"]),

@@ -35,7 +35,7 @@ impl RootContext for Plugin {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         match serde_json::from_slice::<Config>(&bytes).map_err(|error| error.to_string()) {
             Ok(config) if config.find.is_empty() => {
-                error!("configuration refused: find is empty; write what to look for");
+                error!("configuration rejected: find is empty; write what to look for");
                 false
             }
             Ok(config) => {
@@ -44,7 +44,7 @@ impl RootContext for Plugin {
             }
             Err(error) => {
                 // An unknown key is named in full, however long it is.
-                error!("configuration refused: {error:.500}");
+                error!("configuration rejected: {error:.500}");
                 false
             }
         }

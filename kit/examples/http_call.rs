@@ -46,7 +46,7 @@ impl RootContext for Plugin {
             }
             Err(error) => {
                 // An unknown key is named in full, however long it is.
-                error!("configuration refused: {error:.500}");
+                error!("configuration rejected: {error:.500}");
                 false
             }
         }

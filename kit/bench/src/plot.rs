@@ -1,13 +1,14 @@
-//! The plot of what was measured: a bar for each filter, a group of bars for each number of headers.
+//! The figures as SVG: a bar for each filter, a group of bars for each number of headers.
 
 use anyhow::{Context, Result, anyhow};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::report::{Report, Row};
+use crate::report::{Report, Row};
+use crate::subject::{HEADER_MUTATION, THIS_EXTENSION};
 
 const WIDTH: i32 = 760;
-/// In the library's units, which come to about 13 pixels.
+/// In the library's units; about 13 pixels.
 const FONT: i32 = 16;
 const ROW: i32 = 24;
 const TITLE: i32 = 40;
@@ -18,7 +19,7 @@ const END: i32 = WIDTH - 170;
 
 /// The colour of text on a light page.
 const TEXT: RGBColor = RGBColor(31, 35, 40);
-/// The bars' colours are read on light and on dark pages.
+/// The bars' colours are visible on light and on dark pages.
 const BAR: RGBColor = RGBColor(110, 119, 129);
 const BAR_OF_THE_EXTENSION: RGBColor = RGBColor(9, 105, 218);
 
@@ -29,12 +30,12 @@ const DARK: &str = "<style>@media (prefers-color-scheme: dark) { text { fill: #e
 ///
 /// # Errors
 ///
-/// When the plotting library refuses.
+/// If the plotting library fails.
 pub fn draw(report: &Report) -> Result<String> {
-    let mut numbers: Vec<usize> = report.instructions.iter().map(|row| row.headers).collect();
+    let mut numbers: Vec<usize> = report.rows.iter().map(|row| row.headers).collect();
     numbers.dedup();
     let titles = i32::try_from(numbers.len())?;
-    let rows = i32::try_from(report.instructions.len())?;
+    let rows = i32::try_from(report.rows.len())?;
     let height = titles * TITLE + rows * ROW + ROW / 2;
     let mut svg = String::new();
     {
@@ -43,7 +44,7 @@ pub fn draw(report: &Report) -> Result<String> {
         let mut top = 0;
         for headers in numbers {
             let group: Vec<&Row> = report
-                .instructions
+                .rows
                 .iter()
                 .filter(|row| row.headers == headers)
                 .collect();
@@ -78,7 +79,7 @@ fn draw_group(
         let middle = start + ROW / 2;
         let share = row.added as f64 / longest.max(1) as f64;
         let end = BARS + (share * f64::from(END - BARS)).round() as i32;
-        let colour = if row.name == super::THIS_EXTENSION {
+        let colour = if row.name == THIS_EXTENSION {
             BAR_OF_THE_EXTENSION
         } else {
             BAR
@@ -88,8 +89,8 @@ fn draw_group(
             [(BARS, start + 3), (end, start + ROW - 3)],
             colour.filled(),
         ))?;
-        let figure = match row.of_header_mutation {
-            Some(ratio) if row.name != super::HEADER_MUTATION => {
+        let figure = match row.times_header_mutation {
+            Some(ratio) if row.name != HEADER_MUTATION => {
                 format!("{} ({ratio:.1} × native)", row.added)
             }
             _ => row.added.to_string(),
@@ -104,13 +105,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_drawn_with_its_figure() -> Result<()> {
-        let mut report = Report {
-            without_filter: Some(70_000),
-            ..Report::default()
-        };
-        report.add(crate::bench::HEADER_MUTATION, 1, 1, 74_000);
-        report.add(crate::bench::THIS_EXTENSION, 1, 1, 80_000);
+    fn every_row_has_a_bar_and_a_figure() -> Result<()> {
+        let mut report = Report::new(70_000);
+        report.add(HEADER_MUTATION, 1, 1, 74_000);
+        report.add(THIS_EXTENSION, 1, 1, 80_000);
         report.add("a<b>.wasm", 10, 10, 81_234);
         let svg = draw(&report)?;
         for text in [
@@ -128,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_is_an_empty_plot() -> Result<()> {
-        assert!(draw(&Report::default())?.starts_with("<svg"));
+    fn report_without_rows_is_an_empty_plot() -> Result<()> {
+        assert!(draw(&Report::new(0))?.starts_with("<svg"));
         Ok(())
     }
 }

@@ -1,26 +1,30 @@
-//! An Envoy that is measured: as it is, or under callgrind.
+//! An Envoy with one filter, which answers every request itself, so that nothing but Envoy and the
+//! filter is measured.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use proxy_wasm_test::envoy::process::{Launch, Process};
+use proxy_wasm_test::envoy::resources::{bootstrap, discovery_response, http_listener};
+use proxy_wasm_test::envoy::updates::{Counts, Outcome, Updates};
+use proxy_wasm_test::http;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::subject::{Filter, Workload, bootstrap};
-use crate::envoy::admin::Admin;
-use crate::envoy::process::Process;
-use crate::envoy::server::Launch;
-use crate::http;
+use crate::subject::{Filter, Workload};
 
-/// How long an Envoy may take to start. Under callgrind that is long.
+/// How long an Envoy may take to start. Under callgrind it is slow.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How long to wait before Envoy is asked again.
-const POLL: Duration = Duration::from_millis(50);
+/// The number of worker threads.
+const WORKERS: u32 = 1;
+
+/// The listener's name.
+const LISTENER: &str = "bench";
 
 /// A running Envoy with a filter. Dropped, it is stopped.
 #[derive(Debug)]
@@ -31,77 +35,49 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts Envoy and waits until it answers.
+    /// Starts Envoy, by the command that `wrap` makes of Envoy's own and of the directory for its
+    /// files, and waits until it serves.
     ///
     /// # Errors
     ///
-    /// When Envoy ends by itself, with its log, or does not answer.
-    pub fn start(envoy: &Path, filter: &Filter, workload: &Workload, workers: u32) -> Result<Self> {
-        Self::run(envoy, filter, workload, workers, |envoy, _| envoy)
-    }
-
-    /// Starts Envoy under callgrind, which counts nothing until it is told to, and waits until
-    /// Envoy answers.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::start`].
-    pub fn start_under_callgrind(
-        envoy: &Path,
-        filter: &Filter,
-        workload: &Workload,
-    ) -> Result<Self> {
-        Self::run(envoy, filter, workload, 1, |envoy, folder| {
-            let mut command = Command::new("valgrind");
-            command
-                .args(["--tool=callgrind", "--instr-atstart=no"])
-                // Where its pipes are, which it leaves behind when it is stopped.
-                .env("TMPDIR", folder)
-                // V8 writes code while it runs.
-                .arg("--smc-check=all-non-file")
-                .arg(format!(
-                    "--callgrind-out-file={}",
-                    folder.join("callgrind").display()
-                ))
-                .arg(envoy.get_program())
-                .args(envoy.get_args());
-            command
-        })
-    }
-
-    /// Starts the command that `under` makes of Envoy's own, and of the folder for its files.
-    fn run(
+    /// If Envoy does not start or rejects the filter; with its log.
+    pub fn start(
         binary: &Path,
         filter: &Filter,
         workload: &Workload,
-        workers: u32,
-        under: impl FnOnce(Command, &Path) -> Command,
+        wrap: impl FnOnce(Command, &Path) -> Command,
     ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("envoy.json");
-        fs::write(&file, bootstrap(filter, workload).to_string())?;
-        let admin = folder.path().join("admin");
-        let mut envoy = Launch {
+        let listeners = folder.path().join("listeners.json");
+        fs::write(&file, bootstrap_without_timers(&listeners).to_string())?;
+        fs::write(&listeners, listener(filter, workload).to_string())?;
+        let launch = Launch {
             binary,
             bootstrap: &file,
-            admin: &admin,
-            workers,
-            // No listener changes while it runs.
+            folder: folder.path(),
+            workers: WORKERS,
             drain_seconds: 0,
+            arguments: ["--log-level", "warning"].map(str::to_owned).to_vec(),
+        };
+        let command = wrap(launch.command(), folder.path());
+        let process = Process::start(command, folder.path(), TIMEOUT)?;
+        let updates = Updates::new(process.admin().clone(), WORKERS).timeout(TIMEOUT);
+        let log = || process.log_from(0);
+        match updates.wait(&Counts::default()) {
+            Ok(Outcome::Accepted) => {}
+            Ok(Outcome::Rejected) => bail!("Envoy rejects the filter; its log:\n{}", log()),
+            Err(error) => bail!("{error}; Envoy's log:\n{}", log()),
         }
-        .command();
-        envoy.args(["--log-level", "warning"]);
-        let command = under(envoy, folder.path());
-        let mut process = Process::start(command, &folder.path().join("log"))?;
-        let address = wait_for_answer(&mut process, &admin)?;
+        let address = process.admin().listener_addresses()?.remove(LISTENER);
         Ok(Self {
+            address: address.context("Envoy does not list the listener that it accepted")?,
             process,
-            address,
             folder,
         })
     }
 
-    /// The URL that the filter is behind.
+    /// A URL behind the filter.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
@@ -111,7 +87,7 @@ impl Proxy {
         self.process.id()
     }
 
-    /// The folder for what the process writes.
+    /// The directory of the process's files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -120,109 +96,95 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// When there is no response.
+    /// If there is no response, or if its status is not 200.
     pub fn headers_appended(&self, workload: &Workload) -> Result<usize> {
         let response = http::get(&self.url())?;
         ensure!(
             response.status == 200,
-            "the proxy answers with status {}",
+            "the response has the status {}",
             response.status
         );
         let is_appended = |header: &&(String, String)| response.headers.contains(header);
         Ok(workload.headers.iter().filter(is_appended).count())
     }
-
-    /// The memory that the process holds, in bytes, as `ps` reads it.
-    ///
-    /// # Errors
-    ///
-    /// When there is no `ps`, or it prints something else.
-    pub fn resident_memory(&self) -> Result<u64> {
-        let output = Command::new("ps")
-            .args(["-o", "rss=", "-p", &self.id().to_string()])
-            .output()
-            .context("cannot run ps, which reads the memory; install it (procps)")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let kilobytes: u64 = text
-            .trim()
-            .parse()
-            .with_context(|| format!("ps prints no size: {text:?}"))?;
-        Ok(kilobytes.saturating_mul(1024))
-    }
 }
 
-fn wait_for_answer(process: &mut Process, admin: &Path) -> Result<SocketAddr> {
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        if let Some(address) = Admin::read(admin)
-            .and_then(|admin| admin.listener_addresses().ok())
-            .and_then(|addresses| addresses.get("bench").copied())
-            && http::get(&format!("http://{address}/")).is_ok()
-        {
-            return Ok(address);
-        }
-        ensure!(
-            !process.has_ended()?,
-            "Envoy refused to start:\n{}",
-            process.log_from(0)?
-        );
-        ensure!(
-            Instant::now() < deadline,
-            "Envoy did not answer within {TIMEOUT:?}:\n{}",
-            process.log_from(0)?
-        );
-        thread::sleep(POLL);
-    }
+/// Envoy's bootstrap. What Envoy does by the clock would be counted with the requests, and more of it
+/// on a slow machine, so statistics and watchdogs are put off until the count is over.
+fn bootstrap_without_timers(listeners: &Path) -> Value {
+    // No request reaches this upstream.
+    let mut bootstrap = bootstrap(listeners, 0, ("127.0.0.1", 9));
+    let watchdog = json!({"miss_timeout": "600s", "megamiss_timeout": "600s"});
+    bootstrap["stats_flush_interval"] = json!("299s");
+    bootstrap["watchdogs"] = json!({
+        "main_thread_watchdog": watchdog,
+        "worker_watchdog": watchdog,
+    });
+    bootstrap
+}
+
+fn listener(filter: &Filter, workload: &Workload) -> Value {
+    let route = json!({
+        "match": {"prefix": "/"},
+        "direct_response": {"status": 200, "body": {"inline_string": "measured"}},
+    });
+    let filters: Vec<Value> = filter.to_json(workload).into_iter().collect();
+    discovery_response(&[http_listener(LISTENER, 0, &[route], &filters)])
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
+    use proxy_wasm_test::envoy::find_or_fetch;
+
     use super::*;
-    use crate::bench::floor;
-    use crate::envoy::find_or_fetch;
+    use crate::baseline;
+
+    fn unwrapped(envoy: Command, _: &Path) -> Command {
+        envoy
+    }
 
     #[test]
-    fn every_reference_appends_all_the_headers_in_envoy() -> Result<()> {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-        let envoy = find_or_fetch(&target)?;
-        let workload = Workload::new(12, None);
+    fn every_filter_appends_all_headers_in_envoy() -> Result<()> {
+        let envoy = find_or_fetch()?;
+        let workload = Workload::new(100, None);
         let folder = tempfile::tempdir()?;
-        let smallest = folder.path().join("smallest.wasm");
-        fs::write(&smallest, floor::smallest(&workload.headers)?)?;
-        let same = folder.path().join("callbacks.wasm");
+        let module = |name: &str, bytes: Vec<u8>| -> Result<Filter> {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes)?;
+            Ok(Filter::Module(path))
+        };
         let other = wat::parse_str(
             "(module (func (export \"proxy_on_context_create\") (param i32 i32))
                      (func (export \"proxy_on_configure\") (param i32 i32) (result i32) i32.const 0)
                      (func (export \"proxy_on_done\") (param i32) (result i32) i32.const 0)
                      (func (export \"proxy_on_delete\") (param i32)))",
         )?;
-        fs::write(&same, floor::with_callbacks_of(&other, &workload.headers)?)?;
+        let same_callbacks = baseline::same_callbacks(&other, &workload.headers)?;
         for (filter, appended) in [
             (Filter::None, 0),
-            (Filter::HeaderMutation, 12),
-            (Filter::Lua, 12),
-            (Filter::Module(smallest), 12),
-            (Filter::Module(same), 12),
+            (Filter::HeaderMutation, 100),
+            (Filter::Lua, 100),
+            (
+                module("one", baseline::one_callback(&workload.headers)?)?,
+                100,
+            ),
+            (module("same", same_callbacks)?, 100),
         ] {
-            let proxy = Proxy::start(&envoy, &filter, &workload, 1)?;
+            let proxy = Proxy::start(&envoy, &filter, &workload, unwrapped)?;
             assert_eq!(proxy.headers_appended(&workload)?, appended, "{filter:?}");
-            assert!(proxy.resident_memory()? > 1_000_000);
         }
         Ok(())
     }
 
     #[test]
-    fn what_envoy_says_of_a_module_that_it_refuses_is_in_the_error() -> Result<()> {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-        let envoy = find_or_fetch(&target)?;
+    fn error_about_a_rejected_module_contains_envoys_log() -> Result<()> {
+        let envoy = find_or_fetch()?;
         let none = Filter::Module(PathBuf::from("no-such-module.wasm"));
-        let error = match Proxy::start(&envoy, &none, &Workload::new(1, None), 1) {
-            Ok(_) => anyhow::bail!("Envoy starts"),
-            Err(error) => format!("{error:#}"),
-        };
-        ensure!(error.contains("no-such-module.wasm"), "{error}");
+        let started = Proxy::start(&envoy, &none, &Workload::new(1, None), unwrapped);
+        let error = started.err().context("Envoy accepts the module")?;
+        assert!(error.to_string().contains("no-such-module.wasm"), "{error}");
         Ok(())
     }
 }

@@ -1,58 +1,53 @@
-//! What is measured: a filter in Envoy's chain, or none.
+//! What is measured: a filter that appends headers to every response, and how it is configured.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use proxy_wasm_test::envoy::Configuration;
+use proxy_wasm_test::envoy::resources::wasm_filter;
 use serde_json::{Map, Value, json};
 
-/// A filter that appends headers to every response, in each of the ways that Envoy has.
+/// The name of Envoy's own filter in the report.
+pub const HEADER_MUTATION: &str = "native header_mutation";
+
+/// The name of the Lua script in the report.
+pub const LUA: &str = "Lua";
+
+/// The name of the extension as it ships in the report.
+pub const THIS_EXTENSION: &str = "this extension";
+
+/// A filter that appends headers to every response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
     /// No filter but the router.
     None,
-    /// Envoy's own filter `header_mutation`, which is compiled into it.
+    /// Envoy's filter `header_mutation`.
     HeaderMutation,
-    /// A script.
+    /// A Lua script.
     Lua,
     /// A Proxy-Wasm module.
     Module(PathBuf),
 }
 
-/// A filter under the name that the table has for it.
+/// A filter and its name in the report.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The name.
     pub name: String,
     /// The filter.
     pub filter: Filter,
-    is_reference: bool,
 }
 
 impl Subject {
-    /// Whether an operator has the choice of it, and not only one who looks for what costs what.
-    pub fn is_choice(&self) -> bool {
-        !self.is_reference
-    }
-
-    /// The same as a reference, which shows what a part of the cost is.
-    #[must_use]
-    pub fn reference(self) -> Self {
-        Self {
-            is_reference: true,
-            ..self
-        }
-    }
-
     /// Names a filter.
     pub fn new(name: &str, filter: Filter) -> Self {
         Self {
             name: name.to_owned(),
             filter,
-            is_reference: false,
         }
     }
 }
 
-/// The headers that are appended to each response, and how a module is told of them.
+/// The headers that are appended to each response.
 #[derive(Clone, Debug)]
 pub struct Workload {
     /// Name and value of each header.
@@ -62,8 +57,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// So many headers of the same length. The configuration is a JSON object of them, in which
-    /// each name has its value, if no other is given.
+    /// `count` headers of the same length. Unless another configuration is given, it is a JSON
+    /// object: header name → value.
     pub fn new(count: usize, configuration: Option<&str>) -> Self {
         let headers: Vec<_> = (1..=count)
             .map(|index| (format!("x-header-{index:03}"), format!("value-{index:03}")))
@@ -81,10 +76,10 @@ impl Workload {
 }
 
 impl Filter {
-    /// The filter as Envoy's chain has it.
-    fn to_json(&self, workload: &Workload) -> Option<Value> {
-        let (kind, config) = match self {
-            Self::None => return None,
+    /// The filter as it stands in a listener's list of HTTP filters.
+    pub fn to_json(&self, workload: &Workload) -> Option<Value> {
+        match self {
+            Self::None => None,
             Self::HeaderMutation => {
                 let mutations: Vec<_> = workload
                     .headers
@@ -96,27 +91,20 @@ impl Filter {
                         }})
                     })
                     .collect();
-                (
-                    "header_mutation.v3.HeaderMutation",
-                    json!({"mutations": {"response_mutations": mutations}}),
-                )
+                Some(json!({"name": "header_mutation", "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+                    "mutations": {"response_mutations": mutations},
+                }}))
             }
-            Self::Lua => (
-                "lua.v3.Lua",
-                json!({"default_source_code": {"inline_string": script(&workload.headers)}}),
-            ),
-            Self::Module(path) => ("wasm.v3.Wasm", plugin(path, &workload.configuration)),
-        };
-        let mut config = config;
-        if let Some(members) = config.as_object_mut() {
-            members.insert(
-                "@type".to_owned(),
-                json!(format!(
-                    "type.googleapis.com/envoy.extensions.filters.http.{kind}"
-                )),
-            );
+            Self::Lua => Some(json!({"name": "lua", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+                "default_source_code": {"inline_string": script(&workload.headers)},
+            }})),
+            Self::Module(path) => {
+                let configuration = Configuration::Text(workload.configuration.clone());
+                Some(wasm_filter(path, "extension", &configuration))
+            }
         }
-        Some(json!({"name": "subject", "typed_config": config}))
     }
 }
 
@@ -130,68 +118,12 @@ fn script(headers: &[(String, String)]) -> String {
     )
 }
 
-fn plugin(module: &Path, configuration: &str) -> Value {
-    json!({"config": {
-        "name": "extension",
-        "root_id": "extension",
-        "configuration": {
-            "@type": "type.googleapis.com/google.protobuf.StringValue",
-            "value": configuration,
-        },
-        "vm_config": {
-            "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": module.to_string_lossy()}},
-        },
-    }})
-}
-
-/// Envoy's bootstrap: one listener that answers every request itself, so that nothing but the proxy
-/// and the filter is measured.
-pub fn bootstrap(filter: &Filter, workload: &Workload) -> Value {
-    let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
-    let router = json!({"name": "router", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-    }});
-    let filters: Vec<_> = filter
-        .to_json(workload)
-        .into_iter()
-        .chain([router])
-        .collect();
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "bench",
-        "codec_type": "AUTO",
-        "route_config": {"virtual_hosts": [{
-            "name": "all",
-            "domains": ["*"],
-            "routes": [{
-                "match": {"prefix": "/"},
-                "direct_response": {"status": 200, "body": {"inline_string": "measured"}},
-            }],
-        }]},
-        "http_filters": filters,
-    });
-    // Whatever Envoy does by the clock would be counted with the requests, and more of it on a slow
-    // machine: statistics, and watching its own threads.
-    let watchdog = json!({"miss_timeout": "600s", "megamiss_timeout": "600s"});
-    json!({
-        "admin": {"address": address},
-        "stats_flush_interval": "299s",
-        "watchdogs": {"main_thread_watchdog": watchdog, "worker_watchdog": watchdog},
-        "static_resources": {"listeners": [{
-            "name": "bench",
-            "address": address,
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-        }]},
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_module_is_told_the_headers_that_the_others_append() {
+    fn default_configuration_names_the_headers_that_the_script_adds() {
         let workload = Workload::new(2, None);
         assert_eq!(
             workload.configuration,
@@ -201,20 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_of_ones_own_is_handed_over_as_it_is() {
+    fn given_configuration_is_passed_unchanged() {
         assert_eq!(Workload::new(1, Some("own")).configuration, "own");
-    }
-
-    #[test]
-    fn without_a_filter_there_is_the_router_alone() {
-        let count = |filter: &Filter| {
-            let bootstrap = bootstrap(filter, &Workload::new(1, None));
-            bootstrap
-                .pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters")
-                .and_then(Value::as_array)
-                .map(Vec::len)
-        };
-        assert_eq!(count(&Filter::None), Some(1));
-        assert_eq!(count(&Filter::Lua), Some(2));
     }
 }

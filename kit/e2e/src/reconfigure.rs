@@ -21,7 +21,7 @@ pub fn text(configuration: &str) -> Configuration {
 /// No two are the same: Envoy does not ask the extension again about one that it rejected.
 pub fn rejected(index: u64) -> (Configuration, &'static str) {
     let value = format!("rejected-{index}");
-    match index % 7 {
+    match index % 9 {
         0 => (text(&format!("{{\n  \"{value}\": }}")), "line 2 column"),
         1 => (
             text(&format!("[{value:?}]")),
@@ -37,6 +37,11 @@ pub fn rejected(index: u64) -> (Configuration, &'static str) {
             "is not a header name",
         ),
         5 => (text(&format!("{value}\nx-b: {value}")), "U+000A"),
+        6 => (
+            text(&format!("{{\"date\": {value:?}}}")),
+            "may occur only once",
+        ),
+        7 => (text(&format!("\n\u{12}{value}")), "protobuf message"),
         // The first of three bytes is 0xff.
         _ => (Configuration::Base64(format!("/w{index:02}")), "UTF-8"),
     }

@@ -63,6 +63,10 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
                     message
                 );
                 prop_assert!(message.len() < 1000, "{} bytes", message.len());
+                // A protobuf message that has an embedded message as its first field, and a second one.
+                if configuration.starts_with(b"\x0A") && configuration.contains(&0x12) {
+                    prop_assert!(message.contains("protobuf"), "{}", message);
+                }
             }
             (Ok(()), None) => return Err(TestCaseError::fail("accepted, against the contract")),
             (Err(error), _) => {
@@ -133,6 +137,8 @@ fn bad_name() -> impl Strategy<Value = String> {
         "[a-z]{0,4}[ \"(),/:;<=>?@\\[\\]{}\\\\\r\n\u{0}\u{7f}é漢][a-z]{0,4}",
         "(Connection|content-length|HOST|keep-alive|Proxy-Connection|te|trailer)",
         "(transfer-encoding|UPGRADE|:status|:path|:)",
+        "(Age|content-(location|range|type)|Date|ETag|expires|last-modified)",
+        "(Location|retry-after|SERVER|grpc-(message|status))",
         any::<String>(),
     ]
 }
@@ -217,8 +223,31 @@ fn damaged(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>
     })
 }
 
+/// Text as bytes, sometimes after a byte order mark.
 fn bytes(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
-    text.prop_map(String::into_bytes)
+    let mark = prop_oneof![7 => Just(""), 1 => Just("\u{feff}")];
+    (mark, text).prop_map(|(mark, text)| format!("{mark}{text}").into_bytes())
+}
+
+/// A field of a protobuf message: its number, and its bytes after their length.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        field.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    field.push(length as u8);
+    [&field, bytes].concat()
+}
+
+/// A `google.protobuf.Struct` of a few strings, as Envoy encodes it.
+fn encoded_struct() -> impl Strategy<Value = Vec<u8>> {
+    let member = (any::<String>(), any::<String>()).prop_map(|(name, value)| {
+        let value = field(3, value.as_bytes());
+        field(1, &[field(1, name.as_bytes()), field(2, &value)].concat())
+    });
+    prop::collection::vec(member, 1..5).prop_map(|members| members.concat())
 }
 
 #[test]
@@ -239,6 +268,11 @@ fn plain_text() {
         "\\s*\\PC{0,20}\\s*"
     ];
     check(15_000, "plain text", bytes(text));
+}
+
+#[test]
+fn encoded_structs() {
+    check(5_000, "encoded structs", encoded_struct());
 }
 
 #[test]

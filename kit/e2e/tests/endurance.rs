@@ -54,6 +54,8 @@ fn configuration(number: u32) -> (String, Option<String>) {
             "[]",
             r#"{"a": 1}"#,
             r#"{"te": "x"}"#,
+            r#"{"etag": "x"}"#,
+            "\n\u{12}",
             r#"{"a": "1", "A": "2"}"#,
             "{",
         ];

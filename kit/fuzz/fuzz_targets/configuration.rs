@@ -1,4 +1,4 @@
-//! Feeds the configuration parser bytes that are made to reach all of its branches.
+//! Fuzzes the configuration parser.
 
 #![no_main]
 
@@ -25,7 +25,7 @@ fuzz_target!(|configuration: &[u8]| match Config::parse(configuration) {
     }
 });
 
-/// Lower case alone: that is how names are sent.
+/// `tchar` of RFC 9110 without upper case: names are sent in lower case.
 fn is_token_character(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -44,16 +44,6 @@ pub struct Listener {
 
 impl Listener {
     fn to_json(&self, module: &Path) -> Value {
-        // Extensions of one `vm_id`, here the empty one, and one module share a VM for each worker.
-        let plugin = json!({
-            "name": "extension",
-            "root_id": self.root_id,
-            "configuration": self.configuration.to_json(),
-            "vm_config": {
-                "runtime": "envoy.wasm.runtime.v8",
-                "code": {"local": {"filename": module}},
-            },
-        });
         let mut routes = vec![json!({"match": {"prefix": "/"}, "route": {"cluster": "upstream"}})];
         if self.answers_direct {
             routes.insert(
@@ -61,42 +51,68 @@ impl Listener {
                 json!({"match": {"path": "/direct"}, "direct_response": {"status": 403, "body": {"inline_string": "direct"}}}),
             );
         }
-        let manager = json!({
-            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            "stat_prefix": self.name,
-            "codec_type": "AUTO",
-            "route_config": {"virtual_hosts": [{
-                "name": "all",
-                "domains": ["*"],
-                "routes": routes,
-            }]},
-            "http_filters": [
-                {"name": "extension", "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                    "config": plugin,
-                }},
-                {"name": "router", "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-                }},
-            ],
-        });
-        json!({
-            "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
-            "name": self.name,
-            "stat_prefix": self.name,
-            "address": loopback(self.port),
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-        })
+        let extension = wasm_filter(module, &self.root_id, &self.configuration);
+        http_listener(&self.name, self.port, &routes, &[extension])
     }
 }
 
-/// The answer to Envoy's question for listeners, as it reads it from a file.
+/// An HTTP filter that is a module, as it stands in a listener's list of filters.
+///
+/// Filters of one module share a VM for each worker, whatever their `root_id`.
+pub fn wasm_filter(module: &Path, root_id: &str, configuration: &Configuration) -> Value {
+    json!({"name": "extension", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "name": "extension",
+            "root_id": root_id,
+            "configuration": configuration.to_json(),
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": module}},
+            },
+        },
+    }})
+}
+
+/// A listener on a port of 127.0.0.1 (0 is a free one), whose requests pass through these HTTP
+/// filters and then take the first of these routes that matches.
+pub fn http_listener(name: &str, port: u16, routes: &[Value], filters: &[Value]) -> Value {
+    let router = json!({"name": "router", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+    }});
+    let filters: Vec<&Value> = filters.iter().chain([&router]).collect();
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "codec_type": "AUTO",
+        "route_config": {"virtual_hosts": [{
+            "name": "all",
+            "domains": ["*"],
+            "routes": routes,
+        }]},
+        "http_filters": filters,
+    });
+    json!({
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": name,
+        "stat_prefix": name,
+        "address": loopback(port),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    })
+}
+
+/// The listeners of an extension, as Envoy reads them from a file.
 pub fn listeners(module: &Path, listeners: &[Listener]) -> Value {
-    let resources: Vec<Value> = listeners
+    let listeners: Vec<Value> = listeners
         .iter()
         .map(|listener| listener.to_json(module))
         .collect();
-    json!({"resources": resources})
+    discovery_response(&listeners)
+}
+
+/// The file in which Envoy finds listeners.
+pub fn discovery_response(listeners: &[Value]) -> Value {
+    json!({"resources": listeners})
 }
 
 /// Envoy's bootstrap: an admin interface on a port of 127.0.0.1, the upstream's host and port, and

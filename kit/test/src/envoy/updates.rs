@@ -23,12 +23,25 @@ pub enum Outcome {
 pub struct Updates {
     admin: Admin,
     workers: u32,
+    timeout: Duration,
 }
 
 impl Updates {
     /// Those of the Envoy with this admin interface.
     pub fn new(admin: Admin, workers: u32) -> Self {
-        Self { admin, workers }
+        Self {
+            admin,
+            workers,
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// Sets how long to wait for an update, which is [`TIMEOUT`] if not set. An Envoy that runs under
+    /// another program may need longer.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// The admin interface.
@@ -43,7 +56,7 @@ impl Updates {
 
     /// Waits until Envoy has answered a file that was written after `before` was counted.
     pub fn wait(&self, before: &Counts) -> Result<Outcome, Error> {
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + self.timeout;
         loop {
             let counts = self.counts()?;
             if counts.rejected > before.rejected {
@@ -54,7 +67,8 @@ impl Updates {
             }
             if Instant::now() >= deadline {
                 return Err(Error::Envoy(format!(
-                    "Envoy did not take over its listeners within {TIMEOUT:?}"
+                    "Envoy did not take over its listeners within {:?}",
+                    self.timeout
                 )));
             }
             thread::sleep(POLL);

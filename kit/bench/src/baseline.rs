@@ -1,36 +1,35 @@
-//! Modules written by hand, which show what crossing into a module costs when nothing is in it.
+//! Modules written by hand, which show what entering a module costs by itself: they append the
+//! headers, which are constants in them, and do nothing else.
 
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use wasmparser::ValType;
+use proxy_wasm_module::{Item, Module};
 
-use crate::module::{Item, Module};
-
-/// The callback in which the headers are appended.
+/// The callback that appends the headers.
 const APPENDING: &str = "proxy_on_response_headers";
 
-/// Callbacks that answer whether all is well.
-const ANSWERING_YES: [&str; 3] = ["proxy_on_vm_start", "proxy_on_configure", "proxy_on_done"];
+/// Callbacks that return true if all is well.
+const RETURNING_TRUE: [&str; 3] = ["proxy_on_vm_start", "proxy_on_configure", "proxy_on_done"];
 
-/// Where memory that the proxy asks for begins. What is in it is never read.
+/// Where memory that the proxy allocates begins. Its content is never read.
 const FREE_MEMORY: u32 = 65536;
 
-/// A module with one callback, which makes one host call for each header and nothing else.
+/// A module with one callback, which makes one host call for each header.
 ///
 /// # Errors
 ///
-/// When the module does not come out.
-pub fn smallest(headers: &[(String, String)]) -> Result<Vec<u8>> {
+/// If the module cannot be assembled.
+pub fn one_callback(headers: &[(String, String)]) -> Result<Vec<u8>> {
     assemble(headers, "")
 }
 
-/// The same with every callback of another module, each of which returns at once.
+/// The same with all callbacks of another module, each of which returns at once.
 ///
 /// # Errors
 ///
-/// When the other is no module.
-pub fn with_callbacks_of(module: &[u8], headers: &[(String, String)]) -> Result<Vec<u8>> {
+/// If the other is not a module.
+pub fn same_callbacks(module: &[u8], headers: &[(String, String)]) -> Result<Vec<u8>> {
     let mut callbacks = String::new();
     for export in Module::read(module)?.exports {
         let Item::Function(signature) = &export.item else {
@@ -44,18 +43,17 @@ pub fn with_callbacks_of(module: &[u8], headers: &[(String, String)]) -> Result<
         let parameters: String = signature
             .parameters
             .iter()
-            .map(|t| format!(" {t}"))
+            .map(|parameter| format!(" {parameter}"))
             .collect();
-        let results = match signature.results.as_slice() {
-            [ValType::I32] => {
-                let answer = i32::from(ANSWERING_YES.contains(&export.name.as_str()));
-                format!("(result i32) i32.const {answer}")
-            }
-            _ => String::new(),
+        let result = if signature.results.is_empty() {
+            String::new()
+        } else {
+            let value = i32::from(RETURNING_TRUE.contains(&export.name.as_str()));
+            format!("(result i32) i32.const {value}")
         };
         writeln!(
             callbacks,
-            "(func (export \"{}\") (param{parameters}) {results})",
+            "(func (export \"{}\") (param{parameters}) {result})",
             export.name
         )?;
     }
@@ -72,7 +70,7 @@ fn assemble(headers: &[(String, String)], callbacks: &str) -> Result<Vec<u8>> {
     };
     for (name, value) in headers {
         let ((name, name_length), (value, value_length)) = (place(name), place(value));
-        // 2 stands for the response's headers.
+        // 2 is the map of the response's headers.
         writeln!(
             calls,
             "(drop (call $add (i32.const 2) (i32.const {name}) (i32.const {name_length}) \
@@ -92,32 +90,37 @@ fn assemble(headers: &[(String, String)], callbacks: &str) -> Result<Vec<u8>> {
              {calls} i32.const 0)
            {callbacks})"
     );
-    wat::parse_str(text).context("a module by hand does not come out")
+    wat::parse_str(text).context("cannot assemble a module written by hand")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::subject::Workload;
+    use crate::subject::Workload;
+
+    fn callbacks(module: &[u8]) -> Result<Vec<String>> {
+        let module = Module::read(module)?;
+        Ok(module.callbacks().map(str::to_owned).collect())
+    }
 
     #[test]
-    fn a_module_by_hand_has_the_callbacks_that_it_is_told() -> Result<()> {
-        let headers = Workload::new(100, None).headers;
-        let smallest = smallest(&headers)?;
-        let facts = Module::read(&smallest)?;
-        let callbacks = |module: &Module| {
-            let names = module.exports.iter().map(|export| export.name.clone());
-            names.filter(|name| name.starts_with("proxy_on_")).count()
-        };
-        assert_eq!(callbacks(&facts), 2);
-        assert_eq!(facts.imports.len(), 1);
+    fn smallest_module_exports_one_callback_and_imports_one_host_call() -> Result<()> {
+        let module = one_callback(&Workload::new(100, None).headers)?;
+        assert_eq!(callbacks(&module)?, ["proxy_on_memory_allocate", APPENDING]);
+        assert_eq!(Module::read(&module)?.imports.len(), 1);
+        Ok(())
+    }
 
+    #[test]
+    fn callbacks_of_another_module_are_added() -> Result<()> {
         let other = wat::parse_str(
             "(module (func (export \"proxy_on_done\") (param i32) (result i32) i32.const 0)
                      (func (export \"proxy_on_delete\") (param i32)))",
         )?;
-        let more = with_callbacks_of(&other, &headers)?;
-        assert_eq!(callbacks(&Module::read(&more)?), 4);
+        let module = same_callbacks(&other, &Workload::new(1, None).headers)?;
+        let callbacks = callbacks(&module)?;
+        assert_eq!(callbacks.len(), 4);
+        assert_eq!(callbacks[2..], ["proxy_on_done", "proxy_on_delete"]);
         Ok(())
     }
 }
