@@ -141,10 +141,11 @@ struct Packaging {
     /// podman, buildah, docker, or none; if not given, the first that responds
     #[arg(long, env = "CONTAINER_ENGINE")]
     engine: Option<String>,
-    /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
+    /// The format of the image
     #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
     variant: Variant,
-    /// A folder with the image's files, in place of this package's: for a module made elsewhere
+    /// A directory with the image's files, in place of this package's: for a module that another tool
+    /// has compiled
     #[arg(long)]
     from: Option<PathBuf>,
 }
