@@ -53,23 +53,23 @@ enum Task {
         /// Build the package's examples, under target/examples
         #[arg(long, conflicts_with_all = ["dev", "explain"])]
         examples: bool,
-        /// Say of each callback why it stays or goes
+        /// Say of each callback why it is kept or removed
         #[arg(long)]
         explain: bool,
     },
     /// Shrink a module of another extension that is written with the Rust SDK
     Shrink {
-        /// The module, with the names of its functions; data go only if it has been linked with
-        /// -Clink-arg=--emit-relocs
+        /// The module, with the names of its functions; data are removed only if it has been linked
+        /// with -Clink-arg=--emit-relocs
         module: PathBuf,
         /// Where the shrunk module is written
         #[arg(long, short)]
         output: PathBuf,
         /// An unoptimized build of the same extension, which tells the callbacks that it implements;
-        /// without it, all stay
+        /// without it, all are kept
         #[arg(long)]
-        survey: Option<PathBuf>,
-        /// Say of each callback why it stays or goes
+        analysis_build: Option<PathBuf>,
+        /// Say of each callback why it is kept or removed
         #[arg(long)]
         explain: bool,
     },
@@ -222,9 +222,9 @@ fn perform(task: Task) -> Result<()> {
         Task::Shrink {
             module,
             output,
-            survey,
+            analysis_build,
             explain,
-        } => shrink_file(&module, &output, survey.as_deref(), explain),
+        } => shrink_file(&module, &output, analysis_build.as_deref(), explain),
         Task::Check {
             path: Some(path),
             manifest,
@@ -281,12 +281,18 @@ fn build(project: &Project, dev: bool, shrinks: bool, explain: bool) -> Result<(
     Ok(())
 }
 
-fn shrink_file(module: &Path, output: &Path, survey: Option<&Path>, explain: bool) -> Result<()> {
+fn shrink_file(
+    module: &Path,
+    output: &Path,
+    analysis_build: Option<&Path>,
+    explain: bool,
+) -> Result<()> {
     let read = |path: &Path| {
         std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let survey = survey.map(read).transpose()?;
-    let shrunk = shrink(&read(module)?, survey.as_deref())?;
+    let analysis_build = analysis_build.map(read).transpose()?;
+    let shrunk = shrink(&read(module)?, analysis_build.as_deref())
+        .with_context(|| format!("cannot shrink {}", module.display()))?;
     std::fs::write(output, strip(&shrunk.module)?)
         .with_context(|| format!("cannot write {}", output.display()))?;
     report(&shrunk, explain);
@@ -302,6 +308,13 @@ fn report(shrunk: &Shrunk, explain: bool) {
         }
     }
     let (before, after) = (shrunk.before, shrunk.after);
+    if shrunk.is_unchanged {
+        println!(
+            "Shrunk: unchanged, {} bytes, because it would be larger",
+            after.bytes
+        );
+        return;
+    }
     println!(
         "Shrunk: {} exports to {}, {} imports to {}, {} bytes to {}, {} of memory to {}",
         before.exports,

@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use extension_kit::image::read;
+use proxy_wasm_image::read;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

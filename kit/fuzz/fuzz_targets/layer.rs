@@ -1,7 +1,7 @@
 //! Any bytes as a layer, compressed and not.
 #![no_main]
 
-use extension_kit::image::read::{Budget, tarball};
+use proxy_wasm_image::read::{Budget, tarball};
 use flate2::read::MultiGzDecoder;
 use libfuzzer_sys::fuzz_target;
 
