@@ -5,7 +5,8 @@ use proxy_wasm_abi::AbiVersion;
 use wasmparser::types::EntityType;
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::error::{Error, MAX_LENGTH};
+use crate::error::Error;
+use crate::limits::MAX_LENGTH;
 use crate::item::{Item, Memory};
 use crate::limits::MAX_LENGTH;
 use crate::proposals::Proposal;
