@@ -50,7 +50,7 @@ fn checked(report: &mut Report, path: &Path, manifest: Option<&Path>) -> Result<
             let image = read::layout(path).map_err(Error::image)?;
             image::image(report, &image);
         } else {
-            let entries = read::folder(path).map_err(Error::image)?;
+            let entries = read::directory(path).map_err(Error::image)?;
             image::root(report, &entries.into_iter().collect());
         }
         return Ok(());

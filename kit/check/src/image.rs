@@ -14,10 +14,10 @@ const MAX_COUNT: usize = 10;
 
 /// Checks an image.
 pub fn image(report: &mut Report, image: &Image) {
-    if image.others > 0 {
+    if image.other_images > 0 {
         report.warning(
             "index.json",
-            format!("{} more images stand beside this one", image.others),
+            format!("{} more images stand beside this one", image.other_images),
             "keep one: a module runs on every machine, and each consumer picks by its own rule",
         );
     }
@@ -250,7 +250,7 @@ fn configuration(report: &mut Report, place: &str, bytes: &[u8]) {
 fn not_a_file(entry: &Entry) -> Option<String> {
     match entry {
         Entry::File(_) => None,
-        Entry::Folder => Some("is a folder".to_owned()),
+        Entry::Directory => Some("is a directory".to_owned()),
         Entry::Link { target } => Some(format!("is a link to {target:?}")),
         Entry::Special => Some("is a device, a pipe, a socket or a sparse file".to_owned()),
     }

@@ -404,8 +404,8 @@ fn archive_and_layout_are_read_like_the_directory() -> Result<()> {
     ]);
     let folder = tempfile::tempdir()?;
     let archive = folder.path().join("image.tar");
-    Package::compat(staged.path(), &Annotations::new())?
-        .write_archive("localhost/a:1", &archive)?;
+    let package = Package::compat(staged.path(), &Annotations::new())?;
+    fs::write(&archive, package.to_archive("localhost/a:1")?)?;
     let layout = folder.path().join("layout");
     tar::Archive::new(File::open(&archive)?).unpack(&layout)?;
     let expected = check::check(staged.path(), None);
@@ -433,7 +433,7 @@ fn path_that_is_not_an_image_is_an_error() -> Result<()> {
         )
     );
     fs::write(&path, vec![b'x'; 2048])?;
-    assert!(finding(&path).contains("it is no whole tar archive"));
+    assert!(finding(&path).contains("it is not a complete tar archive"));
     fs::write(&path, "")?;
     assert!(finding(&path).contains("index.json is missing"));
 
@@ -443,7 +443,7 @@ fn path_that_is_not_an_image_is_an_error() -> Result<()> {
     docker.append_data(&mut header, "manifest.json", &b"[]"[..])?;
     docker.into_inner()?;
     assert!(finding(&path).contains(
-        "it is an archive of docker's own format; save it as an OCI archive: podman save \
+        "it is an archive in Docker's own format; save it as an OCI archive: podman save \
              --format oci-archive"
     ));
     Ok(())

@@ -1,4 +1,4 @@
-//! Backtraces, which the interpreter does not give.
+//! Backtraces, which the interpreter does not have.
 //!
 //! A module is loaded with a wrapper around each of its functions. The wrapper notes the
 //! function's index in a memory of its own while the function runs; after a trap, that memory holds
@@ -24,7 +24,7 @@ const DEPTH: &str = "proxy-wasm-test:depth";
 const ENTRY: i32 = 4;
 
 /// How deep calls may nest: as many as fit into one page of the wrappers' memory.
-pub(super) const DEEPEST: usize = 65536 / ENTRY as usize;
+pub(crate) const MAX_DEPTH: usize = 65536 / ENTRY as usize;
 
 /// The sections of a module that the wrappers change, by the number that the binary format gives
 /// them, and all others as they are.
@@ -40,16 +40,16 @@ const CODE: u8 = 10;
 const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
 
 /// The names of a module's functions, by index.
-pub(super) type Names = HashMap<u32, String>;
+pub(crate) type Names = HashMap<u32, String>;
 
 /// What an instance of a wrapped module is asked for.
-pub(super) struct Backtrace {
+pub(crate) struct Backtrace {
     memory: Memory,
     depth: Global,
 }
 
 impl Backtrace {
-    pub(super) fn of<T>(instance: &Instance, store: &Store<T>) -> Option<Self> {
+    pub(crate) fn of<T>(instance: &Instance, store: &Store<T>) -> Option<Self> {
         Some(Self {
             memory: instance.get_memory(store, MEMORY)?,
             depth: instance.get_global(store, DEPTH)?,
@@ -57,7 +57,7 @@ impl Backtrace {
     }
 
     /// The functions that have not returned, the innermost first.
-    pub(super) fn frames<T>(&self, store: &Store<T>, names: &Names) -> Vec<Frame> {
+    pub(crate) fn frames<T>(&self, store: &Store<T>, names: &Names) -> Vec<Frame> {
         let depth = match self.depth.get(store) {
             Val::I32(depth) => usize::try_from(depth).unwrap_or_default(),
             _ => 0,
@@ -76,7 +76,7 @@ impl Backtrace {
 }
 
 /// Reads the names of a module's functions from its name section. None where there is none.
-pub(super) fn names(module: &[u8]) -> Names {
+pub(crate) fn names(module: &[u8]) -> Names {
     let mut names = Names::new();
     let sections = Parser::new(0).parse_all(module).map_while(Result::ok);
     for section in sections {
@@ -108,7 +108,7 @@ struct Contents {
 }
 
 /// Wraps the functions of a valid module.
-pub(super) fn wrap(module: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn wrap(module: &[u8]) -> Result<Vec<u8>, Error> {
     let contents = read(module).map_err(|error| Error::Load(error.to_string()))?;
     Ok(write(contents))
 }

@@ -1,51 +1,49 @@
-//! The proxy at work: plugins, streams, and the order in which things happen.
+//! Plugins and streams: which callbacks are called, and in which order.
 //!
-//! A callback never runs inside another: what a module asks for while it runs (to resume a
-//! stream, to send a response, to tell a queue's plugin) is done after it has returned.
+//! A callback never runs inside another. What a module asks for while it runs (to resume a stream,
+//! to send a response, to notify the plugin of a queue) is done after the callback has returned.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::abi::Status;
-use super::context::{Action, Direction, Event, Half, Host, Part, PluginContext, StreamContext};
-use super::error::Error;
-use super::headers::Headers;
-use super::message::{Reply, Response};
-use super::module::Module;
-use super::options::Options;
-use super::vm::Vm;
+use proxy_wasm_abi::Status;
+
+use crate::context::{Direction, DirectionState, Event, Part, PluginContext, StreamContext};
+use crate::error::Error;
+use crate::headers::Headers;
+use crate::host::{Action, Host};
+use crate::message::{Reply, Response};
+use crate::module::Module;
+use crate::options::{MAX_TIME, Options};
+use crate::vm::Vm;
 
 /// `WasmResult::BrokenConnection`: what Envoy's `proxy_get_status` has after a failed HTTP call.
 const BROKEN_CONNECTION: (u32, &str) = (9, "reset");
 
-/// The latest time that there is: what the ABI's 64 bits of nanoseconds count.
-pub(super) const LATEST: Duration = Duration::from_nanos(u64::MAX);
-
 /// A VM and all that runs in it.
-pub(super) struct Core {
+pub(crate) struct Core {
     vm: Vm,
 }
 
 impl Core {
-    pub(super) fn load(module: &Module, options: Options) -> Result<Self, Error> {
+    pub(crate) fn load(module: &Module, options: Options) -> Result<Self, Error> {
         let vm = Vm::load(module, options)?;
         Ok(Self { vm })
     }
 
-    pub(super) fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> &Host {
         self.vm.host()
     }
 
-    pub(super) fn host_mut(&mut self) -> &mut Host {
+    pub(crate) fn host_mut(&mut self) -> &mut Host {
         self.vm.host_mut()
     }
 
-    pub(super) fn memory_pages(&self) -> u64 {
+    pub(crate) fn memory_pages(&self) -> u64 {
         self.vm.memory_pages()
     }
 
     /// Creates a plugin context and starts it (ABI: "Context lifecycle", `proxy_on_vm_start`).
-    pub(super) fn start_plugin(&mut self) -> Result<u32, Error> {
+    pub(crate) fn start_plugin(&mut self) -> Result<u32, Error> {
         self.vm.refuel()?;
         let host = self.host_mut();
         let id = host.new_context();
@@ -65,8 +63,8 @@ impl Core {
         accepted.map(|()| id)
     }
 
-    /// Hands a configuration to a plugin (ABI: `proxy_on_configure`).
-    pub(super) fn configure(&mut self, id: u32, configuration: &[u8]) -> Result<(), Error> {
+    /// Configures a plugin (ABI: `proxy_on_configure`).
+    pub(crate) fn configure(&mut self, id: u32, configuration: &[u8]) -> Result<(), Error> {
         self.vm.refuel()?;
         let size = length(configuration.len());
         self.plugin(id)?.configuration = Some(configuration.to_vec());
@@ -85,8 +83,8 @@ impl Core {
         Ok(())
     }
 
-    /// Ends a plugin: at once, or when it calls `proxy_done` (ABI: `proxy_on_done`).
-    pub(super) fn shut_down(&mut self, id: u32) -> Result<(), Error> {
+    /// Shuts a plugin down: now, or when it calls `proxy_done` (ABI: `proxy_on_done`).
+    pub(crate) fn shut_down(&mut self, id: u32) -> Result<(), Error> {
         self.vm.refuel()?;
         if self.plugin(id)?.awaits_done {
             return Err(Error::InvalidState("the plugin is being shut down already"));
@@ -99,7 +97,7 @@ impl Core {
         self.run_pending()
     }
 
-    /// Deletes a plugin's context, and the HTTP calls that nobody waits for any more.
+    /// Deletes a plugin's context and its HTTP calls.
     fn delete_plugin(&mut self, id: u32) -> Result<(), Error> {
         let deleted = self.vm.call("proxy_on_delete", id, &[]);
         let host = self.host_mut();
@@ -108,13 +106,13 @@ impl Core {
         deleted.map(drop)
     }
 
-    pub(super) fn plugin(&mut self, id: u32) -> Result<&mut PluginContext, Error> {
+    pub(crate) fn plugin(&mut self, id: u32) -> Result<&mut PluginContext, Error> {
         let plugin = self.host_mut().plugins.get_mut(&id);
         plugin.ok_or(Error::InvalidState("the plugin has been shut down"))
     }
 
     /// Creates a stream's context.
-    pub(super) fn open(&mut self, plugin: u32) -> Result<u32, Error> {
+    pub(crate) fn open(&mut self, plugin: u32) -> Result<u32, Error> {
         self.vm.refuel()?;
         self.plugin(plugin)?;
         let id = self.host_mut().new_context();
@@ -128,25 +126,25 @@ impl Core {
         Ok(id)
     }
 
-    pub(super) fn stream(&mut self, id: u32) -> Result<&mut StreamContext, Error> {
+    pub(crate) fn stream(&mut self, id: u32) -> Result<&mut StreamContext, Error> {
         let stream = self.host_mut().streams.get_mut(&id);
         stream.ok_or(Error::InvalidState("the stream has ended"))
     }
 
-    /// Lets events arrive in a direction of a stream.
-    pub(super) fn receive(
+    /// Receives events of one direction of a stream.
+    pub(crate) fn receive(
         &mut self,
         id: u32,
         direction: Direction,
         events: impl IntoIterator<Item = Event>,
     ) -> Result<(), Error> {
         self.vm.refuel()?;
-        self.stream(id)?.half(direction).events.extend(events);
-        self.then(Action::Next(id, direction));
+        self.stream(id)?.state(direction).events.extend(events);
+        self.queue(Action::Next(id, direction));
         self.run_pending()
     }
 
-    fn then(&mut self, action: Action) {
+    fn queue(&mut self, action: Action) {
         self.host_mut().actions.push_back(action);
     }
 
@@ -158,7 +156,7 @@ impl Core {
                 Action::Resume(id, direction) => self.resume(id, direction),
                 Action::LocalResponse(id) => self.send_local_response(id),
                 Action::QueueReady { plugin, queue } => {
-                    // A plugin that has been shut down is not told any more.
+                    // The plugin may have been shut down.
                     if self.host().plugins.contains_key(&plugin) {
                         self.vm.call("proxy_on_queue_ready", plugin, &[queue])?;
                     }
@@ -169,52 +167,53 @@ impl Core {
         Ok(())
     }
 
-    /// Shows the extension the next part of a message, unless it holds an earlier one.
+    /// Calls the callback of the next part of a message, unless the extension holds an earlier part.
     fn next_event(&mut self, id: u32, direction: Direction) -> Result<(), Error> {
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {
             return Ok(());
         };
-        if stream.closed || (stream.is_local && direction == Direction::Request) {
+        if stream.is_closed || (stream.is_local && direction == Direction::Request) {
             return Ok(());
         }
-        let half = stream.half(direction);
-        // Paused headers hold all that follows. A paused body is shown again, longer each time.
-        if matches!(half.paused, Some(Part::Headers | Part::Trailers)) {
+        let state = stream.state(direction);
+        // Headers and trailers hold all that follows. A body that is held is shown again when it has
+        // grown.
+        if matches!(state.paused, Some(Part::Headers | Part::Trailers)) {
             return Ok(());
         }
-        let Some(event) = half.events.pop_front() else {
+        let Some(event) = state.events.pop_front() else {
             return Ok(());
         };
         let (part, size, end) = match event {
             Event::Headers(headers, end) => {
-                half.headers = headers;
-                (Part::Headers, half.headers.len(), Some(end))
+                state.headers = headers;
+                (Part::Headers, state.headers.len(), Some(end))
             }
             Event::Body(chunk, end) => {
-                half.body.extend(chunk);
-                (Part::Body, half.body.len(), Some(end))
+                state.body.extend(chunk);
+                (Part::Body, state.body.len(), Some(end))
             }
             Event::Trailers(trailers) => {
                 let count = trailers.len();
-                half.trailers = Some(trailers);
+                state.trailers = Some(trailers);
                 (Part::Trailers, count, None)
             }
         };
-        half.end_of_stream = end.unwrap_or(true);
-        half.set_open(part, true);
+        state.end_of_stream = end.unwrap_or(true);
+        state.open(part);
         let mut arguments = vec![length(size)];
         arguments.extend(end.map(u32::from));
-        let answer = self.vm.call(callback(direction, part), id, &arguments)?;
+        let result = self.vm.call(callback(direction, part), id, &arguments)?;
 
         let stream = self.stream(id)?;
-        let stops = stream.local_response.is_some() || stream.closed;
-        let half = stream.half(direction);
-        if stops || !matches!(answer, None | Some(0)) {
-            half.paused = Some(part);
+        let stops = stream.local_response.is_some() || stream.is_closed;
+        let state = stream.state(direction);
+        if stops || !matches!(result, None | Some(0)) {
+            state.paused = Some(part);
         } else {
-            pass(half, part);
+            state.forward(part);
         }
-        self.then(Action::Next(id, direction));
+        self.queue(Action::Next(id, direction));
         Ok(())
     }
 
@@ -222,19 +221,19 @@ impl Core {
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {
             return;
         };
-        let half = stream.half(direction);
-        if let Some(part) = half.paused {
+        let state = stream.state(direction);
+        if let Some(part) = state.paused {
             if part == Part::Headers {
-                join_bodies(&mut half.events);
+                state.join_bodies();
             }
-            pass(half, part);
-            self.then(Action::Next(id, direction));
+            state.forward(part);
+            self.queue(Action::Next(id, direction));
         }
     }
 
-    /// Sends the response that the extension has asked for, as Envoy does: through the extension
-    /// when no response has begun; in the place of one whose headers have not been sent; else the
-    /// stream is closed.
+    /// Sends the response that the extension has asked for, as Envoy does. If no response has begun,
+    /// it passes through the extension. If one has begun and its headers are held, it replaces that
+    /// one. Otherwise the stream is closed.
     fn send_local_response(&mut self, id: u32) {
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {
             return;
@@ -245,30 +244,26 @@ impl Core {
         stream.is_local = true;
         stream.request.events.clear();
         stream.request.paused = None;
-        stream.request.open = [false; 3];
+        stream.request.close();
         let response = &mut stream.response;
         let has_begun = !response.headers.is_empty() || !response.events.is_empty();
         if !has_begun {
-            response.events.extend(events(reply));
-            self.then(Action::Next(id, Direction::Response));
-        } else if response.passed_headers.is_none() {
-            *response = Half {
-                headers: reply.headers.clone(),
-                passed_headers: Some(reply.headers),
-                passed_body: reply.chunks.concat(),
-                passed_all: true,
-                ..Half::default()
-            };
+            response.events.extend(Event::of_reply(reply));
+            self.queue(Action::Next(id, Direction::Response));
+        } else if response.forwarded_headers.is_none() {
+            *response = DirectionState::of_forwarded(reply);
         } else {
-            stream.closed = true;
+            stream.is_closed = true;
         }
     }
 
-    /// Answers an HTTP call, or lets it fail (ABI: `proxy_on_http_call_response`).
-    pub(super) fn respond_to_call(&mut self, call: u32, reply: Option<Reply>) -> Result<(), Error> {
+    /// Responds to an HTTP call, or lets it fail (ABI: `proxy_on_http_call_response`).
+    pub(crate) fn respond_to_call(&mut self, call: u32, reply: Option<Reply>) -> Result<(), Error> {
         self.vm.refuel()?;
         let Some(call) = self.host_mut().calls.remove(&call) else {
-            return Err(Error::InvalidState("no HTTP call of this number waits"));
+            return Err(Error::InvalidState(
+                "no HTTP call with this identifier waits for a response",
+            ));
         };
         let plugin = self.plugin(call.plugin)?;
         if reply.is_none() {
@@ -298,16 +293,16 @@ impl Core {
     }
 
     /// Calls a plugin's timer (ABI: `proxy_on_tick`).
-    pub(super) fn tick(&mut self, plugin: u32) -> Result<(), Error> {
+    pub(crate) fn tick(&mut self, plugin: u32) -> Result<(), Error> {
         self.vm.refuel()?;
         self.plugin(plugin)?;
         self.vm.call("proxy_on_tick", plugin, &[])?;
         self.run_pending()
     }
 
-    /// Lets time pass: timers run and HTTP calls time out, each at its time.
-    pub(super) fn advance(&mut self, duration: Duration) -> Result<(), Error> {
-        let end = self.host().time.saturating_add(duration).min(LATEST);
+    /// Lets time pass. Timers run and HTTP calls time out, each at its time.
+    pub(crate) fn advance(&mut self, duration: Duration) -> Result<(), Error> {
+        let end = self.host().time.saturating_add(duration).min(MAX_TIME);
         loop {
             let host = self.host();
             let ticks = host
@@ -339,35 +334,35 @@ impl Core {
     }
 
     /// Puts an item into a queue that a plugin has registered.
-    pub(super) fn enqueue(&mut self, name: &[u8], item: Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn enqueue(&mut self, name: &[u8], item: Vec<u8>) -> Result<(), Error> {
         self.vm.refuel()?;
         match self.host_mut().enqueue_by_name(name, item) {
             Ok(()) => self.run_pending(),
             Err(Status::NotFound) => Err(Error::InvalidState(
                 "the extension has registered no queue of this name",
             )),
-            Err(_) => Err(Error::InvalidState("the queue takes no item")),
+            Err(_) => Err(Error::InvalidState("the queue does not accept the item")),
         }
     }
 
     /// Ends a stream whose response is complete.
-    pub(super) fn finish(&mut self, id: u32) -> Result<Response, Error> {
+    pub(crate) fn finish(&mut self, id: u32) -> Result<Response, Error> {
         let stream = self.stream(id)?;
-        if stream.closed {
+        if stream.is_closed {
             self.destroy(id)?;
             return Err(Error::Closed);
         }
         if stream.response.paused.is_some() {
             return Err(Error::Paused("response"));
         }
-        if !stream.response.passed_all {
+        if !stream.response.forwarded_all {
             return Err(Error::InvalidState("the response has not ended"));
         }
         let stream = self.destroy(id)?;
         Ok(Response {
-            headers: stream.response.passed_headers.unwrap_or_default(),
-            body: stream.response.passed_body,
-            trailers: stream.response.passed_trailers.unwrap_or_default(),
+            headers: stream.response.forwarded_headers.unwrap_or_default(),
+            body: stream.response.forwarded_body,
+            trailers: stream.response.forwarded_trailers.unwrap_or_default(),
             is_local: stream.is_local,
             fuel: stream.fuel,
             host_calls: stream.host_calls,
@@ -375,9 +370,9 @@ impl Core {
     }
 
     /// Ends a stream, complete or not (ABI: "Context lifecycle"; the order is Envoy's).
-    pub(super) fn destroy(&mut self, id: u32) -> Result<StreamContext, Error> {
+    pub(crate) fn destroy(&mut self, id: u32) -> Result<StreamContext, Error> {
         self.vm.refuel()?;
-        self.stream(id)?.logging = true;
+        self.stream(id)?.is_logging = true;
         let result = self.end_callbacks(id);
         let stream = self.host_mut().streams.remove(&id);
         result?;
@@ -387,7 +382,7 @@ impl Core {
 
     fn end_callbacks(&mut self, id: u32) -> Result<(), Error> {
         self.vm.call("proxy_on_log", id, &[])?;
-        self.stream(id)?.logging = false;
+        self.stream(id)?.is_logging = false;
         self.vm.call("proxy_on_done", id, &[])?;
         self.vm.call("proxy_on_delete", id, &[])?;
         Ok(())
@@ -405,58 +400,7 @@ fn callback(direction: Direction, part: Part) -> &'static str {
     }
 }
 
-/// Lets a part of a message, and what was held before it, go on.
-fn pass(half: &mut Half, part: Part) {
-    half.paused = None;
-    half.open = [false; 3];
-    if part == Part::Headers {
-        half.passed_headers = Some(half.headers.clone());
-    } else {
-        half.passed_body.append(&mut half.body);
-    }
-    if half.end_of_stream {
-        half.passed_trailers = half.trailers.take();
-        half.passed_all = true;
-    }
-}
-
-/// Makes one piece of the pieces of a body, as Envoy does with what held headers have held up.
-fn join_bodies(events: &mut VecDeque<Event>) {
-    for event in std::mem::take(events) {
-        if let Event::Body(chunk, end) = &event
-            && let Some(Event::Body(body, has_ended)) = events.back_mut()
-        {
-            body.extend(chunk);
-            *has_ended |= end;
-        } else {
-            events.push_back(event);
-        }
-    }
-}
-
-/// The events by which a reply arrives.
-pub(super) fn events(reply: Reply) -> Vec<Event> {
-    split(reply.headers, reply.chunks, reply.trailers)
-}
-
-/// The events by which a message arrives.
-pub(super) fn split(
-    headers: Headers,
-    chunks: Vec<Vec<u8>>,
-    trailers: Option<Headers>,
-) -> Vec<Event> {
-    let mut events = Vec::new();
-    let mut parts = chunks.into_iter().peekable();
-    let ends_here = |more: bool| !more && trailers.is_none();
-    events.push(Event::Headers(headers, ends_here(parts.peek().is_some())));
-    while let Some(chunk) = parts.next() {
-        events.push(Event::Body(chunk, ends_here(parts.peek().is_some())));
-    }
-    events.extend(trailers.map(Event::Trailers));
-    events
-}
-
-/// A size as the ABI hands it over.
+/// A size as an argument of a callback.
 fn length(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,20 @@
 //! A real Envoy: find it, configure it, start it, update it, stop it.
+//!
+//! ```no_run
+//! use proxy_wasm_test::envoy::{Configuration, Envoy};
+//! use proxy_wasm_test::{Error, Reply, Upstream, http, module_path};
+//!
+//! fn main() -> Result<(), Error> {
+//!     let upstream = Upstream::start(|_| Reply::new(200).body("hello"))?;
+//!     let configuration = Configuration::Text(r#"{"custom-header": "test"}"#.to_owned());
+//!     let envoy = Envoy::start(&module_path(), &configuration, upstream.address())?;
+//!     let response = http::get(&envoy.url("/"))?;
+//!     assert_eq!(response.header("custom-header"), ["test"]);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The modules below are for tools that start an Envoy with a configuration of their own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +36,7 @@ pub use resources::Configuration;
 use resources::Listener;
 use server::{Mark, Server};
 
-/// What a caller gets who names a listener that Envoy does not have.
+/// The error for a listener that Envoy does not have.
 const UNKNOWN_LISTENER: Error = Error::InvalidState("Envoy has no listener of that name");
 
 /// An Envoy yet to be started, with as many listeners as a test needs.
@@ -63,7 +79,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When Envoy rejects to start or rejects a listener: all of its log is in the error.
+    /// If Envoy does not start, or rejects a listener: the error contains Envoy's log.
     pub fn start(self) -> Result<Envoy, Error> {
         let binary = match self.binary {
             Some(binary) => binary,
@@ -73,8 +89,8 @@ impl Builder {
         let bootstrap = folder.path().join("envoy.json");
         let file = folder.path().join("listeners.json");
         let listeners = resources::listeners(&self.module, &self.listeners);
-        let upstream = ("127.0.0.1", self.upstream.port());
-        let written = resources::bootstrap(&file, 0, upstream);
+        let host = self.upstream.ip().to_string();
+        let written = resources::bootstrap(&file, 0, (&host, self.upstream.port()));
         fs::write(&file, listeners.to_string())
             .and_then(|()| fs::write(&bootstrap, written.to_string()))
             .map_err(Error::io("write Envoy's files"))?;
@@ -118,7 +134,7 @@ impl Envoy {
     ///
     /// # Errors
     ///
-    /// When Envoy rejects to start or rejects the configuration: all of its log is in the error.
+    /// If Envoy does not start, or rejects the configuration: the error contains Envoy's log.
     pub fn start(
         module: &Path,
         configuration: &Configuration,
@@ -142,7 +158,8 @@ impl Envoy {
 
     /// The URL of a path, which begins with `/`, behind the extension in the first listener.
     ///
-    /// Envoy answers `/direct` itself, with status 403; all else goes to the upstream.
+    /// Envoy responds to `/direct` itself, with status 403. It forwards all other paths to the
+    /// upstream.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -151,23 +168,23 @@ impl Envoy {
     ///
     /// # Errors
     ///
-    /// When there is no such listener.
+    /// If there is no such listener.
     pub fn url_of(&self, listener: &str, path: &str) -> Result<String, Error> {
         let address = self.addresses.get(listener).ok_or(UNKNOWN_LISTENER)?;
         Ok(format!("http://{address}{path}"))
     }
 
-    /// Gives the extension in the first listener a new configuration, as a mesh does while traffic
-    /// flows, and waits until every worker answers new connections by it.
+    /// Updates the configuration of the extension in the first listener, as a mesh does while traffic
+    /// flows, and waits until every worker thread serves new connections with it.
     ///
-    /// A connection from before is closed after its next response, which may still follow the old
+    /// An older connection is closed after its next response, which may still have the old
     /// configuration.
     ///
     /// # Errors
     ///
-    /// When Envoy rejects the configuration, with what it logged. The last good one stays in force.
-    /// Envoy remembers: of the same configuration a second time it does not ask the extension, so
-    /// that the extension's own message is in the first error alone.
+    /// If Envoy rejects the configuration: the error contains what it logged, and the last good
+    /// configuration stays in force. If the same configuration is rejected again, Envoy does not run
+    /// the extension, so that only the first error contains the extension's own message.
     pub fn update(&mut self, configuration: &Configuration) -> Result<(), Error> {
         let listener = self.listeners.first().ok_or(UNKNOWN_LISTENER)?;
         let name = listener.name.clone();
@@ -178,7 +195,7 @@ impl Envoy {
     ///
     /// # Errors
     ///
-    /// As for [`update`](Self::update), and when there is no such listener.
+    /// As for [`update`](Self::update), and if there is no such listener.
     pub fn update_listener(
         &mut self,
         name: &str,
@@ -203,12 +220,11 @@ impl Envoy {
         Ok(())
     }
 
-    /// Waits until Envoy has logged a text, and gives all that it has logged until then, from its
-    /// start.
+    /// Waits until Envoy has logged a text, and returns its whole log.
     ///
     /// # Errors
     ///
-    /// When it does not within a minute: what it has logged.
+    /// If it does not log the text within a minute: the error contains the log.
     pub fn log_until(&self, text: &str) -> Result<String, Error> {
         self.server.log_until(text)
     }
@@ -218,17 +234,17 @@ impl Envoy {
     ///
     /// # Errors
     ///
-    /// When Envoy does not answer.
+    /// If Envoy does not respond.
     pub fn stats(&self, filter: &str) -> Result<BTreeMap<String, u64>, Error> {
         self.server.admin().stats(filter)
     }
 
-    /// What Envoy's admin interface answers to a path, for example `/config_dump` or
+    /// The response of Envoy's admin interface to a path, for example `/config_dump` or
     /// `/stats?format=prometheus`.
     ///
     /// # Errors
     ///
-    /// When Envoy does not answer.
+    /// If Envoy does not respond.
     pub fn admin(&self, path: &str) -> Result<String, Error> {
         self.server.admin().text(path)
     }
@@ -238,7 +254,7 @@ impl Envoy {
     ///
     /// # Errors
     ///
-    /// When one does not rise within a minute, or Envoy does not know it.
+    /// If one does not rise within a minute, or Envoy does not have it.
     pub fn wait_for_rise(&self, counters: &[impl AsRef<str>], rise: u64) -> Result<(), Error> {
         self.server.wait_for_rise(counters, rise)
     }

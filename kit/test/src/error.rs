@@ -1,42 +1,43 @@
-//! What can go wrong.
+//! Errors.
 
 use std::fmt;
 
-use crate::context::LogLine;
+use crate::records::LogLine;
 
-/// Why a proxy, embedded or real, does not do what a test asks for.
+/// Why the embedded proxy, or Envoy, did not do what a test asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The module is not one that a proxy loads.
+    /// A proxy would not load the module.
     #[error("the module does not load: {0}")]
     Load(String),
     /// `proxy_on_vm_start` or `proxy_on_configure` returned false.
-    #[error("{callback} rejected the configuration; its log:{}", lines(log))]
+    #[error("{callback} rejected the configuration{}", logged(log))]
     Rejected {
-        /// The callback that refused.
+        /// The callback that returned false.
         callback: &'static str,
         /// What it logged.
         log: Vec<LogLine>,
     },
-    /// The module has trapped, which ends its VM.
+    /// The module trapped, which terminates its VM.
     #[error("{0}")]
     Trap(Trap),
-    /// The module has trapped before.
-    #[error("the VM has ended with an earlier trap; load the module again")]
+    /// The module trapped before.
+    #[error("the VM has terminated with an earlier trap; load the module again")]
     VmTerminated,
-    /// The extension holds the stream and has not resumed it.
+    /// The extension has paused the `request` or the `response`, and not resumed it.
     #[error(
-        "the extension has paused the {0}; answer its HTTP call, or do what it waits for, first"
+        "the extension has paused the {0}; first respond to its HTTP call, or do what else it \
+         waits for"
     )]
     Paused(&'static str),
     /// The extension has closed the stream.
     #[error("the extension has closed the stream")]
     Closed,
-    /// The test has asked for something out of order.
+    /// The test asked for what is not possible in the current state.
     #[error("{0}")]
     InvalidState(&'static str),
-    /// There is no Envoy to start, or it does not start, or it does not respond.
+    /// There is no Envoy, it did not start, or it did not respond.
     #[cfg(feature = "envoy")]
     #[error("{0}")]
     Envoy(String),
@@ -47,13 +48,13 @@ pub enum Error {
         /// What Envoy and the extension logged.
         log: String,
     },
-    /// There is no HTTP response.
+    /// There was no HTTP response.
     #[cfg(feature = "envoy")]
     #[error("no response from {url}: {reason}")]
     Http {
         /// Where the request was sent.
         url: String,
-        /// What the client says.
+        /// Why.
         reason: String,
     },
     /// A file, a process or a socket failed.
@@ -69,23 +70,23 @@ pub enum Error {
 
 #[cfg(feature = "envoy")]
 impl Error {
-    /// An error of the system, with what was tried.
+    /// Makes [`Error::Io`] of an error of the system.
     pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let action = action.into();
         |source| Self::Io { action, source }
     }
 }
 
-/// The end of a VM: an instruction that cannot be carried out, a panic, or too much work.
+/// The end of a VM: an instruction that cannot be executed, a panic, or too much work.
 #[derive(Debug)]
 pub struct Trap {
-    /// The callback that the proxy had called.
+    /// The callback that the proxy called.
     pub callback: String,
-    /// The WebAssembly trap, or what the host says.
+    /// The WebAssembly trap, or the host's reason.
     pub reason: String,
-    /// The module's functions that had not returned, the innermost first.
+    /// The functions that had not returned, innermost first.
     pub backtrace: Vec<Frame>,
-    /// What the callback logged; a panic logs its message and place.
+    /// What the callback logged. A panic logs its message and location.
     pub log: Vec<LogLine>,
 }
 
@@ -94,7 +95,7 @@ pub struct Trap {
 pub struct Frame {
     /// Its index in the module.
     pub function: u32,
-    /// Its name, where the module has a name section.
+    /// Its name, if the module has a name section.
     pub name: Option<String>,
 }
 
@@ -113,13 +114,78 @@ impl fmt::Display for Trap {
         for frame in &self.backtrace {
             write!(formatter, "\n  at {frame}")?;
         }
-        if !self.log.is_empty() {
-            write!(formatter, "\nits log:{}", lines(&self.log))?;
+        if self.log.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        write!(formatter, "\nits log:{}", lines(&self.log))
     }
+}
+
+/// The end of a sentence that says what was logged.
+fn logged(log: &[LogLine]) -> String {
+    if log.is_empty() {
+        return " and logged nothing".to_owned();
+    }
+    format!("; its log:{}", lines(log))
 }
 
 fn lines(log: &[LogLine]) -> String {
     log.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy_wasm_abi::LogLevel;
+
+    use super::*;
+
+    fn log() -> Vec<LogLine> {
+        ["one", "two"]
+            .map(|message| LogLine {
+                level: LogLevel::Error,
+                message: message.to_owned(),
+            })
+            .to_vec()
+    }
+
+    #[test]
+    fn rejection_shows_the_log() {
+        let text = |log| {
+            let callback = "proxy_on_configure";
+            Error::Rejected { callback, log }.to_string()
+        };
+        assert_eq!(
+            text(log()),
+            "proxy_on_configure rejected the configuration; its log:\n  [Error] one\n  [Error] two"
+        );
+        assert_eq!(
+            text(Vec::new()),
+            "proxy_on_configure rejected the configuration and logged nothing"
+        );
+    }
+
+    #[test]
+    fn trap_shows_backtrace_and_log() {
+        let frame = |function, name: Option<&str>| Frame {
+            function,
+            name: name.map(str::to_owned),
+        };
+        let trap = |backtrace, log| Trap {
+            callback: "proxy_on_tick".to_owned(),
+            reason: "unreachable".to_owned(),
+            backtrace,
+            log,
+        };
+        let frames = vec![
+            frame(3, None),
+            frame(7, Some("_ZN3one3two17h0123456789abcdefE")),
+        ];
+        assert_eq!(
+            trap(frames, log()).to_string(),
+            "proxy_on_tick trapped: unreachable\n  at function 3\n  at one::two\n\
+             its log:\n  [Error] one\n  [Error] two"
+        );
+        let nothing = trap(Vec::new(), Vec::new());
+        assert_eq!(nothing.to_string(), "proxy_on_tick trapped: unreachable");
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-/// Fields in order, several of one name among them. Names are kept in lower case.
+/// A map of fields, in order. Several can have the same name. Names are in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Vec<u8>, Vec<u8>)>);
 
 /// A map without fields.
-pub(super) static EMPTY: Headers = Headers(Vec::new());
+pub(crate) static EMPTY: Headers = Headers(Vec::new());
 
 impl Headers {
     /// Appends a field.
@@ -16,7 +16,7 @@ impl Headers {
         self.0.push((name, value.as_ref().to_vec()));
     }
 
-    /// Puts one field in the place of all of this name.
+    /// Replaces all fields of this name by one, in the place of the first.
     pub fn replace(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = name.as_ref().to_ascii_lowercase();
         let place = self.0.iter().position(|(other, _)| *other == name);
@@ -40,7 +40,7 @@ impl Headers {
             .map(|(_, value)| value.as_slice())
     }
 
-    /// All values of this name, in order; what is not UTF-8 in them is replaced by `U+FFFD`.
+    /// All values of this name, in order. Bytes that are not UTF-8 are replaced by `U+FFFD`.
     pub fn values(&self, name: &str) -> Vec<Cow<'_, str>> {
         let name = name.to_ascii_lowercase();
         self.0

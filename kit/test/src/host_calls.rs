@@ -1,28 +1,41 @@
-//! The functions that the host offers under `env` (ABI: "Functions exposed by the host").
+//! The host calls (ABI: "Functions exposed by the host").
 //!
-//! Each is a method whose parameters are those of the ABI, without the `return_` values' types:
-//! a pair `data, size` is an address in the module's memory and a length.
+//! Each is a method of [`Call`] with the parameters of the ABI. A pair `data, size` is an address in
+//! the module's memory and a length; for a value that is returned, it is the addresses to which the
+//! host writes the two.
 
 use std::time::Duration;
 
-use wasmi::{Caller, Extern, Linker, Memory};
+use proxy_wasm_abi::{
+    BufferType, HOST_MODULE, LogLevel, MapType, MetricType, Status, StreamType, UnknownNumber,
+};
+use wasmi::{Caller, Extern, Memory};
 
-use super::abi::{self, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
-use super::context::{Action, Direction, Host, HttpCall, Metric, Queue};
-use super::headers::Headers;
-use super::message::Reply;
+use crate::context::Direction;
+use crate::headers::Headers;
+use crate::host::{Action, Host, charge};
+use crate::maps;
+use crate::message::Reply;
+use crate::offer::Offer;
+use crate::records::{HttpCall, Metric};
 
-/// Why a host call has no value to return.
-pub(super) enum Failure {
-    /// The module gets this status.
+/// Why a host call fails.
+enum Failure {
+    /// The host call returns this status.
     Status(Status),
-    /// The module ends.
+    /// The callback ends with a trap.
     Trap(wasmi::Error),
 }
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Status(status)
+    }
+}
+
+impl From<UnknownNumber> for Failure {
+    fn from(error: UnknownNumber) -> Self {
+        Self::Status(error.into())
     }
 }
 
@@ -34,17 +47,17 @@ impl From<wasmi::Error> for Failure {
 
 type Outcome<T = ()> = Result<T, Failure>;
 
-/// A host call as it runs: the module's memory, and the host.
-pub(super) struct Call<'a> {
+/// A host call that runs.
+struct Call<'a> {
     caller: Caller<'a, Host>,
     memory: Memory,
 }
 
-/// Defines host calls: the module's import, and the method of [`Call`] that answers it.
+/// Offers host calls: the name of each is that of a method of [`Call`].
 macro_rules! define {
-    ($linker:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
-        $($linker.func_wrap(
-            "env",
+    ($offer:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $($offer.function(
+            HOST_MODULE,
             concat!("proxy_", stringify!($name)),
             |caller: Caller<'_, Host>, $($argument: $type),*| -> Result<u32, wasmi::Error> {
                 let name = concat!("proxy_", stringify!($name));
@@ -56,10 +69,11 @@ macro_rules! define {
     };
 }
 
-/// Offers the host calls of the ABI; `proxy_get_log_level` came with version 0.2.1.
-pub(super) fn offer(linker: &mut Linker<Host>, has_log_level: bool) -> Result<(), wasmi::Error> {
-    define! { linker,
+/// Offers the host calls.
+pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
+    define! { offer,
         log(level: u32, data: u32, size: u32);
+        get_log_level(level: u32);
         set_effective_context(context: u32);
         done();
         get_current_time_nanoseconds(time: u32);
@@ -82,17 +96,17 @@ pub(super) fn offer(linker: &mut Linker<Host>, has_log_level: bool) -> Result<()
             headers: u32, headers_size: u32, grpc_status: u32
         );
         http_call(
-            upstream: u32, upstream_size: u32, headers: u32, headers_size: u32,
+            cluster: u32, cluster_size: u32, headers: u32, headers_size: u32,
             body: u32, body_size: u32, trailers: u32, trailers_size: u32,
             timeout: u32, call: u32
         );
         grpc_call(
-            upstream: u32, upstream_size: u32, service: u32, service_size: u32,
+            cluster: u32, cluster_size: u32, service: u32, service_size: u32,
             method: u32, method_size: u32, metadata: u32, metadata_size: u32,
             message: u32, message_size: u32, timeout: u32, call: u32
         );
         grpc_stream(
-            upstream: u32, upstream_size: u32, service: u32, service_size: u32,
+            cluster: u32, cluster_size: u32, service: u32, service_size: u32,
             method: u32, method_size: u32, metadata: u32, metadata_size: u32, stream: u32
         );
         grpc_send(stream: u32, data: u32, size: u32, end: u32);
@@ -115,20 +129,16 @@ pub(super) fn offer(linker: &mut Linker<Host>, has_log_level: bool) -> Result<()
             data: u32, size: u32
         );
     }
-    if has_log_level {
-        define! { linker, get_log_level(level: u32); }
-    }
-    // What Emscripten expects of its host (C++).
-    linker.func_wrap("env", "emscripten_notify_memory_growth", |_memory: u32| {})?;
-    linker.func_wrap("env", "pthread_equal", |left: u32, right: u32| {
+    // C++ modules that Emscripten has compiled import these two.
+    offer.function(HOST_MODULE, "emscripten_notify_memory_growth", |_: u32| {})?;
+    offer.function(HOST_MODULE, "pthread_equal", |left: u32, right: u32| {
         u32::from(left == right)
-    })?;
-    Ok(())
+    })
 }
 
 impl<'a> Call<'a> {
     fn new(mut caller: Caller<'a, Host>, name: &'static str) -> Result<Self, wasmi::Error> {
-        if caller.data().starting && name != "proxy_log" {
+        if caller.data().is_starting && name != "proxy_log" {
             return Err(wasmi::Error::new(format!(
                 "{name} can't be called before the VM has started"
             )));
@@ -146,7 +156,7 @@ impl<'a> Call<'a> {
             Err(Failure::Trap(error)) => return Err(error),
         };
         self.host().record(name, status);
-        Ok(status as u32)
+        Ok(status.into())
     }
 
     fn host(&mut self) -> &mut Host {
@@ -155,12 +165,12 @@ impl<'a> Call<'a> {
 
     /// Reads from the module's memory.
     fn read(&mut self, data: u32, size: u32) -> Outcome<Vec<u8>> {
-        let bytes = self.look(data, size)?.to_vec();
+        let bytes = self.memory_slice(data, size)?.to_vec();
         charge(&mut self.caller, bytes.len())?;
         Ok(bytes)
     }
 
-    fn look(&self, data: u32, size: u32) -> Outcome<&[u8]> {
+    fn memory_slice(&self, data: u32, size: u32) -> Outcome<&[u8]> {
         let memory = self.memory.data(&self.caller);
         let start = usize::try_from(data).unwrap_or(usize::MAX);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -170,7 +180,7 @@ impl<'a> Call<'a> {
 
     fn read_map(&mut self, data: u32, size: u32) -> Outcome<Headers> {
         let bytes = self.read(data, size)?;
-        Ok(abi::deserialize(&bytes).ok_or(Status::BadArgument)?)
+        Ok(maps::deserialize(&bytes).ok_or(Status::BadArgument)?)
     }
 
     /// Writes into the module's memory.
@@ -194,17 +204,17 @@ impl<'a> Call<'a> {
         self.write_u32(address, length)
     }
 
-    /// Checks that a number of 32 bits can be written to each of these addresses, before anything
-    /// is changed.
+    /// Checks that a 32-bit number can be written to each of these addresses, before anything is
+    /// changed.
     fn check<const COUNT: usize>(&self, addresses: [u32; COUNT]) -> Outcome {
         addresses
             .into_iter()
-            .try_for_each(|address| self.look(address, 4).map(drop))
+            .try_for_each(|address| self.memory_slice(address, 4).map(drop))
     }
 
-    /// Copies bytes to memory that the module allocates, and writes where they are
-    /// (ABI: "Memory management"). No bytes need no memory.
-    fn give(&mut self, bytes: &[u8], data: u32, size: u32) -> Outcome {
+    /// Copies bytes to memory that the module allocates, and writes their address and length to
+    /// `data` and `size` (ABI: "Memory management"). If there are no bytes, nothing is allocated.
+    fn return_bytes(&mut self, bytes: &[u8], data: u32, size: u32) -> Outcome {
         self.check([data, size])?;
         charge(&mut self.caller, bytes.len())?;
         let mut address = 0;
@@ -217,10 +227,10 @@ impl<'a> Call<'a> {
         self.write_length(size, bytes.len())
     }
 
-    /// Lets the module allocate memory. It may not ask for more of it from inside its allocator:
+    /// Allocates memory in the module. Its allocator cannot make a host call that allocates memory:
     /// that would never end.
     fn allocate(&mut self, length: u32) -> Outcome<u32> {
-        if std::mem::replace(&mut self.host().allocating, true) {
+        if std::mem::replace(&mut self.host().is_allocating, true) {
             return Err(wasmi::Error::new(
                 "its allocator makes a host call that needs memory allocated",
             )
@@ -228,12 +238,12 @@ impl<'a> Call<'a> {
         }
         let allocator = ["proxy_on_memory_allocate", "malloc"]
             .into_iter()
-            .find_map(|name| self.caller.get_export(name)?.into_func())
+            .filter_map(|name| self.caller.get_export(name)?.into_func())
+            // The one that Envoy ignores may have any signature.
+            .find_map(|function| function.typed::<u32, u32>(&self.caller).ok())
             .ok_or(Status::InvalidMemoryAccess)?;
-        let address = allocator
-            .typed::<u32, u32>(&self.caller)?
-            .call(&mut self.caller, length)?;
-        self.host().allocating = false;
+        let address = allocator.call(&mut self.caller, length)?;
+        self.host().is_allocating = false;
         if address == 0 {
             return Err(Status::InvalidMemoryAccess.into());
         }
@@ -249,7 +259,7 @@ impl<'a> Call<'a> {
 
     fn get_log_level(&mut self, level: u32) -> Outcome {
         let current = self.host().options.log_level;
-        self.write_u32(level, current as u32)
+        self.write_u32(level, current.into())
     }
 
     fn set_effective_context(&mut self, context: u32) -> Outcome {
@@ -275,7 +285,7 @@ impl<'a> Call<'a> {
     }
 
     fn get_current_time_nanoseconds(&mut self, time: u32) -> Outcome {
-        let now = nanoseconds(self.host().time);
+        let now = self.host().nanoseconds();
         self.write_u64(time, now)
     }
 
@@ -305,7 +315,7 @@ impl<'a> Call<'a> {
             Some(bytes) => bytes.to_vec(),
             None => return Err(Status::BadArgument.into()),
         };
-        self.give(&bytes, data, size)
+        self.return_bytes(&bytes, data, size)
     }
 
     fn get_buffer_status(&mut self, buffer: u32, size: u32, unused: u32) -> Outcome {
@@ -328,7 +338,7 @@ impl<'a> Call<'a> {
         let bytes = self.read(data, data_size)?;
         let host = self.host();
         if host.buffer_mut(buffer).is_none() && host.buffer(buffer).is_some() {
-            // As in Envoy: it is there, but not to be changed.
+            // As in Envoy: the buffer exists, but cannot be changed.
             return Err(Status::BadArgument.into());
         }
         let body = host.buffer_mut(buffer).ok_or(Status::NotFound)?;
@@ -342,14 +352,14 @@ impl<'a> Call<'a> {
     fn get_header_map_size(&mut self, map: u32, size: u32) -> Outcome {
         let map = MapType::try_from(map)?;
         let map = self.host().map(map).ok_or(Status::BadArgument)?;
-        let length = abi::serialize(map).len();
+        let length = maps::serialize(map).len();
         self.write_length(size, length)
     }
 
     fn get_header_map_pairs(&mut self, map: u32, data: u32, size: u32) -> Outcome {
         let map = MapType::try_from(map)?;
-        let bytes = self.host().map(map).map(abi::serialize);
-        self.give(&bytes.unwrap_or_default(), data, size)
+        let bytes = self.host().map(map).map(maps::serialize);
+        self.return_bytes(&bytes.unwrap_or_default(), data, size)
     }
 
     fn set_header_map_pairs(&mut self, map: u32, data: u32, size: u32) -> Outcome {
@@ -371,7 +381,7 @@ impl<'a> Call<'a> {
         let name = self.read(name, name_size)?;
         let map = self.host().map(map).ok_or(Status::BadArgument)?;
         let value = map.first(name).ok_or(Status::NotFound)?.to_vec();
-        self.give(&value, data, size)
+        self.return_bytes(&value, data, size)
     }
 
     fn add_header_map_value(
@@ -432,7 +442,7 @@ impl<'a> Call<'a> {
         match StreamType::try_from(stream)? {
             StreamType::Request | StreamType::Response => {
                 if let Some(stream) = self.host().stream() {
-                    stream.closed = true;
+                    stream.is_closed = true;
                 }
                 Ok(())
             }
@@ -444,7 +454,7 @@ impl<'a> Call<'a> {
         let (number, message) = self.host().plugin().map_or((0, ""), |plugin| plugin.status);
         self.check([code, data, size])?;
         self.write_u32(code, number)?;
-        self.give(message.as_bytes(), data, size)
+        self.return_bytes(message.as_bytes(), data, size)
     }
 
     // The ABI's parameters.
@@ -468,7 +478,7 @@ impl<'a> Call<'a> {
         for (name, value) in added.bytes() {
             headers.append(name, value);
         }
-        // As in Envoy: a type that the extension names stays, and without a body there is none.
+        // As in Envoy: the extension's own type stays, and without a body there is none.
         headers.remove("content-length");
         if body.is_empty() {
             headers.remove("content-type");
@@ -492,8 +502,8 @@ impl<'a> Call<'a> {
     #[allow(clippy::too_many_arguments)]
     fn http_call(
         &mut self,
-        upstream: u32,
-        upstream_size: u32,
+        cluster: u32,
+        cluster_size: u32,
         headers: u32,
         headers_size: u32,
         body: u32,
@@ -503,14 +513,14 @@ impl<'a> Call<'a> {
         timeout: u32,
         call: u32,
     ) -> Outcome {
-        let upstream = self.read(upstream, upstream_size)?;
+        let cluster = self.read(cluster, cluster_size)?;
         let headers = self.read_map(headers, headers_size)?;
         let body = self.read(body, body_size)?;
         let trailers = self.read_map(trailers, trailers_size)?;
         self.write_u32(call, 0)?;
         let host = self.host();
         let required = [":method", ":path", ":authority"];
-        if host.options.missing_clusters.contains(&upstream)
+        if host.options.missing_clusters.contains(&cluster)
             || required.iter().any(|name| headers.first(name).is_none())
         {
             return Err(Status::BadArgument.into());
@@ -518,7 +528,7 @@ impl<'a> Call<'a> {
         let timeout = Duration::from_millis(timeout.into());
         let id = host.start_call(HttpCall {
             id: 0,
-            cluster: String::from_utf8_lossy(&upstream).into_owned(),
+            cluster: String::from_utf8_lossy(&cluster).into_owned(),
             headers,
             body,
             trailers,
@@ -533,8 +543,8 @@ impl<'a> Call<'a> {
     #[allow(clippy::too_many_arguments)]
     fn grpc_call(
         &mut self,
-        upstream: u32,
-        upstream_size: u32,
+        cluster: u32,
+        cluster_size: u32,
         service: u32,
         service_size: u32,
         method: u32,
@@ -548,8 +558,8 @@ impl<'a> Call<'a> {
     ) -> Outcome {
         self.read(message, message_size)?;
         self.grpc_stream(
-            upstream,
-            upstream_size,
+            cluster,
+            cluster_size,
             service,
             service_size,
             method,
@@ -564,8 +574,8 @@ impl<'a> Call<'a> {
     #[allow(clippy::too_many_arguments)]
     fn grpc_stream(
         &mut self,
-        upstream: u32,
-        upstream_size: u32,
+        cluster: u32,
+        cluster_size: u32,
         service: u32,
         service_size: u32,
         method: u32,
@@ -574,7 +584,7 @@ impl<'a> Call<'a> {
         metadata_size: u32,
         _stream: u32,
     ) -> Outcome {
-        self.read(upstream, upstream_size)?;
+        self.read(cluster, cluster_size)?;
         self.read(service, service_size)?;
         self.read(method, method_size)?;
         self.read(metadata, metadata_size)?;
@@ -620,30 +630,14 @@ impl<'a> Call<'a> {
         let found = self.host().shared_data.get(&key).cloned();
         let (value, current) = found.ok_or(Status::NotFound)?;
         self.check([data, size, version])?;
-        self.give(&value, data, size)?;
+        self.return_bytes(&value, data, size)?;
         self.write_u32(version, current)
     }
 
     fn register_shared_queue(&mut self, name: u32, name_size: u32, queue: u32) -> Outcome {
         let name = self.read(name, name_size)?;
         self.check([queue])?;
-        let host = self.host();
-        let vm_id = host.options.vm_id.clone().into_bytes();
-        let id = match host.find_queue(&vm_id, &name) {
-            Some(id) => id,
-            None => {
-                let last = host.queues.last_key_value().map_or(0, |(id, _)| *id);
-                let id = last.checked_add(1).ok_or(Status::InternalFailure)?;
-                let queue = Queue {
-                    vm_id,
-                    name,
-                    plugin: host.plugin_id(),
-                    items: Default::default(),
-                };
-                host.queues.insert(id, queue);
-                id
-            }
-        };
+        let id = self.host().register_queue(name)?;
         self.write_u32(queue, id)
     }
 
@@ -658,7 +652,7 @@ impl<'a> Call<'a> {
         let (mut vm_id, name) = (self.read(vm_id, vm_id_size)?, self.read(name, name_size)?);
         let host = self.host();
         if vm_id.is_empty() {
-            // As in Envoy: the module's own.
+            // As in Envoy: the module's own VM.
             vm_id = host.options.vm_id.clone().into_bytes();
         }
         let id = host.find_queue(&vm_id, &name);
@@ -674,14 +668,14 @@ impl<'a> Call<'a> {
     fn dequeue_shared_queue(&mut self, queue: u32, data: u32, size: u32) -> Outcome {
         let found = self.host().queues.get_mut(&queue).ok_or(Status::NotFound)?;
         let item = found.items.pop_front().ok_or(Status::Empty)?;
-        let given = self.give(&item, data, size);
-        // What could not be handed over stays where it was.
-        if given.is_err()
+        let result = self.return_bytes(&item, data, size);
+        // The module has not got it, so that it stays in the queue.
+        if result.is_err()
             && let Some(found) = self.host().queues.get_mut(&queue)
         {
             found.items.push_front(item);
         }
-        given
+        result
     }
 
     fn define_metric(&mut self, kind: u32, name: u32, name_size: u32, metric: u32) -> Outcome {
@@ -721,7 +715,7 @@ impl<'a> Call<'a> {
     fn get_property(&mut self, path: u32, path_size: u32, data: u32, size: u32) -> Outcome {
         let path = self.read(path, path_size)?;
         let value = self.host().property(&path).ok_or(Status::NotFound)?;
-        self.give(&value, data, size)
+        self.return_bytes(&value, data, size)
     }
 
     fn set_property(&mut self, path: u32, path_size: u32, data: u32, size: u32) -> Outcome {
@@ -744,61 +738,4 @@ impl<'a> Call<'a> {
         self.read(arguments, arguments_size)?;
         Err(Status::NotFound.into())
     }
-}
-
-impl Host {
-    /// Sets a shared value (ABI: `proxy_set_shared_data`). Version 0 takes any.
-    pub(super) fn set_shared_data(
-        &mut self,
-        key: Vec<u8>,
-        value: Vec<u8>,
-        version: u32,
-    ) -> Result<(), Status> {
-        let current = self
-            .shared_data
-            .get(&key)
-            .map_or(0, |(_, version)| *version);
-        if version != 0 && version != current {
-            return Err(Status::CasMismatch);
-        }
-        let next = current.checked_add(1).unwrap_or(1);
-        self.shared_data.insert(key, (value, next));
-        Ok(())
-    }
-
-    fn find_queue(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
-        self.queues
-            .iter()
-            .find(|(_, queue)| queue.vm_id == vm_id && queue.name == name)
-            .map(|(id, _)| *id)
-    }
-
-    /// Puts an item into a queue and tells its plugin afterwards (ABI: `proxy_on_queue_ready`).
-    fn enqueue(&mut self, id: u32, item: Vec<u8>) -> Result<(), Status> {
-        let queue = self.queues.get_mut(&id).ok_or(Status::NotFound)?;
-        queue.items.push_back(item);
-        let plugin = queue.plugin;
-        self.actions
-            .push_back(Action::QueueReady { plugin, queue: id });
-        Ok(())
-    }
-
-    /// As [`Host::enqueue`], by the queue's name.
-    pub(super) fn enqueue_by_name(&mut self, name: &[u8], item: Vec<u8>) -> Result<(), Status> {
-        let vm_id = self.options.vm_id.clone().into_bytes();
-        let id = self.find_queue(&vm_id, name).ok_or(Status::NotFound)?;
-        self.enqueue(id, item)
-    }
-}
-
-/// Takes what a host call costs off the module's fuel: so much by itself, and more for each byte.
-pub(super) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), wasmi::Error> {
-    let cost = caller.data_mut().cost_of_host_call(bytes);
-    let left = caller.get_fuel()?.saturating_sub(cost);
-    caller.set_fuel(left)
-}
-
-/// A time as the ABI counts it: 64 bits last until the year 2554.
-pub(super) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

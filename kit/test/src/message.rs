@@ -1,11 +1,13 @@
-//! Messages as a test writes and reads them.
+//! Messages that a test writes and reads.
 
 use std::borrow::Cow;
 
-use super::context::HostCall;
-use super::headers::Headers;
+use crate::headers::Headers;
+use crate::records::HostCall;
 
-/// What an upstream, or a service that the extension calls, answers. Numbers are statuses.
+/// The response of an upstream, or of a service that the extension calls.
+///
+/// It converts from a number, which is its status.
 ///
 /// ```
 /// use proxy_wasm_test::Reply;
@@ -14,13 +16,13 @@ use super::headers::Headers;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
-    pub(super) headers: Headers,
-    pub(super) chunks: Vec<Vec<u8>>,
-    pub(super) trailers: Option<Headers>,
+    pub(crate) headers: Headers,
+    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) trailers: Option<Headers>,
 }
 
 impl Reply {
-    /// A response with this status and nothing else.
+    /// A reply with this status and nothing else.
     pub fn new(status: u16) -> Self {
         Self {
             headers: Headers::from_iter([(":status", status.to_string())]),
@@ -34,7 +36,7 @@ impl Reply {
         self
     }
 
-    /// Adds a piece of the body, which the proxy receives by itself.
+    /// Adds a piece of the body, which the proxy receives separately.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -54,19 +56,19 @@ impl From<u16> for Reply {
     }
 }
 
-/// What the client receives, and what it cost.
+/// The response that the client receives, and its cost.
 #[derive(Clone, Debug)]
 pub struct Response {
-    pub(super) headers: Headers,
-    pub(super) body: Vec<u8>,
-    pub(super) trailers: Headers,
-    pub(super) is_local: bool,
-    pub(super) fuel: u64,
-    pub(super) host_calls: Vec<HostCall>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Headers,
+    pub(crate) is_local: bool,
+    pub(crate) fuel: u64,
+    pub(crate) host_calls: Vec<HostCall>,
 }
 
 impl Response {
-    /// The status code; 0 where the extension has removed or broken it.
+    /// The status code. 0 if the extension has removed it, or made it invalid.
     pub fn status(&self) -> u16 {
         self.headers
             .first(":status")
@@ -74,12 +76,12 @@ impl Response {
             .unwrap_or_default()
     }
 
-    /// All values of a header, in order; what is not UTF-8 in them is replaced by `U+FFFD`.
+    /// All values of a header, in order. Bytes that are not UTF-8 are replaced by `U+FFFD`.
     pub fn header(&self, name: &str) -> Vec<Cow<'_, str>> {
         self.headers.values(name)
     }
 
-    /// All headers, `:status` among them.
+    /// All headers, including `:status`.
     pub fn headers(&self) -> &Headers {
         &self.headers
     }
@@ -94,13 +96,13 @@ impl Response {
         &self.trailers
     }
 
-    /// Whether the extension has sent it in the upstream's place (ABI: `proxy_send_local_response`).
+    /// Whether the extension has sent it instead of the upstream (ABI: `proxy_send_local_response`).
     pub fn is_local(&self) -> bool {
         self.is_local
     }
 
-    /// The fuel that the module's callbacks used for this stream, from its creation to its end.
-    /// An instruction costs about one; the number is the same on every machine.
+    /// The fuel that the module's callbacks used for this stream, from its creation to its end: see
+    /// [Fuel](crate#fuel).
     pub fn fuel(&self) -> u64 {
         self.fuel
     }
@@ -111,15 +113,15 @@ impl Response {
     }
 }
 
-/// What one side has received of a message.
+/// A request or a response, as far as one side has received it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its headers.
     pub headers: Headers,
-    /// Its body, as far as it has come.
+    /// Its body so far.
     pub body: Vec<u8>,
     /// Its trailers.
     pub trailers: Headers,
-    /// Whether nothing follows.
+    /// Whether it has ended.
     pub is_complete: bool,
 }

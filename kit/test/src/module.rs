@@ -1,21 +1,21 @@
-//! A module as a test hands it over.
+//! The module under test.
 
 use std::borrow::Cow;
 
 use crate::error::Error;
 
-/// A module, and where the names of its functions are when it has been stripped of them.
+/// A module and, if it is stripped, the names of its functions.
 ///
-/// Bytes convert into one and, with the feature `wat`, so does text in the WebAssembly text format.
+/// It converts from bytes and, with the feature `wat`, from the WebAssembly text format.
 #[derive(Clone, Debug)]
 pub struct Module {
-    pub(super) bytes: Vec<u8>,
-    pub(super) symbols: Option<Vec<u8>>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) symbols: Option<Vec<u8>>,
 }
 
 impl Module {
-    /// A module that has been stripped, and the same module as it was before, with the name
-    /// section that backtraces read.
+    /// A stripped module, and the same module before it was stripped, whose name section backtraces
+    /// use.
     pub fn with_symbols(bytes: impl AsRef<[u8]>, symbols: impl AsRef<[u8]>) -> Self {
         Self {
             bytes: bytes.as_ref().to_vec(),
@@ -31,9 +31,14 @@ impl Module {
 
     /// The module in binary form.
     #[cfg(not(feature = "wat"))]
-    #[allow(clippy::unnecessary_wraps)] // compiling text can fail
     pub(crate) fn binary(&self) -> Result<Cow<'_, [u8]>, Error> {
-        Ok(Cow::Borrowed(&self.bytes))
+        if self.bytes.starts_with(b"\0") {
+            return Ok(Cow::Borrowed(&self.bytes));
+        }
+        Err(Error::Load(
+            "it is not in the binary format; modules in the text format need the feature `wat`"
+                .to_owned(),
+        ))
     }
 
     /// The module's bytes.
@@ -48,5 +53,19 @@ impl<B: AsRef<[u8]>> From<B> for Module {
             bytes: bytes.as_ref().to_vec(),
             symbols: None,
         }
+    }
+}
+
+#[cfg(all(test, not(feature = "wat")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_needs_the_feature() {
+        let error = Module::from("(module)").binary().unwrap_err();
+        assert!(
+            error.to_string().contains("need the feature `wat`"),
+            "{error}"
+        );
     }
 }

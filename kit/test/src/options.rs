@@ -1,34 +1,36 @@
-//! How a VM is set up.
+//! The setup of a VM.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::abi::LogLevel;
-use super::core::LATEST;
+use proxy_wasm_abi::LogLevel;
 
-/// How a VM is set up. What is not set is as in a plain Envoy.
+/// The latest time: the ABI counts nanoseconds in 64 bits.
+pub(crate) const MAX_TIME: Duration = Duration::from_nanos(u64::MAX);
+
+/// The setup of a VM. The defaults are those of Envoy.
 ///
 /// ```no_run
-/// use proxy_wasm_test::Options;
+/// use proxy_wasm_test::{Options, extension};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let module = std::fs::read("target/image/extension.wasm")?;
-/// let proxy = Options::new().vm_configuration("shared by all plugins").load(module)?;
+/// # fn main() -> Result<(), proxy_wasm_test::Error> {
+/// let options = Options::new().vm_configuration("shared by all plugins");
+/// let proxy = options.load(extension())?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub(super) vm_id: String,
-    pub(super) vm_configuration: Vec<u8>,
-    pub(super) root_id: String,
-    pub(super) environment: BTreeMap<String, String>,
-    pub(super) log_level: LogLevel,
-    pub(super) time: Duration,
-    pub(super) random_seed: u64,
-    pub(super) missing_clusters: BTreeSet<Vec<u8>>,
-    pub(super) fuel_limit: u64,
-    pub(super) memory_limit: usize,
+    pub(crate) vm_id: String,
+    pub(crate) vm_configuration: Vec<u8>,
+    pub(crate) root_id: String,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) log_level: LogLevel,
+    pub(crate) time: Duration,
+    pub(crate) random_seed: u64,
+    pub(crate) missing_clusters: BTreeSet<Vec<u8>>,
+    pub(crate) fuel_limit: u64,
+    pub(crate) memory_limit: usize,
 }
 
 impl Default for Options {
@@ -49,12 +51,12 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A plain setup.
+    /// The defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The identifier of the VM, a part of the name of shared queues.
+    /// The VM ID, which is a part of the name of shared queues.
     pub fn vm_id(mut self, vm_id: impl Into<String>) -> Self {
         self.vm_id = vm_id.into();
         self
@@ -66,7 +68,7 @@ impl Options {
         self
     }
 
-    /// The plugin's root identifier: the property `plugin_root_id`.
+    /// The plugin's root ID: the property `plugin_root_id`.
     pub fn root_id(mut self, root_id: impl Into<String>) -> Self {
         self.root_id = root_id.into();
         self
@@ -78,39 +80,40 @@ impl Options {
         self
     }
 
-    /// What `proxy_get_log_level` answers. Every line is kept, whatever its level.
+    /// What `proxy_get_log_level` returns. Every line is kept, whatever its level.
     pub fn log_level(mut self, level: LogLevel) -> Self {
         self.log_level = level;
         self
     }
 
-    /// The time at which the VM starts, since the Unix epoch: at most 2^64 nanoseconds.
+    /// The time at which the VM starts, since the Unix epoch; at most 2^64 nanoseconds.
     pub fn time(mut self, time: Duration) -> Self {
-        self.time = time.min(LATEST);
+        self.time = time.min(MAX_TIME);
         self
     }
 
-    /// From what the module's random numbers are made. The same seed gives the same numbers.
+    /// The seed of the module's random numbers. The same seed gives the same numbers.
     pub fn random_seed(mut self, seed: u64) -> Self {
         self.random_seed = seed;
         self
     }
 
-    /// An upstream that the proxy does not know: HTTP calls to it are refused. All others are known.
+    /// A cluster that the proxy does not have: HTTP calls to it fail. It has all others.
     pub fn missing_cluster(mut self, name: impl AsRef<[u8]>) -> Self {
         self.missing_clusters.insert(name.as_ref().to_vec());
         self
     }
 
-    /// How much fuel one step of a test may use (a request's headers, say, and all that follows
-    /// from them) before the module traps. An instruction costs about one; towards this limit
-    /// alone, a host call costs a thousand more, and each byte that it moves ten.
+    /// How much fuel one step of a test may use before the module traps: see [Fuel](crate#fuel).
+    ///
+    /// A step is one call of a method, for example [`Stream::send_body`](crate::Stream::send_body),
+    /// with all callbacks that follow from it.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
         self
     }
 
-    /// How far the module's memory may grow, in bytes.
+    /// The size to which the module's memory can grow, in bytes.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
         self

@@ -1,24 +1,28 @@
-//! A request and its response, on their way through the extension.
+//! A request and its response, while they go through the extension.
 
-use super::context::{Direction, Event, StreamContext};
-use super::core::{events, split};
-use super::error::Error;
-use super::headers::Headers;
-use super::message::{Message, Reply, Response};
-use super::plugin::{Proxy, property_path};
+use std::cell::RefCell;
+use std::rc::Rc;
 
-/// A request, as a client writes it.
+use crate::context::{Direction, Event, StreamContext, property_path};
+use crate::core::Core;
+use crate::error::Error;
+use crate::headers::Headers;
+use crate::message::{Message, Reply, Response};
+
+/// A request that a client sends.
 pub struct Request {
-    proxy: Proxy,
+    core: Rc<RefCell<Core>>,
+    plugin: u32,
     headers: Headers,
     chunks: Vec<Vec<u8>>,
     trailers: Option<Headers>,
 }
 
 impl Request {
-    pub(super) fn new(proxy: Proxy, method: &str, path: &str) -> Self {
+    pub(crate) fn new(core: Rc<RefCell<Core>>, plugin: u32, method: &str, path: &str) -> Self {
         Self {
-            proxy,
+            core,
+            plugin,
             headers: Headers::from_iter([
                 (":method", method),
                 (":path", path),
@@ -30,7 +34,7 @@ impl Request {
         }
     }
 
-    /// Adds a header. `:authority` and `:scheme` replace their defaults.
+    /// Adds a header. A pseudo-header, such as `:authority`, replaces its default.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         if name.as_ref().starts_with(b":") {
             self.headers.replace(name, value);
@@ -40,7 +44,7 @@ impl Request {
         self
     }
 
-    /// Adds a piece of the body, which the proxy receives by itself.
+    /// Adds a piece of the body, which the proxy receives separately.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -53,75 +57,70 @@ impl Request {
         self
     }
 
-    /// Sends the whole request, as far as the extension lets it go.
+    /// Sends the whole request.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps.
+    /// [`Error::Trap`] if the module traps.
     pub fn send(self) -> Result<Stream, Error> {
-        let stream = Stream::open(&self.proxy)?;
-        stream.receive(
-            Direction::Request,
-            split(self.headers, self.chunks, self.trailers),
-        )?;
+        let stream = Stream::open(self.core, self.plugin)?;
+        let events = Event::of_message(self.headers, self.chunks, self.trailers);
+        stream.receive(Direction::Request, events)?;
         Ok(stream)
     }
 
-    /// Sends the headers, and what body there is, of a request that goes on.
+    /// Sends the headers, and the pieces of the body so far. [`Stream::send_body`] or
+    /// [`Stream::send_trailers`] continues the request.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps.
+    /// [`Error::Trap`] if the module traps.
     pub fn begin(self) -> Result<Stream, Error> {
-        let stream = Stream::open(&self.proxy)?;
-        let chunks = self.chunks.into_iter();
-        let mut parts = vec![Event::Headers(self.headers, false)];
-        parts.extend(chunks.map(|chunk| Event::Body(chunk, false)));
-        stream.receive(Direction::Request, parts)?;
+        let stream = Stream::open(self.core, self.plugin)?;
+        let events = Event::of_beginning(self.headers, self.chunks);
+        stream.receive(Direction::Request, events)?;
         Ok(stream)
     }
 
-    /// Sends the whole request, answers it, and gives what the client receives.
+    /// Sends the whole request, responds to it, and returns what the client receives.
     ///
     /// # Errors
     ///
-    /// As [`Stream::respond`].
+    /// As for [`Stream::respond`].
     pub fn respond(self, reply: impl Into<Reply>) -> Result<Response, Error> {
         self.send()?.respond(reply)
     }
 }
 
-/// A stream: a request that has been sent, and its response. Dropped before its end, it is reset.
+/// A stream: a request that was sent, and its response. If it is dropped before its end, it is reset.
 pub struct Stream {
-    proxy: Proxy,
+    core: Rc<RefCell<Core>>,
     id: u32,
 }
 
 impl Stream {
-    fn open(proxy: &Proxy) -> Result<Self, Error> {
-        let id = proxy.core.borrow_mut().open(proxy.id)?;
-        Ok(Self {
-            proxy: proxy.clone(),
-            id,
-        })
+    fn open(core: Rc<RefCell<Core>>, plugin: u32) -> Result<Self, Error> {
+        let id = core.borrow_mut().open(plugin)?;
+        Ok(Self { core, id })
     }
 
-    fn receive(&self, direction: Direction, parts: Vec<Event>) -> Result<(), Error> {
-        let mut core = self.proxy.core.borrow_mut();
-        core.receive(self.id, direction, parts)
+    fn receive(&self, direction: Direction, events: Vec<Event>) -> Result<(), Error> {
+        let mut core = self.core.borrow_mut();
+        core.receive(self.id, direction, events)
     }
 
-    fn look<T: Default>(&self, look: impl FnOnce(&StreamContext) -> T) -> T {
-        let core = self.proxy.core.borrow();
+    /// Reads the stream's context. If the stream has ended, returns the default.
+    fn with_context<T: Default>(&self, read: impl FnOnce(&StreamContext) -> T) -> T {
+        let core = self.core.borrow();
         let stream = core.host().streams.get(&self.id);
-        stream.map(look).unwrap_or_default()
+        stream.map(read).unwrap_or_default()
     }
 
     /// Sends a piece of the request's body.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps, [`Error::InvalidState`] when the stream has ended.
+    /// [`Error::Trap`] if the module traps, [`Error::InvalidState`] if the stream has ended.
     pub fn send_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
         self.receive(Direction::Request, vec![Event::Body(chunk, end)])
@@ -131,88 +130,89 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::send_body`].
+    /// As for [`Stream::send_body`].
     pub fn send_trailers(&self, trailers: Headers) -> Result<(), Error> {
         self.receive(Direction::Request, vec![Event::Trailers(trailers)])
     }
 
     /// Whether the extension holds the request.
     pub fn is_request_paused(&self) -> bool {
-        self.look(|stream| stream.request.paused.is_some())
+        self.with_context(|stream| stream.request.paused.is_some())
     }
 
     /// Whether the extension holds the response.
     pub fn is_response_paused(&self) -> bool {
-        self.look(|stream| stream.response.paused.is_some())
+        self.with_context(|stream| stream.response.paused.is_some())
     }
 
-    /// Whether the extension has sent a response in the upstream's place.
+    /// Whether the extension has sent a response instead of the upstream.
     pub fn has_local_response(&self) -> bool {
-        self.look(|stream| stream.is_local)
+        self.with_context(|stream| stream.is_local)
     }
 
-    /// What the upstream has received. `None`: nothing yet.
+    /// What the upstream has received. `None` if that is nothing.
     pub fn upstream(&self) -> Option<Message> {
-        self.look(|stream| {
+        self.with_context(|stream| {
             Some(Message {
-                headers: stream.request.passed_headers.clone()?,
-                body: stream.request.passed_body.clone(),
-                trailers: stream.request.passed_trailers.clone().unwrap_or_default(),
-                is_complete: stream.request.passed_all,
+                headers: stream.request.forwarded_headers.clone()?,
+                body: stream.request.forwarded_body.clone(),
+                trailers: stream
+                    .request
+                    .forwarded_trailers
+                    .clone()
+                    .unwrap_or_default(),
+                is_complete: stream.request.forwarded_all,
             })
         })
     }
 
     /// Sets a property that this stream sees (ABI: "Properties").
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) {
-        if let Ok(stream) = self.proxy.core.borrow_mut().stream(self.id) {
+        if let Ok(stream) = self.core.borrow_mut().stream(self.id) {
             let value = value.as_ref().to_vec();
             stream.properties.insert(property_path(path), value);
         }
     }
 
-    /// Answers the request and gives what the client receives. Where the extension has sent a
-    /// response of its own, it is that one.
+    /// Responds to the request and returns what the client receives. If the extension has sent a
+    /// response itself, that is returned.
     ///
     /// # Errors
     ///
-    /// [`Error::Paused`] when the extension holds the request, or the response: the stream goes
-    /// on, and [`Stream::finish`] gives the response once the extension has resumed it.
-    /// [`Error::Closed`] when the extension closes the stream, [`Error::Trap`] when it traps.
+    /// [`Error::Paused`] if the extension holds the request, or the response: the stream continues,
+    /// and when the extension has resumed the response, [`Stream::finish`] returns it.
+    /// [`Error::Closed`] if the extension closes the stream, [`Error::Trap`] if it traps.
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
-        self.receive_reply(events(reply.into()))?;
+        self.receive_reply(Event::of_reply(reply.into()))?;
         self.finish()
     }
 
-    /// Sends the headers, and what body there is, of a response that goes on.
+    /// Sends the headers, and the pieces of the body so far, of a response.
+    /// [`Stream::send_response_body`] or [`Stream::send_response_trailers`] continues it.
     ///
     /// # Errors
     ///
-    /// As [`Stream::respond`].
+    /// As for [`Stream::respond`].
     pub fn begin_response(&self, reply: impl Into<Reply>) -> Result<(), Error> {
         let reply = reply.into();
-        let chunks = reply.chunks.into_iter();
-        let mut parts = vec![Event::Headers(reply.headers, false)];
-        parts.extend(chunks.map(|chunk| Event::Body(chunk, false)));
-        self.receive_reply(parts)
+        self.receive_reply(Event::of_beginning(reply.headers, reply.chunks))
     }
 
-    fn receive_reply(&self, parts: Vec<Event>) -> Result<(), Error> {
-        let is_local = self.look(|stream| stream.is_local || stream.closed);
-        if is_local {
+    fn receive_reply(&self, events: Vec<Event>) -> Result<(), Error> {
+        if self.with_context(|stream| stream.is_local || stream.is_closed) {
             return Ok(());
         }
-        if self.look(|stream| stream.request.passed_headers.is_none()) {
+        if self.with_context(|stream| stream.request.forwarded_headers.is_none()) {
             return Err(Error::Paused("request"));
         }
-        self.receive(Direction::Response, parts)
+        self.receive(Direction::Response, events)
     }
 
     /// Sends a piece of the response's body.
     ///
     /// # Errors
     ///
-    /// As [`Stream::send_body`].
+    /// As for [`Stream::send_body`].
     pub fn send_response_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
         self.receive(Direction::Response, vec![Event::Body(chunk, end)])
@@ -222,36 +222,36 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::send_body`].
+    /// As for [`Stream::send_body`].
     pub fn send_response_trailers(&self, trailers: Headers) -> Result<(), Error> {
         self.receive(Direction::Response, vec![Event::Trailers(trailers)])
     }
 
     /// Ends a stream whose response is complete (ABI: `proxy_on_log`, `proxy_on_done`,
-    /// `proxy_on_delete`), and gives what the client receives.
+    /// `proxy_on_delete`), and returns what the client receives.
     ///
     /// # Errors
     ///
-    /// As [`Stream::respond`]; [`Error::InvalidState`] when the response has not ended.
+    /// As for [`Stream::respond`]; [`Error::InvalidState`] if the response has not ended.
     pub fn finish(&self) -> Result<Response, Error> {
-        self.proxy.core.borrow_mut().finish(self.id)
+        self.core.borrow_mut().finish(self.id)
     }
 
-    /// Resets the stream, as a client or an upstream that goes away does.
+    /// Resets the stream, as a client or an upstream that disconnects does.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps.
+    /// [`Error::Trap`] if the module traps.
     pub fn reset(self) -> Result<(), Error> {
-        let mut core = self.proxy.core.borrow_mut();
+        let mut core = self.core.borrow_mut();
         core.destroy(self.id).map(drop)
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // A stream that has ended is not there any more; a trap shows in the next call.
-        if let Ok(mut core) = self.proxy.core.try_borrow_mut() {
+        // A stream that has ended does not exist any more. The next call returns a trap.
+        if let Ok(mut core) = self.core.try_borrow_mut() {
             let _ = core.destroy(self.id);
         }
     }

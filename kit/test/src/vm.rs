@@ -2,47 +2,18 @@
 
 use std::collections::HashMap;
 
-use wasmi::{
-    CompilationMode, Config, Engine, ExternType, Func, Linker, Memory, Store, Val, ValType,
-};
+use wasmi::{CompilationMode, Config, Engine, Func, Memory, Store, Val};
 
-use super::backtrace::{self, Backtrace, Names};
-use super::context::Host;
-use super::error::{Error, Trap};
-use super::module::Module;
-use super::options::Options;
-use super::{host_calls, wasi};
+use crate::backtrace::{self, Backtrace, Names};
+use crate::error::{Error, Trap};
+use crate::host::Host;
+use crate::module::Module;
+use crate::offer::Offer;
+use crate::options::Options;
+use crate::{host_calls, interface, wasi};
 
-/// The callbacks that this host calls: how many numbers they take, and whether they return one
-/// (ABI: "Callbacks exposed by the Wasm module").
-const CALLBACKS: [(&str, usize, bool); 16] = [
-    ("proxy_on_context_create", 2, false),
-    ("proxy_on_vm_start", 2, true),
-    ("proxy_on_configure", 2, true),
-    ("proxy_on_tick", 1, false),
-    ("proxy_on_request_headers", 3, true),
-    ("proxy_on_request_body", 3, true),
-    ("proxy_on_request_trailers", 2, true),
-    ("proxy_on_response_headers", 3, true),
-    ("proxy_on_response_body", 3, true),
-    ("proxy_on_response_trailers", 2, true),
-    ("proxy_on_http_call_response", 5, false),
-    ("proxy_on_queue_ready", 2, false),
-    ("proxy_on_done", 1, true),
-    ("proxy_on_log", 1, false),
-    ("proxy_on_delete", 1, false),
-    ("proxy_on_memory_allocate", 1, true),
-];
-
-/// What a module exports to be called at its start (ABI: "Integration").
-const STARTS: [(&str, usize, bool); 3] = [
-    ("_initialize", 0, false),
-    ("_start", 0, false),
-    ("main", 2, true),
-];
-
-/// A module as it runs.
-pub(super) struct Vm {
+/// A VM with one instance of a module.
+pub(crate) struct Vm {
     store: Store<Host>,
     callbacks: HashMap<&'static str, Func>,
     memory: Memory,
@@ -52,56 +23,44 @@ pub(super) struct Vm {
 }
 
 impl Vm {
-    /// Loads a module as Envoy does: the ABI's marker, the exports and imports, then
-    /// `_initialize` and `main`, or `_start` (ABI: "Integration").
-    pub(super) fn load(module: &Module, options: Options) -> Result<Self, Error> {
+    /// Loads a module as Envoy does: checks its marker, exports and imports, and calls `_initialize`
+    /// and `main`, or `_start` (ABI: "Integration").
+    pub(crate) fn load(module: &Module, options: Options) -> Result<Self, Error> {
         let mut config = Config::default();
         config
             .consume_fuel(true)
             .compilation_mode(CompilationMode::Eager)
-            .set_max_recursion_depth(backtrace::DEEPEST);
+            .set_max_recursion_depth(backtrace::MAX_DEPTH);
         let engine = Engine::new(&config);
         let bytes = module.binary()?;
         wasmi::Module::validate(&engine, &bytes).map_err(load_error)?;
         let names = backtrace::names(module.symbols.as_deref().unwrap_or(&bytes));
         let wrapped = backtrace::wrap(&bytes)?;
         let module = wasmi::Module::new(&engine, &wrapped).map_err(load_error)?;
-        let has_log_level = check_exports(&module)?;
+        let version = interface::abi_version(&module)?;
+        interface::check_exports(&module, version)?;
 
-        let mut linker = Linker::new(&engine);
-        host_calls::offer(&mut linker, has_log_level).map_err(load_error)?;
-        wasi::offer(&mut linker).map_err(load_error)?;
+        let mut offer = Offer::new(&engine, version);
+        host_calls::offer(&mut offer).map_err(load_error)?;
+        wasi::offer(&mut offer).map_err(load_error)?;
+        interface::check_imports(&module, version, |module, name| offer.has(module, name))?;
+
         let mut store = Store::new(&engine, Host::new(options));
-        // A name can be defined once: where a second definition is taken, there was no first.
-        let mut offered = linker.clone();
-        let nothing = Func::wrap(&mut store, || {});
-        let unknown: Vec<_> = module
-            .imports()
-            .filter(|import| {
-                let second = offered.define(import.module(), import.name(), nothing);
-                second.is_ok()
-            })
-            .map(|import| format!("{}.{}", import.module(), import.name()))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(Error::Load(format!(
-                "no proxy offers what it imports: {}",
-                unknown.join(", ")
-            )));
-        }
-
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
-        store.data_mut().starting = true;
-        let instance = linker
+        store.data_mut().is_starting = true;
+        let instance = offer
+            .linker()
             .instantiate_and_start(&mut store, &module)
             .map_err(load_error)?;
         let memory = instance
             .get_memory(&store, "memory")
             .ok_or_else(|| Error::Load("it exports no memory".to_owned()))?;
-        let callbacks = CALLBACKS
-            .into_iter()
-            .filter_map(|(name, ..)| Some((name, instance.get_func(&store, name)?)))
+        let callbacks = interface::callbacks(&module, version)
+            .filter_map(|callback| {
+                let function = instance.get_func(&store, callback.name)?;
+                Some((callback.name, function))
+            })
             .collect();
         let backtrace = Backtrace::of(&instance, &store);
         let mut vm = Self {
@@ -112,38 +71,36 @@ impl Vm {
             names,
             has_ended: false,
         };
-        let start = |name| instance.get_func(&vm.store, name).map(|func| (name, func));
-        let starts = match start("_initialize") {
-            Some(initialize) => [Some(initialize), start("main")],
-            None => [start("_start"), None],
-        };
-        for (name, func) in starts.into_iter().flatten() {
-            vm.run(name, func, &[0, 0])?;
+        // `_start` is looked up only without `_initialize`, and `main` only with it.
+        for name in ["_initialize", "_start", "main"] {
+            if let Some(function) = vm.callbacks.get(name).copied() {
+                vm.run(name, function, &[0, 0])?;
+            }
         }
-        vm.host_mut().starting = false;
+        vm.host_mut().is_starting = false;
         Ok(vm)
     }
 
-    pub(super) fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> &Host {
         self.store.data()
     }
 
-    pub(super) fn host_mut(&mut self) -> &mut Host {
+    pub(crate) fn host_mut(&mut self) -> &mut Host {
         self.store.data_mut()
     }
 
     /// Gives the next step of a test its fuel.
-    pub(super) fn refuel(&mut self) -> Result<(), Error> {
+    pub(crate) fn refuel(&mut self) -> Result<(), Error> {
         refuel(&mut self.store)
     }
 
     /// The size of the module's memory, in pages of 64 KiB.
-    pub(super) fn memory_pages(&self) -> u64 {
+    pub(crate) fn memory_pages(&self) -> u64 {
         self.memory.size(&self.store)
     }
 
-    /// Calls a callback for a context. `None` when the module does not export it.
-    pub(super) fn call(
+    /// Calls a callback for a context. `None` if the module does not export it.
+    pub(crate) fn call(
         &mut self,
         callback: &'static str,
         context: u32,
@@ -178,7 +135,8 @@ impl Vm {
         self.store.get_fuel().unwrap_or_default()
     }
 
-    /// Runs a function with as many of the arguments as it takes. Without a result, it is 0.
+    /// Runs a function with as many of the arguments as it has parameters. Returns 0 if it has no
+    /// result.
     fn run(&mut self, name: &str, func: Func, arguments: &[u32]) -> Result<u32, Error> {
         let signature = func.ty(&self.store);
         let arguments: Vec<_> = arguments
@@ -215,45 +173,4 @@ fn refuel(store: &mut Store<Host>) -> Result<(), Error> {
 
 fn load_error(error: wasmi::Error) -> Error {
     Error::Load(error.to_string())
-}
-
-/// Checks what the module exports. Whether its ABI has `proxy_get_log_level`.
-fn check_exports(module: &wasmi::Module) -> Result<bool, Error> {
-    let has = |name: &str| module.get_export(name).is_some();
-    let has_log_level = has("proxy_abi_version_0_2_1");
-    if !has_log_level && !has("proxy_abi_version_0_2_0") {
-        return Err(Error::Load(if has("proxy_abi_version_0_1_0") {
-            "it speaks the ABI 0.1.0; this proxy speaks 0.2.0 and 0.2.1: build it with a newer SDK"
-                .to_owned()
-        } else {
-            "it exports no proxy_abi_version_0_2_1: build it with a Proxy-Wasm SDK".to_owned()
-        }));
-    }
-    if !matches!(module.get_export("memory"), Some(ExternType::Memory(_))) {
-        return Err(Error::Load("it exports no memory".to_owned()));
-    }
-    if !has("proxy_on_memory_allocate") && !has("malloc") {
-        return Err(Error::Load(
-            "it exports neither proxy_on_memory_allocate nor malloc".to_owned(),
-        ));
-    }
-    let malloc = ("malloc", 1, true);
-    let starts = STARTS.into_iter().chain([malloc]);
-    for (name, parameters, returns) in CALLBACKS.into_iter().chain(starts) {
-        let Some(export) = module.get_export(name) else {
-            continue;
-        };
-        let numbers = |count| [ValType::I32].repeat(count);
-        let fits = export.func().is_some_and(|signature| {
-            signature.params() == numbers(parameters)
-                && signature.results() == numbers(returns.into())
-        });
-        if !fits {
-            return Err(Error::Load(format!(
-                "its {name} is not the function that the ABI names: {parameters} numbers of 32 bits, {} result",
-                u8::from(returns)
-            )));
-        }
-    }
-    Ok(has_log_level)
 }

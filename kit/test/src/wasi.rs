@@ -1,14 +1,13 @@
-//! The little of WASI that modules need at their start (ABI: "Unimplemented WASI functions" and
-//! what it says of logging, clocks, randomness and environment variables).
+//! The functions of WASI (ABI: "Logging", "Clocks", "Randomness", "Environment variables",
+//! "Unimplemented WASI functions").
 //!
-//! C++, Go and AssemblyScript modules import it under either of two names. There are no files:
-//! what asks for one gets the error `BADF` or `NOSYS`, as in Envoy.
+//! As in Envoy, there are no files: functions that need one return the error `BADF` or `NOSYS`.
 
-use wasmi::{Caller, Extern, Linker};
+use proxy_wasm_abi::{LogLevel, WASI_MODULES};
+use wasmi::{Caller, Extern};
 
-use super::abi::LogLevel;
-use super::context::Host;
-use super::host_calls::{charge, nanoseconds};
+use crate::host::{Host, charge};
+use crate::offer::Offer;
 
 const SUCCESS: u32 = 0;
 const BADF: u32 = 8;
@@ -26,37 +25,37 @@ const MONOTONIC: u32 = 1;
 /// `fs_rights_base` of a file descriptor that can be written: the bit `fd_write`.
 const RIGHT_TO_WRITE: u64 = 64;
 
-/// A bound on what one call writes: more than any module asks for.
-const LONGEST: u32 = 1 << 20;
+/// The most bytes that one call writes. No module needs more.
+const MAX_LENGTH: u32 = 1 << 20;
 
-/// A bound on the pieces that one call writes: that of POSIX systems.
-const MOST_PIECES: u32 = 1024;
+/// The most pieces that one call writes: the limit of POSIX systems.
+const MAX_PIECES: u32 = 1024;
 
 /// Offers the functions.
-pub(super) fn offer(linker: &mut Linker<Host>) -> Result<(), wasmi::Error> {
-    for module in ["wasi_snapshot_preview1", "wasi_unstable"] {
-        linker.func_wrap(module, "fd_write", fd_write)?;
-        linker.func_wrap(module, "fd_fdstat_get", fd_fdstat_get)?;
-        linker.func_wrap(module, "clock_time_get", clock_time_get)?;
-        linker.func_wrap(module, "random_get", random_get)?;
-        linker.func_wrap(module, "environ_sizes_get", environ_sizes_get)?;
-        linker.func_wrap(module, "environ_get", environ_get)?;
-        linker.func_wrap(module, "args_sizes_get", args_sizes_get)?;
-        linker.func_wrap(module, "args_get", |_: u32, _: u32| SUCCESS)?;
-        linker.func_wrap(module, "proc_exit", proc_exit)?;
-        linker.func_wrap(module, "sched_yield", || SUCCESS)?;
-        linker.func_wrap(module, "fd_close", |_: u32| SUCCESS)?;
-        linker.func_wrap(module, "fd_seek", |_: u32, _: i64, _: u32, _: u32| BADF)?;
-        linker.func_wrap(module, "fd_read", |_: u32, _: u32, _: u32, _: u32| NOSYS)?;
-        linker.func_wrap(module, "fd_fdstat_set_flags", |_: u32, _: u32| NOSYS)?;
-        linker.func_wrap(module, "fd_prestat_get", |_: u32, _: u32| BADF)?;
-        linker.func_wrap(module, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| BADF)?;
-        linker.func_wrap(
+pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
+    for module in WASI_MODULES {
+        offer.function(module, "fd_write", fd_write)?;
+        offer.function(module, "fd_fdstat_get", fd_fdstat_get)?;
+        offer.function(module, "clock_time_get", clock_time_get)?;
+        offer.function(module, "random_get", random_get)?;
+        offer.function(module, "environ_sizes_get", environ_sizes_get)?;
+        offer.function(module, "environ_get", environ_get)?;
+        offer.function(module, "args_sizes_get", args_sizes_get)?;
+        offer.function(module, "args_get", |_: u32, _: u32| SUCCESS)?;
+        offer.function(module, "proc_exit", proc_exit)?;
+        offer.function(module, "sched_yield", || SUCCESS)?;
+        offer.function(module, "fd_close", |_: u32| SUCCESS)?;
+        offer.function(module, "fd_seek", |_: u32, _: i64, _: u32, _: u32| BADF)?;
+        offer.function(module, "fd_read", |_: u32, _: u32, _: u32, _: u32| NOSYS)?;
+        offer.function(module, "fd_fdstat_set_flags", |_: u32, _: u32| NOSYS)?;
+        offer.function(module, "fd_prestat_get", |_: u32, _: u32| BADF)?;
+        offer.function(module, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| BADF)?;
+        offer.function(
             module,
             "path_open",
             |_: u32, _: u32, _: u32, _: u32, _: u32, _: u64, _: u64, _: u32, _: u32| NOSYS,
         )?;
-        linker.func_wrap(module, "poll_oneoff", |_: u32, _: u32, _: u32, _: u32| {
+        offer.function(module, "poll_oneoff", |_: u32, _: u32, _: u32, _: u32| {
             NOSYS
         })?;
     }
@@ -105,7 +104,7 @@ impl<'a, 'b> Memory<'a, 'b> {
     }
 }
 
-/// Runs a function and gives its error number.
+/// Runs a function and returns its error number.
 fn errno(
     caller: &mut Caller<'_, Host>,
     function: impl FnOnce(&mut Memory) -> Result<(), u32>,
@@ -130,7 +129,7 @@ fn fd_write(
         _ => return BADF,
     };
     errno(&mut caller, |memory| {
-        if count > MOST_PIECES {
+        if count > MAX_PIECES {
             return Err(INVAL);
         }
         let mut text = Vec::new();
@@ -142,7 +141,7 @@ fn fd_write(
             let address = memory.read_u32(vector)?;
             let size = memory.read_u32(vector.checked_add(4).ok_or(FAULT)?)?;
             text.extend_from_slice(memory.read(address, size)?);
-            if text.len() > LONGEST as usize {
+            if text.len() > MAX_LENGTH as usize {
                 return Err(INVAL);
             }
         }
@@ -171,13 +170,13 @@ fn clock_time_get(mut caller: Caller<'_, Host>, clock: u32, _precision: u64, tim
         return NOTSUP;
     }
     errno(&mut caller, |memory| {
-        let now = nanoseconds(memory.caller.data().time);
+        let now = memory.caller.data().nanoseconds();
         memory.write(time, &now.to_le_bytes())
     })
 }
 
 fn random_get(mut caller: Caller<'_, Host>, buffer: u32, size: u32) -> u32 {
-    if size > LONGEST {
+    if size > MAX_LENGTH {
         return INVAL;
     }
     errno(&mut caller, |memory| {

@@ -6,21 +6,21 @@
 mod wat;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use proxy_wasm_test::Reply;
 use proxy_wasm_test::envoy::{Configuration, Envoy};
+use proxy_wasm_test::{Reply, Upstream};
 
 use wat::{Wat, said};
 
 /// What the last callback of a stream logs, so that its trace is complete.
 const END: &str = "deleted";
 
-/// A module in a real Envoy, with an upstream that answers `hello`, or never for `/never`.
+/// A module in a real Envoy, in front of [`upstream`].
 struct Real {
     envoy: Envoy,
     _folder: tempfile::TempDir,
@@ -85,42 +85,18 @@ fn request(method: &str, path: &str, body: &str) -> String {
     )
 }
 
-/// A service on a free port of 127.0.0.1.
+/// A service that responds with `hello`, or never for `/never`.
 fn upstream() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for connection in listener.incoming().map_while(Result::ok) {
-            // A connection that breaks is for the test to see.
-            thread::spawn(move || drop(serve(connection)));
+    let upstream = Upstream::start(|request| {
+        while request.headers.first(":path") == Some(b"/never") {
+            thread::park();
         }
-    });
-    Ok(address)
+        hello()
+    })?;
+    Ok(upstream.address())
 }
 
-fn serve(connection: TcpStream) -> Result<()> {
-    let mut reader = BufReader::new(&connection);
-    let (mut line, mut head, mut length) = (String::new(), String::new(), 0);
-    while reader.read_line(&mut line)? > 2 {
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.trim().parse()?;
-        }
-        head.push_str(&std::mem::take(&mut line));
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    if head.contains(" /never ") {
-        // Until Envoy goes away.
-        reader.read_to_end(&mut body)?;
-        return Ok(());
-    }
-    (&connection).write_all(
-        b"HTTP/1.1 200 OK\r\nconnection: close\r\nname: value\r\ncontent-length: 5\r\n\r\nhello",
-    )?;
-    Ok(())
-}
-
-/// What the upstream answers, as it arrives: over HTTP/1.1 the end is a piece of its own.
+/// What the upstream sends, as Envoy shows it: over HTTP/1.1 the end is an empty piece.
 fn hello() -> Reply {
     Reply::new(200)
         .header("name", "value")
@@ -136,8 +112,8 @@ fn tracer() -> Wat {
 
 /// A tracer that does something more in one of the callbacks.
 fn tracer_with(callback: &str, more: &str) -> Wat {
-    const SIZE: &str = "(call $number (local.get $size))";
-    const END_OF_STREAM: &str = "(call $number (local.get $end))";
+    const SIZE: &str = "(call $number (local.get $body_size))";
+    const END_OF_STREAM: &str = "(call $number (local.get $end_of_stream))";
     [
         ("proxy_on_request_headers", END_OF_STREAM.to_owned()),
         ("proxy_on_request_body", format!("{SIZE} {END_OF_STREAM}")),
@@ -153,7 +129,7 @@ fn tracer_with(callback: &str, more: &str) -> Wat {
     })
     .on(
         "proxy_on_context_create",
-        "(if (local.get $parent) (then (call $say @\"created\")))",
+        "(if (local.get $parent_context_id) (then (call $say @\"created\")))",
     )
     .on("proxy_on_delete", "(call $say @\"deleted\")")
 }
@@ -244,8 +220,8 @@ fn a_local_response_has_the_same_callbacks() -> Result<()> {
 fn holder() -> Wat {
     let hold = |buffer| {
         format!(
-            "(call $number (local.get $size)) (call $number (local.get $end))
-             (if (i32.eqz (local.get $end)) (then (return #1)))
+            "(call $number (local.get $body_size)) (call $number (local.get $end_of_stream))
+             (if (i32.eqz (local.get $end_of_stream)) (then (return #1)))
              (drop (call $proxy_get_buffer_bytes #{buffer} #0 #-1 @out)) (call $say @result)
              (drop (call $proxy_set_buffer_bytes #{buffer} #-1 #0 @\" and more\"))
              (drop (call $proxy_set_buffer_bytes #{buffer} #0 #0 @\"more and \"))"
@@ -294,7 +270,7 @@ fn asker() -> Wat {
     .with(wat::CALL_HEADERS)
     .on(
         "proxy_on_http_call_response",
-        "(call $say @\"answered\") (call $number (local.get $body)) (call $number (local.get $trailers))
+        "(call $say @\"answered\") (call $number (local.get $body_size)) (call $number (local.get $num_trailers))
          (drop (call $proxy_get_header_map_value #6 @\":status\" @out)) (call $say @result)
          (call $number (call $proxy_get_status #8 @out)) (call $number (i32.load #8))
          (call $number (call $proxy_set_effective_context #2))

@@ -30,7 +30,7 @@ fn a_streamed_body_is_shown_piece_by_piece() -> Result<(), Error> {
         let wat = Wat::new().on(
             callback,
             &format!(
-                "(call $number (local.get $size)) (call $number (local.get $end))
+                "(call $number (local.get $body_size)) (call $number (local.get $end_of_stream))
               (drop (call $proxy_get_buffer_bytes #{buffer} #0 #-1 @out)) (call $say @result)"
             ),
         );
@@ -49,9 +49,9 @@ fn a_held_body_grows() -> Result<(), Error> {
     for (callback, buffer) in BODIES {
         let wat = Wat::new().on(
             callback,
-            &format!("(call $number (local.get $size))
-              (if (i32.eqz (local.get $end)) (then (return #1)))
-              (drop (call $proxy_get_buffer_bytes #{buffer} #0 (local.get $size) @out)) (call $say @result)"),
+            &format!("(call $number (local.get $body_size))
+              (if (i32.eqz (local.get $end_of_stream)) (then (return #1)))
+              (drop (call $proxy_get_buffer_bytes #{buffer} #0 (local.get $body_size) @out)) (call $say @result)"),
         );
         let (upstream, downstream, said) = pass(&wat, &["one", "and", "three"])?;
         assert_eq!(said, ["3", "6", "11", "oneandthree"]);

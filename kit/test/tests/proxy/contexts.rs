@@ -15,7 +15,7 @@ fn the_effective_context_lasts_until_the_callback_returns() -> Result<(), Error>
                (call $number (call $proxy_set_effective_context #99))
                (call $number (call $proxy_set_effective_context #0))
                (call $number (call $proxy_set_property @"a" @"still"))
-               (call $number (call $proxy_set_effective_context (local.get $id)))
+               (call $number (call $proxy_set_effective_context (local.get $plugin_context_id)))
                (call $number (call $proxy_set_property @"a" @"after"))"#,
         )
         .on(
@@ -87,7 +87,7 @@ fn a_stream_is_never_pending() -> Result<(), Error> {
 fn open_streams_outlive_their_plugin() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_response_headers", "(call $say @\"response\")")
-        .on("proxy_on_delete", "(call $number (local.get $id))");
+        .on("proxy_on_delete", "(call $number (local.get $context_id))");
     let proxy = wat.load()?;
     let stream = proxy.request("GET", "/").send()?;
     proxy.shut_down()?;

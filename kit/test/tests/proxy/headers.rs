@@ -16,7 +16,7 @@ fn headers_of_both_directions_can_be_read_and_changed() -> Result<(), Error> {
         let wat = Wat::new().on(
             callback,
             &format!(
-                r#"(call $number (local.get $count))
+                r#"(call $number (local.get $num_headers))
                    (drop (call $proxy_get_header_map_value #{map} @"NAME" @out)) (call $say @result)
                    (call $number (call $proxy_get_header_map_value #{map} @"none" @out))
                    (drop (call $proxy_add_header_map_value #{map} @"Name" @"added"))

@@ -31,8 +31,8 @@ fn a_call_carries_what_the_extension_wrote() -> Result<(), Error> {
     Ok(())
 }
 
-const ANSWER: &str = r#"(call $number (local.get $call)) (call $number (local.get $headers))
-    (call $number (local.get $body)) (call $number (local.get $trailers))
+const ANSWER: &str = r#"(call $number (local.get $call_id)) (call $number (local.get $num_headers))
+    (call $number (local.get $body_size)) (call $number (local.get $num_trailers))
     (call $number (call $proxy_get_header_map_value #6 @":status" @out))
     (call $number (call $proxy_get_header_map_value #7 @"trailer" @out))
     (call $number (call $proxy_get_buffer_bytes #4 #0 #100 @out))
@@ -87,7 +87,7 @@ fn a_call_times_out_at_its_time() -> Result<(), Error> {
     let proxy = calls("proxy_on_tick", CALL)
         .on(
             "proxy_on_http_call_response",
-            "(call $say @\"failed\") (call $number (local.get $headers))",
+            "(call $say @\"failed\") (call $number (local.get $num_headers))",
         )
         .load()?;
     proxy.tick()?;

@@ -57,10 +57,10 @@ fn only_logging_is_at_hand_before_the_vm_has_started() -> Result<(), Error> {
 #[test]
 fn a_plugin_starts_in_the_order_of_the_abi() -> Result<(), Error> {
     let wat = Wat::new()
-        .on("proxy_on_context_create", "(call $say @\"create\") (call $number (local.get $id)) (call $number (local.get $parent))")
-        .on("proxy_on_vm_start", "(call $say @\"vm\") (call $number (local.get $id)) (call $number (local.get $size))
+        .on("proxy_on_context_create", "(call $say @\"create\") (call $number (local.get $context_id)) (call $number (local.get $parent_context_id))")
+        .on("proxy_on_vm_start", "(call $say @\"vm\") (call $number (local.get 0)) (call $number (local.get $vm_configuration_size))
             (drop (call $proxy_get_buffer_bytes #6 #0 #100 @out)) (call $say @result)")
-        .on("proxy_on_configure", "(call $say @\"configure\") (call $number (local.get $id)) (call $number (local.get $size))
+        .on("proxy_on_configure", "(call $say @\"configure\") (call $number (local.get $plugin_context_id)) (call $number (local.get $plugin_configuration_size))
             (drop (call $proxy_get_buffer_bytes #7 #0 #100 @out)) (call $say @result)");
     let proxy = wat
         .load_with(Options::new().vm_configuration("of the VM"))?
@@ -86,14 +86,15 @@ fn a_plugin_starts_in_the_order_of_the_abi() -> Result<(), Error> {
 
 #[test]
 fn a_stream_is_created_under_its_plugin_and_ends_in_order() -> Result<(), Error> {
-    let say =
-        |callback: &str| format!("(call $say @\"{callback}\") (call $number (local.get $id))");
+    let say = |callback: &str| {
+        format!("(call $say @\"{callback}\") (call $number (local.get $context_id))")
+    };
     let wat = ["proxy_on_log", "proxy_on_done", "proxy_on_delete"]
         .into_iter()
         .fold(Wat::new(), |wat, callback| wat.on(callback, &say(callback)))
         .on(
             "proxy_on_context_create",
-            "(call $number (local.get $parent))",
+            "(call $number (local.get $parent_context_id))",
         );
     let proxy = wat.load()?.configure("")?;
     proxy.request("GET", "/").respond(200)?;
@@ -126,7 +127,7 @@ fn a_stream_is_created_under_its_plugin_and_ends_in_order() -> Result<(), Error>
 fn a_stream_ends_whatever_it_answers_to_done() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_done", "(return #0)")
-        .on("proxy_on_delete", "(call $number (local.get $id))");
+        .on("proxy_on_delete", "(call $number (local.get $context_id))");
     let proxy = wat.load()?;
     proxy.request("GET", "/").respond(200)?;
     assert_eq!(said(&proxy), ["2"]);
@@ -146,7 +147,7 @@ fn refusals_carry_what_was_logged() -> Result<(), Error> {
 
     let wat = Wat::new().on(
         "proxy_on_configure",
-        "(call $number (local.get $size)) (return (local.get $size))",
+        "(call $number (local.get $plugin_configuration_size)) (return (local.get $plugin_configuration_size))",
     );
     let proxy = wat.load()?;
     let Err(Error::Rejected { callback, log }) = proxy.reconfigure("") else {
@@ -164,8 +165,11 @@ fn refusals_carry_what_was_logged() -> Result<(), Error> {
 #[test]
 fn a_configuration_that_is_refused_by_a_new_plugin_ends_that_plugin_alone() -> Result<(), Error> {
     let wat = Wat::new()
-        .on("proxy_on_configure", "(return (local.get $size))")
-        .on("proxy_on_delete", "(call $number (local.get $id))");
+        .on(
+            "proxy_on_configure",
+            "(return (local.get $plugin_configuration_size))",
+        )
+        .on("proxy_on_delete", "(call $number (local.get $context_id))");
     let proxy = wat.load()?.configure("x")?;
     assert!(matches!(proxy.add_plugin(""), Err(Error::Rejected { .. })));
     assert_eq!(said(&proxy), ["2"]);
@@ -177,8 +181,8 @@ fn a_configuration_that_is_refused_by_a_new_plugin_ends_that_plugin_alone() -> R
 #[test]
 fn a_plugin_that_is_refused_at_its_start_is_gone() -> Result<(), Error> {
     let wat = Wat::new()
-        .on("proxy_on_vm_start", "(return (i32.eq (local.get $id) #1))")
-        .on("proxy_on_delete", "(call $number (local.get $id))");
+        .on("proxy_on_vm_start", "(return (i32.eq (local.get 0) #1))")
+        .on("proxy_on_delete", "(call $number (local.get $context_id))");
     let proxy = wat.load()?;
     assert!(matches!(proxy.add_plugin(""), Err(Error::Rejected { .. })));
     assert_eq!(said(&proxy), ["2"]);

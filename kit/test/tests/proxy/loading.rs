@@ -1,8 +1,11 @@
 //! What a proxy loads, and what it refuses (ABI: "Integration", "Memory management").
 
+use std::collections::BTreeSet;
+
+use proxy_wasm_abi::AbiVersion;
 use proxy_wasm_test::{Error, Proxy};
 
-use crate::wat::{Wat, said};
+use crate::wat::{Wat, host_functions, said};
 
 const MARKER: &str = r#"(func (export "proxy_abi_version_0_2_1"))"#;
 const MEMORY: &str = r#"(memory (export "memory") 1)"#;
@@ -76,10 +79,10 @@ fn proxy_get_log_level_is_not_in_the_abi_0_2_0() -> Result<(), Error> {
     );
     assert_eq!(said(&asks.load()?), ["2"]);
     assert_refused(
-        &asks.clone().version("0_2_0").text(),
+        &asks.clone().version(AbiVersion::V0_2_0).text(),
         &["env.proxy_get_log_level"],
     );
-    Wat::new().version("0_2_0").load()?;
+    Wat::new().version(AbiVersion::V0_2_0).load()?;
     Ok(())
 }
 
@@ -95,10 +98,82 @@ fn unknown_imports_are_refused_and_all_named() {
               {MARKER} {MEMORY} {ALLOCATOR})"#
         ),
         &[
-            "env.proxy_unheard_of",
-            "wasi_snapshot_preview1.sock_accept",
-            "elsewhere.number",
+            "env.proxy_unheard_of, which no proxy offers",
+            "wasi_snapshot_preview1.sock_accept, which is (i32, i32, i32) -> i32 in the ABI",
+            "elsewhere.number, which no proxy offers",
         ],
+    );
+}
+
+/// What Envoy 1.40 offers and the embedded proxy does not.
+const NOT_OFFERED: [&str; 32] = [
+    "envoy_resolve_dns",
+    "proxy_clear_route_cache",
+    "proxy_continue_request",
+    "proxy_continue_response",
+    "proxy_get_configuration",
+    "wasi_clock_res_get",
+    "wasi_fd_advise",
+    "wasi_fd_allocate",
+    "wasi_fd_datasync",
+    "wasi_fd_fdstat_set_rights",
+    "wasi_fd_filestat_get",
+    "wasi_fd_filestat_set_size",
+    "wasi_fd_filestat_set_times",
+    "wasi_fd_pread",
+    "wasi_fd_pwrite",
+    "wasi_fd_readdir",
+    "wasi_fd_renumber",
+    "wasi_fd_sync",
+    "wasi_fd_tell",
+    "wasi_path_create_directory",
+    "wasi_path_filestat_get",
+    "wasi_path_filestat_set_times",
+    "wasi_path_link",
+    "wasi_path_readlink",
+    "wasi_path_remove_directory",
+    "wasi_path_rename",
+    "wasi_path_symlink",
+    "wasi_path_unlink_file",
+    "wasi_sock_accept",
+    "wasi_sock_recv",
+    "wasi_sock_send",
+    "wasi_sock_shutdown",
+];
+
+#[test]
+fn all_other_functions_of_the_abi_are_offered_with_its_signatures() {
+    let mut not_offered = BTreeSet::new();
+    for (name, function) in host_functions() {
+        for version in AbiVersion::ALL.iter().copied() {
+            let module = Wat::new().version(version).importing(&name);
+            match (module.load(), function.is_in(version)) {
+                (Ok(_), is_in_version) => assert!(is_in_version, "{version} {name}"),
+                (Err(_), false) => {}
+                (Err(Error::Load(message)), true) => {
+                    assert!(message.contains("the embedded proxy"), "{name}: {message}");
+                    // Another version may have it.
+                    if version != AbiVersion::V0_1_0 || function.versions == [version] {
+                        not_offered.insert(name.clone());
+                    }
+                }
+                (Err(error), true) => panic!("{name}: {error}"),
+            }
+        }
+    }
+    assert_eq!(Vec::from_iter(not_offered), NOT_OFFERED);
+}
+
+#[test]
+fn import_that_only_envoy_offers_is_refused_by_name() {
+    assert_refused(
+        &format!(
+            r#"(module
+              (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+              (import "wasi_snapshot_preview1" "sock_shutdown" (func (param i32 i32) (result i32)))
+              {MARKER} {MEMORY} {ALLOCATOR})"#
+        ),
+        &["wasi_snapshot_preview1.sock_shutdown, which the embedded proxy does not offer"],
     );
 }
 
@@ -118,7 +193,7 @@ fn imports_of_another_signature_are_refused_by_name() {
 }
 
 #[test]
-fn callbacks_of_another_signature_are_refused_by_name() {
+fn callbacks_of_another_signature_are_rejected_by_name() {
     for (name, signature) in [
         ("proxy_on_tick", "(param i32 i32)"),
         ("proxy_on_tick", "(param i64)"),
@@ -135,8 +210,11 @@ fn callbacks_of_another_signature_are_refused_by_name() {
         ),
         ("_initialize", "(param i32)"),
         ("_start", "(result i32) (i32.const 0)"),
-        ("main", "(param i64 i32) (result i32) (i32.const 0)"),
         ("malloc", "(param i32)"),
+        ("proxy_on_new_connection", "(param i32)"),
+        ("proxy_on_grpc_close", "(param i32 i32)"),
+        ("proxy_on_foreign_function", "(param i32 i32)"),
+        ("envoy_on_resolve_dns", "(param i32 i32)"),
     ] {
         let module = format!(
             r#"(module {MARKER} {MEMORY} {ALLOCATOR} (func (export "{name}") {signature}))"#
@@ -149,6 +227,43 @@ fn callbacks_of_another_signature_are_refused_by_name() {
         ),
         &["proxy_on_tick"],
     );
+    assert_refused(
+        &format!(
+            r#"(module {MARKER} {MEMORY} {ALLOCATOR} (func (export "_initialize"))
+              (func (export "main") (param i64 i32) (result i32) (i32.const 0)))"#
+        ),
+        &["main"],
+    );
+}
+
+#[test]
+fn export_that_is_never_called_may_have_any_signature() -> Result<(), Error> {
+    for (name, beside) in [
+        ("_start", r#"(func (export "_initialize"))"#),
+        ("main", ""),
+        (
+            "proxy_on_memory_allocate",
+            r#"(func (export "malloc") (param i32) (result i32) (i32.const 4096))"#,
+        ),
+    ] {
+        let allocator = if beside.contains("malloc") {
+            ""
+        } else {
+            ALLOCATOR
+        };
+        let module = format!(
+            r#"(module
+              (import "env" "proxy_get_buffer_bytes"
+                (func $get (param i32 i32 i32 i32 i32) (result i32)))
+              {MARKER} {MEMORY} {allocator} {beside}
+              (func (export "{name}") (param i64) unreachable)
+              (func (export "proxy_on_configure") (param i32 i32) (result i32)
+                (i32.eqz (call $get
+                  (i32.const 7) (i32.const 0) (i32.const 9) (i32.const 0) (i32.const 4)))))"#
+        );
+        Proxy::load(module)?.configure("allocated")?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn held_headers_hold_all_that_follows() -> Result<(), Error> {
         .on("proxy_on_request_headers", "(return #1)")
         .on(
             "proxy_on_request_body",
-            "(call $say @\"body\") (call $number (local.get $size)) (call $number (local.get $end))",
+            "(call $say @\"body\") (call $number (local.get $body_size)) (call $number (local.get $end_of_stream))",
         )
         .on("proxy_on_request_trailers", "(call $say @\"trailers\")")
         .on("proxy_on_tick", RESUME);
@@ -118,7 +118,7 @@ fn a_body_that_was_resumed_early_streams_on() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_request_body",
-            "(call $number (local.get $size)) (return (i32.eqz (local.get $end)))",
+            "(call $number (local.get $body_size)) (return (i32.eqz (local.get $end_of_stream)))",
         )
         .on("proxy_on_tick", RESUME);
     let proxy = wat.load()?;

@@ -4,8 +4,8 @@ use proxy_wasm_test::{Error, Options};
 
 use crate::wat::{Wat, said};
 
-const READY: &str = "(call $say @\"ready\") (call $number (local.get $id))
-    (call $number (call $proxy_dequeue_shared_queue (local.get $queue) @out)) (call $say @result)";
+const READY: &str = "(call $say @\"ready\") (call $number (local.get $plugin_context_id))
+    (call $number (call $proxy_dequeue_shared_queue (local.get $queue_id) @out)) (call $say @result)";
 
 #[test]
 fn items_come_out_in_order_and_then_the_queue_is_empty() -> Result<(), Error> {

@@ -58,7 +58,10 @@ fn each_plugin_has_its_own_timer_and_streams_set_it() -> Result<(), Error> {
             "proxy_on_request_headers",
             "(drop (call $proxy_set_tick_period_milliseconds #10))",
         )
-        .on("proxy_on_tick", "(call $number (local.get $id))");
+        .on(
+            "proxy_on_tick",
+            "(call $number (local.get $plugin_context_id))",
+        );
     let first = wat.load()?;
     let second = first.add_plugin("")?;
     second.request("GET", "/").respond(200)?;

@@ -8,7 +8,7 @@ use crate::wat::{Wat, said, whole_request};
 fn trailers_of_both_directions_can_be_read_and_changed() -> Result<(), Error> {
     let changes = |map| {
         format!(
-            r#"(call $number (local.get $count))
+            r#"(call $number (local.get $num_trailers))
                (drop (call $proxy_get_header_map_value #{map} @"trailer" @out)) (call $say @result)
                (drop (call $proxy_add_header_map_value #{map} @"new" @"value"))"#
         )

@@ -169,7 +169,7 @@ fn callbacks_that_lead_to_one_another_for_ever_end_with_their_fuel() -> Result<(
         )
         .on(
             "proxy_on_queue_ready",
-            "(drop (call $proxy_enqueue_shared_queue (local.get $queue) @\"item\"))",
+            "(drop (call $proxy_enqueue_shared_queue (local.get $queue_id) @\"item\"))",
         );
     let proxy = wat
         .load_with(Options::new().fuel_limit(10_000_000))?
@@ -229,7 +229,7 @@ fn a_trap_in_any_callback_names_it() -> Result<(), Error> {
         "proxy_on_delete",
     ] {
         let traps = if callback == "proxy_on_context_create" {
-            "(if (local.get $parent) (then (unreachable)))"
+            "(if (local.get $parent_context_id) (then (unreachable)))"
         } else {
             "(unreachable)"
         };

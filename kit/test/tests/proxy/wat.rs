@@ -7,10 +7,14 @@
 //! - `@out` is two addresses for return values, and `@result` the address and length found there;
 //! - `#7` is `(i32.const 7)`.
 //!
-//! `(call $say @"text")` logs a text, and `(call $number #7)` a number.
+//! `(call $say @"text")` logs a text, and `(call $number #7)` a number. Parameters of callbacks have
+//! the names of the ABI, such as `$body_size`.
 
 use std::fmt::Write;
 
+use proxy_wasm_abi::{
+    AbiVersion, Function, HOST_CALLS, HOST_MODULE, WASI_FUNCTIONS, WASI_MODULES, callback,
+};
 use proxy_wasm_test::{Error, Options, Proxy};
 
 /// An address at which no module of these tests has memory.
@@ -25,93 +29,12 @@ pub const CALL_HEADERS: &str = r#"(func $point (param $text i32) (param i32)
     (memory.copy #128 (local.get $text) #33))
   (func $headers (call $point @":method\0GET\0:path\0/\0:authority\0a\0"))"#;
 
-/// The callbacks: the names of their parameters, and what they return when a body returns nothing.
-const CALLBACKS: [(&str, &str, Option<u32>); 19] = [
-    ("_initialize", "", None),
-    ("_start", "", None),
-    ("main", "$count $arguments", Some(0)),
-    ("proxy_on_context_create", "$id $parent", None),
-    ("proxy_on_vm_start", "$id $size", Some(1)),
-    ("proxy_on_configure", "$id $size", Some(1)),
-    ("proxy_on_tick", "$id", None),
-    ("proxy_on_request_headers", "$id $count $end", Some(0)),
-    ("proxy_on_request_body", "$id $size $end", Some(0)),
-    ("proxy_on_request_trailers", "$id $count", Some(0)),
-    ("proxy_on_response_headers", "$id $count $end", Some(0)),
-    ("proxy_on_response_body", "$id $size $end", Some(0)),
-    ("proxy_on_response_trailers", "$id $count", Some(0)),
-    (
-        "proxy_on_http_call_response",
-        "$id $call $headers $body $trailers",
-        None,
-    ),
-    ("proxy_on_queue_ready", "$id $queue", None),
-    ("proxy_on_done", "$id", Some(1)),
-    ("proxy_on_log", "$id", None),
-    ("proxy_on_delete", "$id", None),
-    ("run", "", None),
-];
-
-/// The parameters of the host calls; all return a number but `proc_exit`.
-const HOST_CALLS: [(&str, &str); 51] = [
-    ("proxy_log", "iii"),
-    ("proxy_get_log_level", "i"),
-    ("proxy_set_effective_context", "i"),
-    ("proxy_done", ""),
-    ("proxy_get_current_time_nanoseconds", "i"),
-    ("proxy_set_tick_period_milliseconds", "i"),
-    ("proxy_get_buffer_bytes", "iiiii"),
-    ("proxy_get_buffer_status", "iii"),
-    ("proxy_set_buffer_bytes", "iiiii"),
-    ("proxy_get_header_map_size", "ii"),
-    ("proxy_get_header_map_pairs", "iii"),
-    ("proxy_set_header_map_pairs", "iii"),
-    ("proxy_get_header_map_value", "iiiii"),
-    ("proxy_add_header_map_value", "iiiii"),
-    ("proxy_replace_header_map_value", "iiiii"),
-    ("proxy_remove_header_map_value", "iii"),
-    ("proxy_continue_stream", "i"),
-    ("proxy_close_stream", "i"),
-    ("proxy_get_status", "iii"),
-    ("proxy_send_local_response", "iiiiiiii"),
-    ("proxy_http_call", "iiiiiiiiii"),
-    ("proxy_grpc_call", "iiiiiiiiiiii"),
-    ("proxy_grpc_stream", "iiiiiiiii"),
-    ("proxy_grpc_send", "iiii"),
-    ("proxy_grpc_cancel", "i"),
-    ("proxy_grpc_close", "i"),
-    ("proxy_set_shared_data", "iiiii"),
-    ("proxy_get_shared_data", "iiiii"),
-    ("proxy_register_shared_queue", "iii"),
-    ("proxy_resolve_shared_queue", "iiiii"),
-    ("proxy_enqueue_shared_queue", "iii"),
-    ("proxy_dequeue_shared_queue", "iii"),
-    ("proxy_define_metric", "iiii"),
-    ("proxy_record_metric", "il"),
-    ("proxy_increment_metric", "il"),
-    ("proxy_get_metric", "ii"),
-    ("proxy_get_property", "iiii"),
-    ("proxy_set_property", "iiii"),
-    ("proxy_call_foreign_function", "iiiiii"),
-    ("wasi_fd_write", "iiii"),
-    ("wasi_fd_fdstat_get", "ii"),
-    ("wasi_fd_read", "iiii"),
-    ("wasi_fd_prestat_get", "ii"),
-    ("wasi_path_open", "iiiiilliii"),
-    ("wasi_clock_time_get", "ili"),
-    ("wasi_random_get", "ii"),
-    ("wasi_environ_sizes_get", "ii"),
-    ("wasi_environ_get", "ii"),
-    ("wasi_args_sizes_get", "ii"),
-    ("wasi_args_get", "ii"),
-    ("wasi_proc_exit", "i"),
-];
-
-/// All host calls, with their parameters: `i` has 32 bits, and `l` has 64.
-pub fn host_calls() -> impl Iterator<Item = (&'static str, &'static str)> {
-    HOST_CALLS
-        .into_iter()
-        .filter(|(name, _)| *name != "wasi_path_open")
+/// The host calls and WASI functions, by the names by which a body calls them.
+pub fn host_functions() -> impl Iterator<Item = (String, &'static Function)> {
+    let host_calls = HOST_CALLS.iter().map(|call| (call.name.to_owned(), call));
+    let wasi = WASI_FUNCTIONS.iter();
+    let wasi = wasi.map(|function| (format!("wasi_{}", function.name), function));
+    host_calls.chain(wasi)
 }
 
 /// Logs a text, and a number in decimal.
@@ -145,7 +68,7 @@ const TEXTS: usize = 2048;
 /// A module under construction.
 #[derive(Clone)]
 pub struct Wat {
-    version: &'static str,
+    version: AbiVersion,
     parts: String,
 }
 
@@ -153,33 +76,31 @@ impl Wat {
     /// A module of ABI 0.2.1 that does nothing.
     pub fn new() -> Self {
         Self {
-            version: "0_2_1",
+            version: AbiVersion::V0_2_1,
             parts: String::new(),
         }
     }
 
-    /// Another version of the ABI, `0_2_0` for example.
-    pub fn version(mut self, version: &'static str) -> Self {
+    /// Another version of the ABI, for the callbacks that follow.
+    pub fn version(mut self, version: AbiVersion) -> Self {
         self.version = version;
         self
     }
 
-    /// A callback. Where its body returns nothing, it returns 0 (continue) or, asked for a
-    /// success, 1.
-    pub fn on(mut self, callback: &str, body: &str) -> Self {
-        let (_, names, result) = CALLBACKS
-            .into_iter()
-            .find(|(name, ..)| *name == callback)
-            .unwrap_or_else(|| panic!("no callback {callback}"));
-        let parameters: String = names
-            .split_whitespace()
-            .map(|name| format!("(param {name} i32)"))
-            .collect();
-        let returns = result.map_or("", |_| "(result i32)");
-        let default = result.map_or(String::new(), |value| format!("(i32.const {value})"));
+    /// A callback. If its body does not return, the callback returns 0 (continue), or 1 (success)
+    /// from `proxy_on_vm_start`, `proxy_on_configure` and `proxy_on_done`.
+    pub fn on(mut self, name: &str, body: &str) -> Self {
+        let callback = callback(name, self.version)
+            .unwrap_or_else(|| panic!("ABI {} has no callback {name}", self.version));
+        let signature = signature(callback);
+        let default = match (callback.signature.result, name) {
+            (None, _) => "",
+            (_, "proxy_on_vm_start" | "proxy_on_configure" | "proxy_on_done") => "(i32.const 1)",
+            _ => "(i32.const 0)",
+        };
         let _ = writeln!(
             self.parts,
-            "(func (export \"{callback}\") {parameters} {returns} {body} {default})"
+            "(func (export \"{name}\") {signature} {body} {default})"
         );
         self
     }
@@ -189,6 +110,11 @@ impl Wat {
         self.parts.push_str(part);
         self.parts.push('\n');
         self
+    }
+
+    /// An import that nothing calls, by the name by which a body would call it.
+    pub fn importing(self, name: &str) -> Self {
+        self.with(&format!("(elem declare func ${name})"))
     }
 
     /// The module's text.
@@ -201,24 +127,23 @@ impl Wat {
         if parts.contains("$say") {
             parts.push_str(SAY);
         }
-        let mut imports = String::new();
-        for (name, parameters) in HOST_CALLS {
-            let is_named = parts
-                .split(|c: char| !(c.is_ascii_alphanumeric() || "$_".contains(c)))
-                .any(|word| word.strip_prefix('$') == Some(name));
-            if is_named {
-                imports.push_str(&import(name, parameters));
-            }
-        }
+        let words: Vec<_> = parts
+            .split(|c: char| !(c.is_ascii_alphanumeric() || "$_".contains(c)))
+            .filter_map(|word| word.strip_prefix('$'))
+            .collect();
+        let imports: String = host_functions()
+            .filter(|(name, _)| words.contains(&name.as_str()))
+            .map(|(name, function)| import(&name, function))
+            .collect();
         let data: String = texts.iter().map(|byte| format!("\\{byte:02x}")).collect();
         format!(
             r#"(module {imports}
-  (func (export "proxy_abi_version_{}"))
+  (func (export "{}"))
   (memory (export "memory") 2)
   (data (i32.const {TEXTS}) "{data}")
   {ALLOCATE}
   {parts})"#,
-            self.version
+            self.version.marker()
         )
     }
 
@@ -233,25 +158,28 @@ impl Wat {
     }
 }
 
-/// The import of a host call.
-fn import(name: &str, parameters: &str) -> String {
-    let (module, item) = match name.strip_prefix("wasi_") {
-        Some(item) => ("wasi_snapshot_preview1", item),
-        None => ("env", name),
-    };
-    let types: Vec<_> = parameters
-        .chars()
-        .map(|kind| if kind == 'l' { "i64" } else { "i32" })
-        .collect();
-    let result = if name == "wasi_proc_exit" {
-        ""
+/// The import of a function, by the name by which a body calls it.
+fn import(name: &str, function: &Function) -> String {
+    let module = if name.starts_with("wasi_") {
+        WASI_MODULES[0]
     } else {
-        "(result i32)"
+        HOST_MODULE
     };
-    format!(
-        "(import \"{module}\" \"{item}\" (func ${name} (param {}) {result}))\n",
-        types.join(" ")
-    )
+    let signature = signature(function);
+    let item = function.name;
+    format!("(import \"{module}\" \"{item}\" (func ${name} {signature}))\n")
+}
+
+/// The parameters, with their names, and the result.
+fn signature(function: &Function) -> String {
+    let mut text = String::new();
+    for parameter in function.signature.parameters {
+        let _ = write!(text, "(param ${} {})", parameter.name, parameter.value_type);
+    }
+    if let Some(result) = function.signature.result {
+        let _ = write!(text, "(result {result})");
+    }
+    text
 }
 
 /// Writes the abbreviations out and collects the texts.

@@ -1,27 +1,27 @@
-//! A plugin in a VM: the tester's side of the embedded proxy.
+//! The embedded proxy, as a test uses it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::context::{HttpCall, LogLine, Metric};
-use super::core::Core;
-use super::error::Error;
-use super::message::Reply;
-use super::module::Module;
-use super::options::Options;
-use super::stream::Request;
+use crate::context::property_path;
+use crate::core::Core;
+use crate::error::Error;
+use crate::message::Reply;
+use crate::module::Module;
+use crate::options::Options;
+use crate::records::{HttpCall, LogLine, Metric};
+use crate::stream::Request;
 
 /// An extension that runs in the embedded proxy: a VM, and a plugin in it.
 ///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let module = r#"(module (func (export "proxy_abi_version_0_2_1"))
-/// #   (memory (export "memory") 1)
-/// #   (func (export "malloc") (param i32) (result i32) (i32.const 0)))"#;
+#[cfg_attr(feature = "wat", doc = "```")]
+#[cfg_attr(not(feature = "wat"), doc = "```no_run")]
 /// use proxy_wasm_test::{Proxy, Reply};
 ///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let module = std::fs::read("tests/append_header.wat")?;
 /// let proxy = Proxy::load(module)?.configure("the configuration")?;
 /// let response = proxy
 ///     .request("POST", "/items")
@@ -34,23 +34,23 @@ use super::stream::Request;
 /// ```
 #[derive(Clone)]
 pub struct Proxy {
-    pub(super) core: Rc<RefCell<Core>>,
-    pub(super) id: u32,
+    core: Rc<RefCell<Core>>,
+    id: u32,
 }
 
 impl Proxy {
-    /// Loads a module, in binary or in text form, and starts its VM and first plugin, as Envoy does
-    /// (ABI: "Integration", `proxy_on_context_create`, `proxy_on_vm_start`).
+    /// Loads a module, and starts its VM and first plugin, as Envoy does (ABI: "Integration",
+    /// `proxy_on_context_create`, `proxy_on_vm_start`).
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] when no proxy would load it, [`Error::Rejected`] when its
-    /// `proxy_on_vm_start` returns false, [`Error::Trap`] when it traps.
+    /// [`Error::Load`] if a proxy would not load it, [`Error::Rejected`] if its
+    /// `proxy_on_vm_start` returns false, [`Error::Trap`] if it traps.
     pub fn load(module: impl Into<Module>) -> Result<Self, Error> {
         Options::new().load(module)
     }
 
-    pub(super) fn start(module: &Module, options: Options) -> Result<Self, Error> {
+    fn start(module: &Module, options: Options) -> Result<Self, Error> {
         let mut core = Core::load(module, options)?;
         let id = core.start_plugin()?;
         Ok(Self {
@@ -59,33 +59,34 @@ impl Proxy {
         })
     }
 
-    /// Hands the plugin its first configuration (ABI: `proxy_on_configure`).
+    /// Configures the plugin for the first time (ABI: `proxy_on_configure`).
     ///
     /// # Errors
     ///
-    /// As [`Proxy::reconfigure`].
+    /// As for [`Proxy::reconfigure`].
     pub fn configure(self, configuration: impl AsRef<[u8]>) -> Result<Self, Error> {
         self.reconfigure(configuration)?;
         Ok(self)
     }
 
-    /// Hands the plugin another configuration (ABI: `proxy_on_configure`).
+    /// Configures the plugin again (ABI: `proxy_on_configure`).
     ///
     /// # Errors
     ///
-    /// [`Error::Rejected`], with what the extension logged, when it returns false; the plugin
-    /// then runs on. [`Error::Trap`] when it traps.
+    /// [`Error::Rejected`], with what the extension logged, if it returns false; the plugin keeps
+    /// running. [`Error::Trap`] if it traps.
     pub fn reconfigure(&self, configuration: impl AsRef<[u8]>) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.configure(self.id, configuration.as_ref())
     }
 
-    /// Starts another plugin in the same VM. This is what Envoy does for each further
-    /// configuration of a module, and for each new one after an update.
+    /// Starts another plugin in the same VM, as Envoy does for each listener with the same module and
+    /// VM ID, and after an update of the configuration.
     ///
     /// # Errors
     ///
-    /// As [`Proxy::load`] and [`Proxy::reconfigure`]; the refused plugin is gone.
+    /// As for [`Proxy::load`] and [`Proxy::reconfigure`]. A plugin that rejects its configuration is
+    /// shut down.
     pub fn add_plugin(&self, configuration: impl AsRef<[u8]>) -> Result<Self, Error> {
         let mut core = self.core.borrow_mut();
         let id = core.start_plugin()?;
@@ -102,31 +103,31 @@ impl Proxy {
         }
     }
 
-    /// Ends the plugin (ABI: `proxy_on_done`, `proxy_on_delete`). One that answers false to
-    /// `proxy_on_done` lives on until it calls `proxy_done`.
+    /// Shuts the plugin down (ABI: `proxy_on_done`, `proxy_on_delete`). If it returns false from
+    /// `proxy_on_done`, it lives until it calls `proxy_done`.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidState`] when it has ended already, [`Error::Trap`] when it traps.
+    /// [`Error::InvalidState`] if it has been shut down, [`Error::Trap`] if it traps.
     pub fn shut_down(&self) -> Result<(), Error> {
         self.core.borrow_mut().shut_down(self.id)
     }
 
-    /// Whether the plugin has not been shut down, or still waits to call `proxy_done`.
+    /// Whether the plugin lives: it has not been shut down, or has not called `proxy_done` yet.
     pub fn is_alive(&self) -> bool {
         self.core.borrow().host().plugins.contains_key(&self.id)
     }
 
-    /// A request to send through the extension.
+    /// Builds a request, which goes through the extension when it is sent.
     pub fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(self.clone(), method, path)
+        Request::new(Rc::clone(&self.core), self.id, method, path)
     }
 
-    /// Calls the plugin's timer, whatever the time (ABI: `proxy_on_tick`).
+    /// Calls the plugin's timer now (ABI: `proxy_on_tick`).
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps.
+    /// [`Error::Trap`] if the module traps.
     pub fn tick(&self) -> Result<(), Error> {
         self.core.borrow_mut().tick(self.id)
     }
@@ -138,26 +139,26 @@ impl Proxy {
         plugin.map_or(Duration::ZERO, |plugin| plugin.tick_period)
     }
 
-    /// The time that the module reads, since the Unix epoch.
+    /// The time that the module sees, since the Unix epoch.
     pub fn time(&self) -> Duration {
         self.core.borrow().host().time
     }
 
-    /// Lets time pass: timers run and HTTP calls time out, each at its time.
+    /// Lets time pass. Timers run and HTTP calls time out, each at its time.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] when the module traps.
+    /// [`Error::Trap`] if the module traps.
     pub fn advance(&self, duration: Duration) -> Result<(), Error> {
         self.core.borrow_mut().advance(duration)
     }
 
-    /// What the module has logged, the newest last: the last 10,000 lines.
+    /// The last 10,000 log lines of the module, oldest first.
     pub fn log(&self) -> Vec<LogLine> {
         self.core.borrow().host().log.iter().cloned().collect()
     }
 
-    /// How often the module has made each host call.
+    /// The number of times that the module has made each host call.
     pub fn host_calls(&self) -> BTreeMap<&'static str, u64> {
         self.core.borrow().host().host_calls.clone()
     }
@@ -179,20 +180,18 @@ impl Proxy {
         value.map(|(value, _)| value.clone())
     }
 
-    /// Sets a shared value, as another VM would.
+    /// Sets a shared value, as another VM does.
     pub fn set_shared_data(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let (key, value) = (key.as_ref().to_vec(), value.as_ref().to_vec());
         let mut core = self.core.borrow_mut();
-        let shared = &mut core.host_mut().shared_data;
-        let version = shared.get(&key).map_or(0, |(_, version)| *version);
-        shared.insert(key, (value, version.wrapping_add(1).max(1)));
+        core.host_mut().replace_shared_data(key, value);
     }
 
     /// Puts an item into a queue that the extension has registered (ABI: "Shared Queues").
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidState`] when there is no such queue, [`Error::Trap`] when the module traps.
+    /// [`Error::InvalidState`] if there is no such queue, [`Error::Trap`] if the module traps.
     pub fn enqueue(&self, queue: impl AsRef<[u8]>, item: impl AsRef<[u8]>) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.enqueue(queue.as_ref(), item.as_ref().to_vec())
@@ -200,7 +199,7 @@ impl Proxy {
 
     /// Sets a property that the plugin and its streams see (ABI: "Properties").
     ///
-    /// Numbers and other types are the caller's to encode, as the proxy that is imitated does.
+    /// The value is encoded as a proxy encodes it, for example a number in 8 bytes, little-endian.
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) {
         let mut core = self.core.borrow_mut();
         if let Ok(plugin) = core.plugin(self.id) {
@@ -209,28 +208,27 @@ impl Proxy {
         }
     }
 
-    /// The HTTP calls that wait for an answer, in the order in which they were made.
+    /// The HTTP calls that wait for a response, in the order in which they were made.
     pub fn http_calls(&self) -> Vec<HttpCall> {
         self.core.borrow().host().calls.values().cloned().collect()
     }
 
-    /// Answers an HTTP call (ABI: `proxy_on_http_call_response`).
+    /// Responds to an HTTP call, by its [`HttpCall::id`] (ABI: `proxy_on_http_call_response`).
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidState`] when no call of this number waits, [`Error::Trap`] when the module
-    /// traps.
+    /// [`Error::InvalidState`] if no such call waits, [`Error::Trap`] if the module traps.
     pub fn respond_to_call(&self, call: u32, reply: impl Into<Reply>) -> Result<(), Error> {
         self.core
             .borrow_mut()
             .respond_to_call(call, Some(reply.into()))
     }
 
-    /// Lets an HTTP call fail: the extension gets no headers.
+    /// Lets an HTTP call fail: the extension gets a response without headers.
     ///
     /// # Errors
     ///
-    /// As [`Proxy::respond_to_call`].
+    /// As for [`Proxy::respond_to_call`].
     pub fn fail_call(&self, call: u32) -> Result<(), Error> {
         self.core.borrow_mut().respond_to_call(call, None)
     }
@@ -242,17 +240,12 @@ impl Proxy {
 }
 
 impl Options {
-    /// Loads a module, in binary or in text form, and starts the VM and its first plugin.
+    /// Loads a module with these options: see [`Proxy::load`].
     ///
     /// # Errors
     ///
-    /// As [`Proxy::load`].
+    /// As for [`Proxy::load`].
     pub fn load(self, module: impl Into<Module>) -> Result<Proxy, Error> {
         Proxy::start(&module.into(), self)
     }
-}
-
-/// A path as the ABI encodes it: its parts, with a zero between them.
-pub(super) fn property_path(path: &[&str]) -> Vec<u8> {
-    path.join("\0").into_bytes()
 }

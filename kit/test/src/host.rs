@@ -1,0 +1,403 @@
+//! The host: all that host calls read and change.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use proxy_wasm_abi::{BufferType, LogLevel, MapType, MetricType, Status};
+use wasmi::{Caller, StoreLimits, StoreLimitsBuilder};
+
+use crate::context::{Direction, Part, PluginContext, StreamContext};
+use crate::headers::{EMPTY, Headers};
+use crate::options::Options;
+use crate::records::{HostCall, HttpCall, LogLine, Metric};
+
+/// The limits of V8: elements of a table, and a few tables where one is the rule.
+const MAX_TABLE_ELEMENTS: usize = 10_000_000;
+const MAX_TABLES: usize = 10;
+
+/// What a host call, and each byte that it copies, takes off the fuel that is left. So there is a
+/// limit to what a module can make the host do, and to a chain of callbacks that cause one another.
+const HOST_CALL_COST: u64 = 1_000;
+const BYTE_COST: u64 = 10;
+
+/// How many log lines are kept. Older ones are dropped.
+const MAX_LOG_LINES: usize = 10_000;
+
+/// What the host does after a callback has returned, because no callback runs inside another.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Shows the extension the next part of a message.
+    Next(u32, Direction),
+    /// Forwards what the extension holds.
+    Resume(u32, Direction),
+    LocalResponse(u32),
+    QueueReady {
+        plugin: u32,
+        queue: u32,
+    },
+    DeletePlugin(u32),
+}
+
+/// A queue that contexts share (ABI: "Shared Queues").
+#[derive(Debug)]
+pub(crate) struct Queue {
+    vm_id: Vec<u8>,
+    name: Vec<u8>,
+    /// The plugin whose `proxy_on_queue_ready` is called.
+    plugin: u32,
+    pub(crate) items: VecDeque<Vec<u8>>,
+}
+
+/// All that host calls read and change.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) options: Options,
+    pub(crate) limits: StoreLimits,
+    pub(crate) plugins: BTreeMap<u32, PluginContext>,
+    pub(crate) streams: HashMap<u32, StreamContext>,
+    next_context: u32,
+    /// The context of the callback that runs.
+    pub(crate) current: u32,
+    /// The context that the module has chosen instead (ABI: `proxy_set_effective_context`).
+    pub(crate) effective: Option<u32>,
+    /// Whether `_initialize`, `main` or `_start` runs, which can only log and call WASI.
+    pub(crate) is_starting: bool,
+    /// Whether the module's allocator runs, which cannot make host calls that need memory.
+    pub(crate) is_allocating: bool,
+    /// The cost of the host calls that the running callback has made.
+    pub(crate) host_fuel: u64,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) time: Duration,
+    pub(crate) random_state: u64,
+    pub(crate) log: VecDeque<LogLine>,
+    /// What the running callback has logged.
+    pub(crate) callback_log: Vec<LogLine>,
+    pub(crate) host_calls: BTreeMap<&'static str, u64>,
+    pub(crate) shared_data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    pub(crate) queues: BTreeMap<u32, Queue>,
+    pub(crate) metrics: Vec<(Vec<u8>, Metric)>,
+    pub(crate) calls: BTreeMap<u32, HttpCall>,
+    next_call: u32,
+}
+
+impl Host {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            limits: StoreLimitsBuilder::new()
+                .memory_size(options.memory_limit)
+                .table_elements(MAX_TABLE_ELEMENTS)
+                .tables(MAX_TABLES)
+                .build(),
+            plugins: BTreeMap::new(),
+            streams: HashMap::new(),
+            next_context: 1,
+            current: 0,
+            effective: None,
+            is_starting: false,
+            is_allocating: false,
+            host_fuel: 0,
+            actions: VecDeque::new(),
+            time: options.time,
+            random_state: options.random_seed,
+            log: VecDeque::new(),
+            callback_log: Vec::new(),
+            host_calls: BTreeMap::new(),
+            shared_data: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            metrics: Vec::new(),
+            calls: BTreeMap::new(),
+            next_call: 1,
+            options,
+        }
+    }
+
+    /// An identifier for a new context, which no living context has.
+    pub(crate) fn new_context(&mut self) -> u32 {
+        loop {
+            let id = self.next_context;
+            self.next_context = self.next_context.checked_add(1).unwrap_or(1);
+            if !self.plugins.contains_key(&id) && !self.streams.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// The context that host calls act on.
+    pub(crate) fn context(&self) -> u32 {
+        self.effective.unwrap_or(self.current)
+    }
+
+    pub(crate) fn stream(&mut self) -> Option<&mut StreamContext> {
+        let id = self.context();
+        self.streams.get_mut(&id)
+    }
+
+    /// The identifier of the plugin that the context belongs to.
+    pub(crate) fn plugin_id(&self) -> u32 {
+        let id = self.context();
+        self.streams.get(&id).map_or(id, |stream| stream.plugin)
+    }
+
+    pub(crate) fn plugin(&mut self) -> Option<&mut PluginContext> {
+        let id = self.plugin_id();
+        self.plugins.get_mut(&id)
+    }
+
+    pub(crate) fn write_log(&mut self, level: LogLevel, message: &[u8]) {
+        let line = LogLine {
+            level,
+            message: String::from_utf8_lossy(message).into_owned(),
+        };
+        if self.log.len() == MAX_LOG_LINES {
+            self.log.pop_front();
+        }
+        if self.callback_log.len() < MAX_LOG_LINES {
+            self.callback_log.push(line.clone());
+        }
+        self.log.push_back(line);
+    }
+
+    pub(crate) fn record(&mut self, name: &'static str, status: Status) {
+        *self.host_calls.entry(name).or_default() += 1;
+        if let Some(stream) = self.stream() {
+            stream.host_calls.push(HostCall { name, status });
+        }
+    }
+
+    /// A map that the extension can read now (ABI: "HTTP fields").
+    pub(crate) fn map(&mut self, map: MapType) -> Option<&Headers> {
+        let (direction, part) = match map {
+            MapType::CallResponseHeaders => {
+                return Some(&self.plugin()?.call_response.as_ref()?.headers);
+            }
+            MapType::CallResponseTrailers => {
+                return self.plugin()?.call_response.as_ref()?.trailers.as_ref();
+            }
+            _ => place(map)?,
+        };
+        let stream = self.stream()?;
+        let is_logging = stream.is_logging;
+        let state = stream.state(direction);
+        match part {
+            // What has arrived can be logged, whether it was forwarded or not.
+            Part::Trailers if is_logging => {
+                let arrived = state
+                    .forwarded_trailers
+                    .as_ref()
+                    .or(state.trailers.as_ref());
+                Some(arrived.unwrap_or(&EMPTY))
+            }
+            Part::Trailers if state.is_open(part) || state.can_add_trailers() => {
+                Some(state.trailers.as_ref().unwrap_or(&EMPTY))
+            }
+            Part::Headers if is_logging || state.is_open(part) => Some(&state.headers),
+            _ => None,
+        }
+    }
+
+    /// A map that the extension can change now.
+    pub(crate) fn map_mut(&mut self, map: MapType) -> Option<&mut Headers> {
+        let (direction, part) = place(map)?;
+        let state = self.stream()?.state(direction);
+        match part {
+            Part::Trailers if state.can_add_trailers() => {
+                Some(state.trailers.get_or_insert_with(Headers::default))
+            }
+            _ if !state.is_open(part) => None,
+            Part::Trailers => state.trailers.as_mut(),
+            _ => Some(&mut state.headers),
+        }
+    }
+
+    /// A buffer that the extension can read now (ABI: "Buffers").
+    pub(crate) fn buffer(&mut self, buffer: BufferType) -> Option<&[u8]> {
+        let direction = match buffer {
+            BufferType::RequestBody => Direction::Request,
+            BufferType::ResponseBody => Direction::Response,
+            BufferType::VmConfiguration => return Some(&self.options.vm_configuration),
+            BufferType::PluginConfiguration => return self.plugin()?.configuration.as_deref(),
+            BufferType::CallResponseBody => {
+                let reply = self.plugin()?.call_response.as_ref()?;
+                return Some(reply.chunks.first().map_or(&[], Vec::as_slice));
+            }
+            _ => return None,
+        };
+        let state = self.stream()?.state(direction);
+        state.is_open(Part::Body).then_some(state.body.as_slice())
+    }
+
+    /// A body that the extension can change now.
+    pub(crate) fn buffer_mut(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
+        let direction = match buffer {
+            BufferType::RequestBody => Direction::Request,
+            BufferType::ResponseBody => Direction::Response,
+            _ => return None,
+        };
+        let state = self.stream()?.state(direction);
+        state.is_open(Part::Body).then_some(&mut state.body)
+    }
+
+    /// A property of the stream, of the plugin, or of the host.
+    pub(crate) fn property(&mut self, path: &[u8]) -> Option<Vec<u8>> {
+        let set = self
+            .stream()
+            .and_then(|stream| stream.properties.get(path).cloned());
+        let plugin = || {
+            let plugin = self.plugin()?;
+            let own = plugin.properties.get(path).cloned();
+            own.or_else(|| {
+                matches!(path, b"plugin_root_id" | b"plugin_name")
+                    .then(|| plugin.root_id.clone().into_bytes())
+            })
+        };
+        set.or_else(plugin)
+            .or_else(|| (path == b"plugin_vm_id").then(|| self.options.vm_id.clone().into_bytes()))
+    }
+
+    pub(crate) fn metric(&mut self, id: u32) -> Option<&mut Metric> {
+        let index = usize::try_from(id.checked_sub(1)?).ok()?;
+        self.metrics.get_mut(index).map(|(_, metric)| metric)
+    }
+
+    /// Counts a host call that copies so many bytes, and returns its cost.
+    fn cost_of_host_call(&mut self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let cost = HOST_CALL_COST.saturating_add(bytes.saturating_mul(BYTE_COST));
+        self.host_fuel = self.host_fuel.saturating_add(cost);
+        cost
+    }
+
+    /// The identifier of the metric with this type and name. If there is none, it is created.
+    pub(crate) fn define_metric(&mut self, kind: MetricType, name: Vec<u8>) -> Result<u32, Status> {
+        let found = self.metrics.iter().position(|(other, metric)| {
+            let same_kind = matches!(
+                (kind, metric),
+                (MetricType::Counter, Metric::Counter(_))
+                    | (MetricType::Gauge, Metric::Gauge(_))
+                    | (MetricType::Histogram, Metric::Histogram(_))
+            );
+            *other == name && same_kind
+        });
+        let index = found.unwrap_or_else(|| {
+            let metric = match kind {
+                MetricType::Counter => Metric::Counter(0),
+                MetricType::Gauge => Metric::Gauge(0),
+                MetricType::Histogram => Metric::Histogram(Vec::new()),
+            };
+            self.metrics.push((name, metric));
+            self.metrics.len() - 1
+        });
+        u32::try_from(index + 1).map_err(|_| Status::InternalFailure)
+    }
+
+    /// Adds an HTTP call, gives it an identifier, and returns that.
+    pub(crate) fn start_call(&mut self, mut call: HttpCall) -> u32 {
+        while call.id == 0 || self.calls.contains_key(&call.id) {
+            call.id = self.next_call;
+            self.next_call = self.next_call.wrapping_add(1);
+        }
+        let id = call.id;
+        self.calls.insert(id, call);
+        id
+    }
+
+    /// The next random number (SplitMix64).
+    pub(crate) fn random(&mut self) -> u64 {
+        self.random_state = self.random_state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = self.random_state;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        number ^ (number >> 31)
+    }
+
+    /// Sets a shared value if it has this version (ABI: `proxy_set_shared_data`). Version 0 matches
+    /// any.
+    pub(crate) fn set_shared_data(
+        &mut self,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        version: u32,
+    ) -> Result<(), Status> {
+        let current = self.shared_data.get(&key);
+        if version != 0 && version != current.map_or(0, |(_, version)| *version) {
+            return Err(Status::CasMismatch);
+        }
+        self.replace_shared_data(key, value);
+        Ok(())
+    }
+
+    /// Sets a shared value, whatever its version.
+    pub(crate) fn replace_shared_data(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        let current = self.shared_data.get(&key);
+        let version = current.map_or(0, |(_, version)| *version);
+        let next = version.checked_add(1).unwrap_or(1);
+        self.shared_data.insert(key, (value, next));
+    }
+
+    /// The identifier of the queue with this name in the module's own VM (ABI:
+    /// `proxy_register_shared_queue`). If there is none, it is created.
+    pub(crate) fn register_queue(&mut self, name: Vec<u8>) -> Result<u32, Status> {
+        let vm_id = self.options.vm_id.clone().into_bytes();
+        if let Some(id) = self.find_queue(&vm_id, &name) {
+            return Ok(id);
+        }
+        let last = self.queues.last_key_value().map_or(0, |(id, _)| *id);
+        let id = last.checked_add(1).ok_or(Status::InternalFailure)?;
+        let queue = Queue {
+            vm_id,
+            name,
+            plugin: self.plugin_id(),
+            items: VecDeque::new(),
+        };
+        self.queues.insert(id, queue);
+        Ok(id)
+    }
+
+    /// The identifier of the queue with this name in a VM.
+    pub(crate) fn find_queue(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
+        self.queues
+            .iter()
+            .find(|(_, queue)| queue.vm_id == vm_id && queue.name == name)
+            .map(|(id, _)| *id)
+    }
+
+    /// Puts an item into a queue, and queues the call of its plugin's `proxy_on_queue_ready`.
+    pub(crate) fn enqueue(&mut self, id: u32, item: Vec<u8>) -> Result<(), Status> {
+        let queue = self.queues.get_mut(&id).ok_or(Status::NotFound)?;
+        queue.items.push_back(item);
+        let plugin = queue.plugin;
+        self.actions
+            .push_back(Action::QueueReady { plugin, queue: id });
+        Ok(())
+    }
+
+    /// As [`Host::enqueue`], for the queue with this name in the module's own VM.
+    pub(crate) fn enqueue_by_name(&mut self, name: &[u8], item: Vec<u8>) -> Result<(), Status> {
+        let vm_id = self.options.vm_id.clone().into_bytes();
+        let id = self.find_queue(&vm_id, name).ok_or(Status::NotFound)?;
+        self.enqueue(id, item)
+    }
+
+    /// The time as the ABI encodes it: 64 bits of nanoseconds last until the year 2554.
+    pub(crate) fn nanoseconds(&self) -> u64 {
+        u64::try_from(self.time.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Takes the cost of a host call that copies so many bytes off the module's fuel.
+pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), wasmi::Error> {
+    let cost = caller.data_mut().cost_of_host_call(bytes);
+    let left = caller.get_fuel()?.saturating_sub(cost);
+    caller.set_fuel(left)
+}
+
+/// The direction and part that a map belongs to.
+fn place(map: MapType) -> Option<(Direction, Part)> {
+    match map {
+        MapType::RequestHeaders => Some((Direction::Request, Part::Headers)),
+        MapType::RequestTrailers => Some((Direction::Request, Part::Trailers)),
+        MapType::ResponseHeaders => Some((Direction::Response, Part::Headers)),
+        MapType::ResponseTrailers => Some((Direction::Response, Part::Trailers)),
+        _ => None,
+    }
+}
