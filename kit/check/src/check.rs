@@ -47,11 +47,9 @@ fn checked(report: &mut Report, path: &Path, manifest: Option<&Path>) -> Result<
     let kind = fs::metadata(path)?;
     if kind.is_dir() {
         if read::is_layout(path) {
-            let image = read::layout(path).map_err(Error::image)?;
-            image::image(report, &image);
+            image::image(report, &read::layout(path)?);
         } else {
-            let entries = read::directory(path).map_err(Error::image)?;
-            image::root(report, &entries.into_iter().collect());
+            image::root(report, &read::directory(path)?.into_iter().collect());
         }
         return Ok(());
     }
@@ -69,8 +67,7 @@ fn checked(report: &mut Report, path: &Path, manifest: Option<&Path>) -> Result<
         let beside = path.with_file_name(manifest::FILE_NAME);
         module_and_manifest(report, path, manifest.unwrap_or(&beside))
     } else {
-        let image = read::archive(path).map_err(Error::image)?;
-        image::image(report, &image);
+        image::image(report, &read::archive(path)?);
         Ok(())
     }
 }

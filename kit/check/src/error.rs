@@ -13,13 +13,6 @@ pub enum Error {
     NotAFile,
     #[error("is longer than {max_length} bytes")]
     TooLong { max_length: u64 },
-    #[error("{0}")]
-    Image(String),
-}
-
-impl Error {
-    /// An error of the crate that reads images. Its text says what is wrong.
-    pub fn image(error: impl std::fmt::Display) -> Self {
-        Self::Image(format!("{error:#}"))
-    }
+    #[error(transparent)]
+    Image(#[from] proxy_wasm_image::Error),
 }

@@ -85,7 +85,7 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<Manifest>
     match Manifest::parse(text) {
         Ok(manifest) => Some(manifest),
         Err(error) => {
-            report.error(place, format!("{error:#}"), "fix what the message says");
+            report.error(place, error.to_string(), "fix what the message says");
             None
         }
     }
