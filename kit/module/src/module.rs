@@ -6,7 +6,6 @@ use wasmparser::types::EntityType;
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::error::Error;
-use crate::limits::MAX_LENGTH;
 use crate::item::{Item, Memory};
 use crate::limits::MAX_LENGTH;
 use crate::proposals::Proposal;
