@@ -51,7 +51,7 @@ impl RootContext for Plugin {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Exchange {
+        Some(Box::new(BodyFilter {
             config: Rc::clone(&self.config),
             looks: false,
         }))
@@ -62,15 +62,15 @@ impl RootContext for Plugin {
     }
 }
 
-struct Exchange {
+struct BodyFilter {
     config: Rc<Config>,
     /// Whether this response's body is looked into.
     looks: bool,
 }
 
-impl Context for Exchange {}
+impl Context for BodyFilter {}
 
-impl HttpContext for Exchange {
+impl HttpContext for BodyFilter {
     fn on_http_response_headers(&mut self, _header_count: usize, end_of_stream: bool) -> Action {
         // In a compressed body there is no text to find.
         let is_encoded = self

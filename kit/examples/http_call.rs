@@ -54,7 +54,7 @@ impl RootContext for Plugin {
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         let config = Rc::clone(&self.config);
-        Some(Box::new(Exchange { config }))
+        Some(Box::new(AuthorizationFilter { config }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -62,11 +62,11 @@ impl RootContext for Plugin {
     }
 }
 
-struct Exchange {
+struct AuthorizationFilter {
     config: Rc<Config>,
 }
 
-impl Exchange {
+impl AuthorizationFilter {
     fn ask(&self) -> Result<u32, Status> {
         let token = self.get_http_request_header_bytes("authorization");
         // What is not UTF-8 is no token that anyone has issued.
@@ -91,7 +91,7 @@ impl Exchange {
     }
 }
 
-impl Context for Exchange {
+impl Context for AuthorizationFilter {
     fn on_http_call_response(&mut self, _: u32, header_count: usize, _: usize, _: usize) {
         // Without headers the call has failed, and to ask for one of them would panic.
         let status = if header_count > 0 {
@@ -115,7 +115,7 @@ impl Context for Exchange {
     }
 }
 
-impl HttpContext for Exchange {
+impl HttpContext for AuthorizationFilter {
     fn on_http_request_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
         match self.ask() {
             // The request waits for `on_http_call_response`.

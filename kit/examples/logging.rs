@@ -18,7 +18,7 @@ impl Context for Plugin {}
 
 impl RootContext for Plugin {
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Exchange { begin: None }))
+        Some(Box::new(RequestLog { begin: None }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -26,11 +26,11 @@ impl RootContext for Plugin {
     }
 }
 
-struct Exchange {
+struct RequestLog {
     begin: Option<SystemTime>,
 }
 
-impl Exchange {
+impl RequestLog {
     /// A header as it can stand in a log line. As bytes: the SDK's method that gives a `String`
     /// panics on a value that is not UTF-8, and a client may send one.
     fn text(bytes: Option<Vec<u8>>) -> String {
@@ -40,9 +40,9 @@ impl Exchange {
     }
 }
 
-impl Context for Exchange {}
+impl Context for RequestLog {}
 
-impl HttpContext for Exchange {
+impl HttpContext for RequestLog {
     fn on_http_request_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
         self.begin = Some(self.get_current_time());
         Action::Continue

@@ -61,7 +61,7 @@ impl RootContext for Plugin {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Exchange {
+        Some(Box::new(RequestMetrics {
             metrics: self.metrics,
             begin: None,
         }))
@@ -72,7 +72,7 @@ impl RootContext for Plugin {
     }
 }
 
-struct Exchange {
+struct RequestMetrics {
     metrics: Metrics,
     /// When the request came, if it has been counted as active.
     begin: Option<SystemTime>,
@@ -85,9 +85,9 @@ fn report(result: Result<(), Status>) {
     }
 }
 
-impl Context for Exchange {}
+impl Context for RequestMetrics {}
 
-impl HttpContext for Exchange {
+impl HttpContext for RequestMetrics {
     fn on_http_request_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
         self.begin = Some(self.get_current_time());
         report(hostcalls::increment_metric(self.metrics.active, 1));

@@ -61,7 +61,7 @@ impl RootContext for Plugin {
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         let config = Rc::clone(&self.config);
-        Some(Box::new(Exchange { config }))
+        Some(Box::new(RequestHeaderFilter { config }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -69,13 +69,13 @@ impl RootContext for Plugin {
     }
 }
 
-struct Exchange {
+struct RequestHeaderFilter {
     config: Rc<Config>,
 }
 
-impl Context for Exchange {}
+impl Context for RequestHeaderFilter {}
 
-impl HttpContext for Exchange {
+impl HttpContext for RequestHeaderFilter {
     fn on_http_request_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
         // To add would leave the client's own beside it, and the upstream might believe that one.
         self.set_http_request_header(&self.config.name, Some(&self.config.value));

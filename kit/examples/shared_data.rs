@@ -33,7 +33,7 @@ impl RootContext for Plugin {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Exchange))
+        Some(Box::new(RequestCounter))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -41,9 +41,9 @@ impl RootContext for Plugin {
     }
 }
 
-struct Exchange;
+struct RequestCounter;
 
-impl Exchange {
+impl RequestCounter {
     /// Adds one, unless too many others do at the same time.
     fn count(&self) -> Option<u64> {
         for _ in 0..TRIES {
@@ -66,9 +66,9 @@ impl Exchange {
     }
 }
 
-impl Context for Exchange {}
+impl Context for RequestCounter {}
 
-impl HttpContext for Exchange {
+impl HttpContext for RequestCounter {
     fn on_http_request_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
         // Without a number the request goes on: counting is not worth an outage.
         let number = self.count().map(|number| number.to_string());

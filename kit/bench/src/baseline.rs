@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use proxy_wasm_module::{Item, Module};
+use proxy_wasm_abi::AbiVersion;
+use proxy_wasm_module::Module;
 
 /// The callback that appends the headers.
 const APPENDING: &str = "proxy_on_response_headers";
@@ -31,30 +32,26 @@ pub fn one_callback(headers: &[(String, String)]) -> Result<Vec<u8>> {
 /// If the other is not a module.
 pub fn same_callbacks(module: &[u8], headers: &[(String, String)]) -> Result<Vec<u8>> {
     let mut callbacks = String::new();
-    for export in Module::read(module)?.exports {
-        let Item::Function(signature) = &export.item else {
+    for name in Module::read(module)?.callbacks() {
+        let Some(callback) = proxy_wasm_abi::callback(name, AbiVersion::V0_2_1) else {
             continue;
         };
-        if !export.name.starts_with("proxy_on_")
-            || [APPENDING, "proxy_on_memory_allocate"].contains(&export.name.as_str())
-        {
+        if [APPENDING, "proxy_on_memory_allocate"].contains(&name) {
             continue;
         }
-        let parameters: String = signature
-            .parameters
-            .iter()
-            .map(|parameter| format!(" {parameter}"))
+        let parameters = callback.signature.parameters.iter();
+        let parameters: String = parameters
+            .map(|parameter| format!(" {}", parameter.value_type))
             .collect();
-        let result = if signature.results.is_empty() {
-            String::new()
-        } else {
-            let value = i32::from(RETURNING_TRUE.contains(&export.name.as_str()));
+        let result = if callback.signature.result.is_some() {
+            let value = i32::from(RETURNING_TRUE.contains(&name));
             format!("(result i32) i32.const {value}")
+        } else {
+            String::new()
         };
         writeln!(
             callbacks,
-            "(func (export \"{}\") (param{parameters}) {result})",
-            export.name
+            "(func (export \"{name}\") (param{parameters}) {result})"
         )?;
     }
     assemble(headers, &callbacks)

@@ -1,4 +1,4 @@
-//! The image's rules: what each consumer would read from it.
+//! The rules for an image: what each consumer reads from it.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use proxy_wasm_image::{ISTIO_MODULE, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER};
 use crate::report::{Reading, Report, excerpt};
 use crate::{manifest_file, module_file};
 
-/// The most files beside the three that are listed.
-const MOST: usize = 10;
+/// The most unknown files that are listed.
+const MAX_COUNT: usize = 10;
 
 /// Checks an image.
 pub fn image(report: &mut Report, image: &Image) {
-    if image.others > 0 {
+    if image.other_images > 0 {
         report.warning(
             "index.json",
-            format!("{} more images stand beside this one", image.others),
+            format!("{} more images stand beside this one", image.other_images),
             "keep one: a module runs on every machine, and each consumer picks by its own rule",
         );
     }
@@ -34,7 +34,7 @@ pub fn image(report: &mut Report, image: &Image) {
         report.warning(
             "image",
             format!("it has {count} layers"),
-            "put the files into one: Istio reads the last layer alone",
+            "put the files into one: Istio reads only the last layer",
         );
     }
     for (number, layer) in (1..).zip(&image.layers) {
@@ -48,7 +48,7 @@ pub fn image(report: &mut Report, image: &Image) {
         }
     }
     root(report, &image.root());
-    // Of a folder, Istio's module was found by its path. Of an image, the last layer has it or not.
+    // In a directory, Istio's module is found by its path. In an image, only the last layer counts.
     report.reads.retain(|reading| reading.consumer != "Istio");
     if let Some(last) = image.layers.last()
         && let Some(entries) = last.entries()
@@ -57,7 +57,7 @@ pub fn image(report: &mut Report, image: &Image) {
     }
 }
 
-/// Istio takes the first entry of the last layer whose base name is right, wherever it lies.
+/// Istio reads the first entry of the last layer with the right base name, in any directory.
 fn istio(report: &mut Report, place: &str, entries: &Entries) {
     let found = entries
         .iter()
@@ -82,7 +82,7 @@ fn istio(report: &mut Report, place: &str, entries: &Entries) {
     }
 }
 
-/// Checks what a container made of the image has at its root.
+/// Checks the files at the root of a container that is made from the image.
 pub fn root(report: &mut Report, root: &BTreeMap<String, Entry>) {
     let manifest = checked_manifest(report, root);
     let module_path = manifest.as_ref().map(|manifest| manifest.module.as_str());
@@ -105,12 +105,12 @@ pub fn root(report: &mut Report, root: &BTreeMap<String, Entry>) {
             report.error(
                 ISTIO_MODULE,
                 format!(
-                    "it is another module than {}",
+                    "it is not the same module as {}",
                     module_path.unwrap_or_default()
                 ),
                 "make both the same: Maistra runs the one, and Istio the other",
             );
-            // Its own faults stand beside those of the first; the facts are of the first.
+            // The findings are of both modules, the facts of the first.
             let facts = report.module.take();
             module_file::check(report, ISTIO_MODULE, plugin);
             report.module = facts;
@@ -118,18 +118,18 @@ pub fn root(report: &mut Report, root: &BTreeMap<String, Entry>) {
         (None, Some(plugin)) => module_file::check(report, ISTIO_MODULE, plugin),
         _ => {}
     }
-    beside(report, root, module_path);
+    unknown_files(report, root, module_path);
 }
 
 fn checked_manifest(report: &mut Report, root: &BTreeMap<String, Entry>) -> Option<Manifest> {
     let bytes = file(report, root, manifest::FILE_NAME, "Maistra reads it first")?;
-    if bytes.len() as u64 > manifest_file::LONGEST {
+    if bytes.len() as u64 > manifest_file::MAX_LENGTH {
         report.error(
             manifest::FILE_NAME,
             format!("{} bytes", bytes.len()),
             format!(
                 "keep it below {}: it has seven lines",
-                manifest_file::LONGEST
+                manifest_file::MAX_LENGTH
             ),
         );
         return None;
@@ -148,7 +148,7 @@ fn file<'a>(
         Some(Entry::File(bytes)) => return Some(bytes),
         Some(entry) => report.error(
             path,
-            no_file(entry).unwrap_or_default(),
+            not_a_file(entry).unwrap_or_default(),
             format!("put a file in its place: {why}, and follows no link"),
         ),
         None => report.error(path, "it is missing", format!("add it: {why}")),
@@ -156,29 +156,32 @@ fn file<'a>(
     None
 }
 
-fn beside(report: &mut Report, root: &BTreeMap<String, Entry>, module: Option<&str>) {
+fn unknown_files(report: &mut Report, root: &BTreeMap<String, Entry>, module: Option<&str>) {
     let expected = |path: &str| {
-        let folder = format!("{path}/");
+        let directory = format!("{path}/");
         [manifest::FILE_NAME, ISTIO_MODULE].contains(&path)
-            || module.is_some_and(|module| module == path || module.starts_with(&folder))
+            || module.is_some_and(|module| module == path || module.starts_with(&directory))
     };
-    // Without a manifest nobody knows the module's name, so every module may be it.
+    // Without a manifest, the module's name is unknown, so any module may be the one.
     let excused = |path: &str| module.is_none() && path.ends_with(".wasm");
     let others: Vec<_> = root
         .keys()
         .filter(|path| !path.is_empty() && !expected(path) && !excused(path))
         .collect();
-    for path in others.iter().take(MOST) {
+    for path in others.iter().take(MAX_COUNT) {
         report.warning(
             excerpt(path),
             "no consumer reads it",
             "leave it out of the image",
         );
     }
-    if others.len() > MOST {
+    if others.len() > MAX_COUNT {
         report.warning(
             "image",
-            format!("{} more files that no consumer reads", others.len() - MOST),
+            format!(
+                "{} more files that no consumer reads",
+                others.len() - MAX_COUNT
+            ),
             "leave them out of the image",
         );
     }
@@ -236,18 +239,18 @@ fn configuration(report: &mut Report, place: &str, bytes: &[u8]) {
     if !right {
         report.error(
             place,
-            "it is no configuration of the Wasm image specification",
+            "it is not a configuration of the Wasm image specification",
             "write {\"type\": \"envoy_proxy\", \"abiVersions\": [\"v0.2.1\"], \"config\": \
              {\"rootIds\": [\"…\"]}}",
         );
     }
 }
 
-/// Why an entry of an image can't be read as a file.
-fn no_file(entry: &Entry) -> Option<String> {
+/// Why an entry of an image cannot be read as a file.
+fn not_a_file(entry: &Entry) -> Option<String> {
     match entry {
         Entry::File(_) => None,
-        Entry::Folder => Some("is a folder".to_owned()),
+        Entry::Directory => Some("is a directory".to_owned()),
         Entry::Link { target } => Some(format!("is a link to {target:?}")),
         Entry::Special => Some("is a device, a pipe, a socket or a sparse file".to_owned()),
     }

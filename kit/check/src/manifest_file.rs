@@ -1,4 +1,4 @@
-//! The manifest's rules, all of them at once, each with its line and column.
+//! The rules for `manifest.yaml`. All findings are reported at once, with line and column.
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
@@ -6,8 +6,8 @@ use proxy_wasm_image::manifest::{self, Manifest, PHASES};
 
 use crate::report::{Report, excerpt};
 
-/// The longest manifest that is read, in bytes.
-pub const LONGEST: u64 = 64 * 1024;
+/// The greatest length of a manifest that is read, in bytes.
+pub const MAX_LENGTH: u64 = 64 * 1024;
 
 const KEYS: [&str; 7] = [
     "schemaVersion",
@@ -33,7 +33,7 @@ enum Kind {
     Nested,
 }
 
-/// Checks a manifest's text. Gives the manifest if a mesh would read it.
+/// Checks the text of a manifest. Returns the manifest if a mesh would read it.
 pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<Manifest> {
     let before = report.errors();
     let text = match std::str::from_utf8(bytes) {
@@ -81,17 +81,17 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<Manifest>
     if report.errors() > before {
         return None;
     }
-    // The rules above are those of the manifest's reader. Should it know one more, it has its say.
+    // The rules above are those of the manifest's reader. If it has another one, that is reported.
     match Manifest::parse(text) {
         Ok(manifest) => Some(manifest),
         Err(error) => {
-            report.error(place, format!("{error:#}"), "mend it as it says");
+            report.error(place, error.to_string(), "fix what the message says");
             None
         }
     }
 }
 
-/// What a key takes.
+/// The remedy: what a key takes.
 fn wanted(key: &str) -> String {
     match key {
         "schemaVersion" => "write schemaVersion: 1, the only one there is".to_owned(),
@@ -104,7 +104,7 @@ fn wanted(key: &str) -> String {
 
 fn rule(report: &mut Report, key: &str, value: &Value) {
     let Kind::Scalar { text, quoted } = &value.kind else {
-        let problem = format!("{key} is no plain value");
+        let problem = format!("{key} is not a plain value");
         report.error(&value.place, problem, wanted(key));
         return;
     };
@@ -174,7 +174,7 @@ fn is_tag(text: &str) -> bool {
 
 type Entry = (String, String, Value);
 
-/// The entries of the manifest's one mapping. An error has its place and what is wrong.
+/// The entries of the manifest's mapping. An error is a place and what is wrong there.
 fn entries(text: &str, place: &str) -> Result<Vec<Entry>, (String, String)> {
     let at = |span: Span| {
         // Columns are counted from one, as editors do.
@@ -189,7 +189,7 @@ fn entries(text: &str, place: &str) -> Result<Vec<Entry>, (String, String)> {
             let marker = error.marker();
             (
                 format!("{place}:{}:{}", marker.line(), marker.col() + 1),
-                format!("it is no YAML: {}", error.info()),
+                format!("it is not YAML: {}", error.info()),
             )
         })?;
         let mut value = None;
@@ -225,7 +225,7 @@ fn entries(text: &str, place: &str) -> Result<Vec<Entry>, (String, String)> {
             }
             None => match kind {
                 Kind::Scalar { text, .. } => key = Some((text, at(span))),
-                Kind::Nested => return Err((at(span), "a key is no plain value".to_owned())),
+                Kind::Nested => return Err((at(span), "a key is not a plain value".to_owned())),
             },
         }
     }
@@ -236,9 +236,9 @@ fn entries(text: &str, place: &str) -> Result<Vec<Entry>, (String, String)> {
     }
 }
 
-/// The known key that an unknown one was most likely meant to be.
+/// The known key that is most similar to an unknown one.
 fn nearest(key: &str) -> Option<&'static str> {
-    // A long key is near to none, and would cost its length's worth of comparing.
+    // A long key is similar to none, and comparing it would take long.
     if key.len() > 32 {
         return None;
     }
@@ -250,7 +250,7 @@ fn nearest(key: &str) -> Option<&'static str> {
         .map(|(_, known)| known)
 }
 
-/// How many letters have to be put in, taken out, exchanged or swapped with their neighbour.
+/// The number of letters that have to be inserted, removed, replaced, or swapped with the next one.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut before: Vec<usize> = Vec::new();

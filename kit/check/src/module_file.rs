@@ -1,21 +1,26 @@
-//! The module's rules: what a proxy needs to load it and to call it.
+//! The rules for a module: what a proxy needs to load and to call it.
 
-use proxy_wasm_module::host::{Function, WASI_MODULES};
-use proxy_wasm_module::proposals::Proxy;
-use proxy_wasm_module::{Item, Module};
+use proxy_wasm_abi::{
+    AbiVersion, EnvoyVersion, Function, HOST_MODULE, WASI_MODULES, callback, host_function,
+    is_looked_up,
+};
+use proxy_wasm_module::{Import, Item, Module};
 
+use crate::releases;
 use crate::report::{ModuleFacts, Report, excerpt};
 
-/// The ABI versions that present proxies speak with a module of today.
-const SPOKEN: [&str; 2] = ["0.2.0", "0.2.1"];
+/// A module without a marker of a known ABI version is checked as one of this version.
+const DEFAULT_ABI: AbiVersion = AbiVersion::V0_2_1;
 
-/// What a VM may start with before it is remarkable, in bytes: the Go SDK's modules stay below.
+const BUILD_FOR_CURRENT_ABI: &str = "build it with an SDK for ABI 0.2.1";
+
+/// More memory at the start than this is reported, in bytes. Modules of the Go SDK have less.
 const LARGE_MEMORY: u64 = 16 * 1024 * 1024;
 
 /// The most findings of one kind that are listed.
-const MOST: usize = 20;
+const MAX_COUNT: usize = 20;
 
-/// Checks a module's bytes and notes its facts.
+/// Checks a module, and adds what it imports, exports and needs to the report.
 pub fn check(report: &mut Report, place: &str, bytes: &[u8]) {
     let module = match Module::read(bytes) {
         Ok(module) => module,
@@ -23,16 +28,18 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) {
             report.error(
                 place,
                 error.to_string(),
-                "compile it anew for wasm32, as a core module",
+                "compile it again for wasm32, as a core module",
             );
             return;
         }
     };
+    let version = module.abi_version().unwrap_or(DEFAULT_ABI);
     abi(report, place, &module);
-    exports(report, place, &module);
-    imports(report, place, &module);
+    exports(report, place, &module, version);
+    imports(report, place, &module, version);
     proposals(report, place, &module);
-    if let Some(memory) = module.memory()
+    let memory = module.memory();
+    if let Some(memory) = memory
         && memory.initial > LARGE_MEMORY
     {
         report.warning(
@@ -42,26 +49,30 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) {
              a VM of its own",
         );
     }
-    let memory = module.memory();
     report.module = Some(ModuleFacts {
         path: place.to_owned(),
         bytes: module.size,
         abi: module.abi.clone(),
         callbacks: module.callbacks().map(str::to_owned).collect(),
         proposals: module.proposals.iter().map(|need| need.name).collect(),
-        oldest: oldest(&module).since(),
+        oldest: releases::since(oldest_envoy(&module, version)),
         memory: memory.map(|memory| memory.initial),
         memory_bound: memory.and_then(|memory| memory.maximum),
     });
 }
 
-fn oldest(module: &Module) -> Proxy {
-    module
-        .proposals
+/// The oldest Envoy that has all proposals and functions that a module needs.
+fn oldest_envoy(module: &Module, version: AbiVersion) -> EnvoyVersion {
+    let proposals = module.proposals.iter().map(|proposal| proposal.since);
+    let functions = module
+        .imports
         .iter()
-        .map(|need| need.oldest)
+        .filter_map(|import| offered(import, version))
+        .map(|function| function.since);
+    proposals
+        .chain(functions)
         .max()
-        .unwrap_or(Proxy::Envoy1_17)
+        .unwrap_or(EnvoyVersion::OLDEST)
 }
 
 fn abi(report: &mut Report, place: &str, module: &Module) {
@@ -70,16 +81,21 @@ fn abi(report: &mut Report, place: &str, module: &Module) {
         let problem = "it exports no proxy_abi_version_…, so it speaks no Proxy-Wasm ABI";
         report.error(place, problem, REMEDY);
     }
-    for version in module.abi.iter().take(MOST) {
-        if version == "0.1.0" {
-            let problem = "it speaks ABI 0.1.0, which 0.2.0 replaced in 2020";
-            report.error(place, problem, REMEDY);
-        } else if !SPOKEN.contains(&version.as_str()) {
-            report.error(
+    for version in module.abi.iter().take(MAX_COUNT) {
+        let known = AbiVersion::ALL
+            .iter()
+            .find(|known| known.to_string() == *version);
+        match known {
+            Some(AbiVersion::V0_1_0) => {
+                let problem = "it speaks ABI 0.1.0, which 0.2.0 replaced in 2020";
+                report.error(place, problem, REMEDY);
+            }
+            Some(_) => {}
+            None => report.error(
                 place,
                 format!("it speaks ABI {}, which no proxy does", excerpt(version)),
                 REMEDY,
-            );
+            ),
         }
     }
     if module.abi.len() > 1 {
@@ -91,7 +107,7 @@ fn abi(report: &mut Report, place: &str, module: &Module) {
     }
 }
 
-fn exports(report: &mut Report, place: &str, module: &Module) {
+fn exports(report: &mut Report, place: &str, module: &Module, version: AbiVersion) {
     if module.memory().is_none() {
         report.error(
             place,
@@ -106,35 +122,30 @@ fn exports(report: &mut Report, place: &str, module: &Module) {
         report.error(
             place,
             "it exports neither malloc nor proxy_on_memory_allocate",
-            "export one of them: the proxy hands over headers and configuration through it",
+            "export one of them: the proxy passes headers and configuration through it",
         );
     }
+    let has = |name: &str| module.export(name).is_some();
     let mut wrong = 0;
     for export in &module.exports {
-        let Some(expected) = Function::callback(&export.name) else {
+        let Some(expected) = callback(&export.name, version) else {
             continue;
         };
-        let fits = match &export.item {
-            Item::Function(signature) => expected.matches(signature),
-            _ => false,
-        };
-        if !fits {
-            wrong += 1;
-            if wrong <= MOST {
-                report.error(
-                    place,
-                    format!(
-                        "its export {} is {}, and proxies call it as {}",
-                        expected.name,
-                        export.item,
-                        expected.signature()
-                    ),
-                    "build it with an SDK for ABI 0.2.1",
-                );
-            }
+        if fits(&export.item, expected) || !is_looked_up(&export.name, has) {
+            continue;
+        }
+        wrong += 1;
+        if wrong <= MAX_COUNT {
+            report.error(
+                place,
+                format!(
+                    "its export {} is {}, and proxies call it as {}",
+                    expected.name, export.item, expected.signature
+                ),
+                BUILD_FOR_CURRENT_ABI,
+            );
         }
     }
-    let has = |name| module.export(name).is_some();
     if !module
         .callbacks()
         .any(|name| name != "proxy_on_memory_allocate")
@@ -154,19 +165,15 @@ fn exports(report: &mut Report, place: &str, module: &Module) {
     }
 }
 
-fn imports(report: &mut Report, place: &str, module: &Module) {
+fn imports(report: &mut Report, place: &str, module: &Module, version: AbiVersion) {
     let mut wrong = 0;
     for import in &module.imports {
-        let full = format!("{}.{}", import.module, import.name);
-        let offered = Function::offered(&import.module, &import.name);
-        let fits = match (&import.item, offered) {
-            (Item::Function(signature), Some(function)) => function.matches(signature),
-            _ => false,
-        };
-        if fits {
+        let offered = offered(import, version);
+        if offered.is_some_and(|function| fits(&import.item, function)) {
             continue;
         }
-        if matches!(import.item, Item::Memory(_) | Item::Other("table")) {
+        let full = format!("{}.{}", import.module, import.name);
+        if matches!(import.item, Item::Memory(_) | Item::Table) {
             report.warning(
                 place,
                 format!(
@@ -179,44 +186,72 @@ fn imports(report: &mut Report, place: &str, module: &Module) {
             continue;
         }
         wrong += 1;
-        if wrong > MOST {
+        if wrong > MAX_COUNT {
             continue;
         }
-        match offered {
-            Some(function) => report.error(
+        if let Some(function) = offered {
+            report.error(
                 place,
                 format!(
                     "it imports {full} as {}, and proxies offer it as {}",
-                    import.item,
-                    function.signature()
+                    import.item, function.signature
                 ),
-                "build it with an SDK for ABI 0.2.1",
-            ),
-            None => report.error(
+                if import.module == HOST_MODULE {
+                    BUILD_FOR_CURRENT_ABI
+                } else {
+                    "remove the code that calls it, or compile it for WASI preview 1"
+                },
+            );
+        } else if let Some(versions) = other_versions(import) {
+            report.error(
+                place,
+                format!("it imports {full}, which proxies offer only to ABI {versions}"),
+                BUILD_FOR_CURRENT_ABI,
+            );
+        } else {
+            report.error(
                 place,
                 format!("it imports {}, which no proxy offers", excerpt(&full)),
                 advice(&import.module, &import.name),
-            ),
+            );
         }
     }
-    if wrong > MOST {
+    if wrong > MAX_COUNT {
         report.error(
             place,
-            format!("{} more imports are of that kind", wrong - MOST),
-            "mend the ones above first",
+            format!("{} more imports are of that kind", wrong - MAX_COUNT),
+            "fix the ones above first",
         );
     }
 }
 
-/// How an import that no proxy offers usually came in.
+fn offered(import: &Import, version: AbiVersion) -> Option<&'static Function> {
+    host_function(&import.module, &import.name, version)
+}
+
+/// The ABI versions that have a function of this name, if there are any.
+fn other_versions(import: &Import) -> Option<String> {
+    let versions: Vec<_> = AbiVersion::ALL
+        .iter()
+        .filter(|version| offered(import, **version).is_some())
+        .map(ToString::to_string)
+        .collect();
+    (!versions.is_empty()).then(|| versions.join(" and "))
+}
+
+fn fits(item: &Item, function: &Function) -> bool {
+    matches!(item, Item::Function(signature) if signature.matches(&function.signature))
+}
+
+/// What usually causes an import that no proxy offers, as an advice.
 fn advice(module: &str, name: &str) -> &'static str {
-    if module == "env" && name == "abort" {
+    if module == HOST_MODULE && name == "abort" {
         "compile AssemblyScript with --use abort=abort_proc_exit"
     } else if WASI_MODULES.contains(&module) {
-        "leave out what reaches for files, sockets or threads: a proxy offers a small part of WASI"
+        "remove the code that calls it: a proxy offers only a part of WASI preview 1"
     } else if module.starts_with("__wbindgen") || module == "wbg" {
-        "leave out the crate that is made for browsers (wasm-bindgen); cargo tree shows what \
-         brings it in"
+        "remove the crate that is made for browsers (wasm-bindgen); cargo tree shows what brings \
+         it in"
     } else if module.starts_with("wasi:") {
         "compile for WASI preview 1 or for no WASI: proxies know no later one"
     } else {
@@ -226,21 +261,25 @@ fn advice(module: &str, name: &str) -> &'static str {
 
 fn proposals(report: &mut Report, place: &str, module: &Module) {
     for need in &module.proposals {
-        let Some(refusing) = need.oldest.refusing() else {
+        let Some(older) = releases::before(need.since) else {
             continue;
         };
         let remedy = if need.name == "reference-types" {
-            "if it is to run there, encode it anew without long table indexes, as extension shrink and wasm-opt do"
+            "if it is to run there, encode it again without long table indexes, as cargo \
+             proxy-wasm shrink and wasm-opt do"
         } else {
             "if it is to run there, compile without this feature"
         };
         report.warning(
             place,
             format!(
-                "it needs the proposal {} (V8 {}), so {refusing} will not load it",
+                "it needs the proposal {} (V8 {}), so {older} will not load it",
                 need.name, need.v8
             ),
             remedy,
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What a check reports: findings, the module's facts, and what each consumer reads.
+//! What a check reports: findings, facts of the module, and what each consumer reads.
 
 use std::fmt;
 
@@ -9,36 +9,38 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// No present proxy or mesh takes it.
+    /// No current proxy or mesh accepts it.
     Error,
-    /// Some do not take it, or it is hardly meant.
+    /// Some proxies or meshes do not accept it, or it is probably a mistake.
     Warning,
 }
 
-/// One thing that would go wrong.
+/// Something that would go wrong.
+///
+/// Its text is one line: `error: manifest.yaml:5:8: phase is missing; write one of …`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// Where it is: a file, with line and column if it has any; or a part of the image.
+    /// Where it is: a file, with line and column if they are known, or a part of the image.
     #[serde(rename = "where")]
     pub place: String,
     /// What is wrong.
     #[serde(rename = "what")]
     pub problem: String,
-    /// How to mend it.
+    /// How to fix it.
     #[serde(rename = "how")]
     pub remedy: String,
 }
 
-/// `error: manifest.yaml:5:8: phase is missing; write one of …`
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        // What was read may hold line breaks and escape sequences; a finding is one line of text.
+        // What was read may have line breaks and escape sequences.
         let line = format!("{}: {}; {}", self.place, self.problem, self.remedy);
         write!(formatter, "{severity}: ")?;
         for character in line.chars() {
@@ -52,8 +54,9 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What a consumer would read from the image.
+/// What a consumer reads from the image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Reading {
     /// The consumer: Maistra or Istio.
     pub consumer: &'static str,
@@ -76,45 +79,49 @@ impl Reading {
     }
 }
 
-/// The facts of the module that meshes read.
+/// The facts of the module that consumers read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ModuleFacts {
     /// Its path.
     pub path: String,
     /// Its size in bytes.
     pub bytes: usize,
-    /// The ABI versions that it speaks.
+    /// The ABI versions whose markers it exports.
     pub abi: Vec<String>,
     /// The callbacks that it exports.
     pub callbacks: Vec<String>,
     /// The WebAssembly proposals that it needs.
     pub proposals: Vec<&'static str>,
-    /// The oldest proxies that load it.
-    pub oldest: &'static str,
-    /// The memory that it starts with, in bytes.
+    /// The oldest releases of Envoy, Istio and Maistra that load it.
+    pub oldest: String,
+    /// The size of its memory when it starts, in bytes.
     pub memory: Option<u64>,
-    /// What its memory can grow to, in bytes; `None` without a bound.
+    /// The size to which its memory can grow, in bytes. `None` if the module sets no limit.
     pub memory_bound: Option<u64>,
 }
 
-/// Everything that a check found.
+/// The result of a check.
+///
+/// Its text has the findings, one a line, and then the facts.
 #[derive(Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Report {
-    /// What would go wrong, in the order in which it was found.
+    /// What would go wrong, in the order in which the parts are read.
     pub findings: Vec<Finding>,
     /// The facts of the module, if there is a valid one.
     pub module: Option<ModuleFacts>,
-    /// What each consumer would read.
+    /// What each consumer reads.
     pub reads: Vec<Reading>,
 }
 
 impl Report {
-    /// How many errors there are.
+    /// The number of errors.
     pub fn errors(&self) -> usize {
         self.count(Severity::Error)
     }
 
-    /// How many warnings there are.
+    /// The number of warnings.
     pub fn warnings(&self) -> usize {
         self.count(Severity::Warning)
     }
@@ -155,7 +162,6 @@ impl Report {
     }
 }
 
-/// The findings, one a line, then the facts.
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         for finding in &self.findings {
@@ -211,10 +217,10 @@ impl fmt::Display for Report {
     }
 }
 
-/// A text from outside, quoted for a finding: escaped, and not longer than a line can take.
+/// A text from outside, for a finding: in quotes, escaped, and shortened.
 pub(crate) fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 64;
-    match text.char_indices().nth(LONGEST) {
+    const MAX_LENGTH: usize = 64;
+    match text.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
         None => format!("{text:?}"),
     }

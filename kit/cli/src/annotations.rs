@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use proxy_wasm_image::{Annotations, annotations};
+use proxy_wasm_image::Annotations;
 
 use crate::project::Project;
 
@@ -19,7 +19,7 @@ pub fn of_project(project: &Project) -> Annotations {
         ("source", package.repository.clone()),
         ("revision", revision(project.package.root())),
     ];
-    let mut all = annotations(&project.manifest);
+    let mut all = project.manifest.annotations();
     all.extend(
         fields
             .into_iter()

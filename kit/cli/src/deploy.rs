@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use proxy_wasm_image::Target;
+use proxy_wasm_image::ImageReference;
 
 /// What stands in the files where the image's registry and team are to be.
 pub const PLACEHOLDER: &str = "registry.example/team/";
@@ -25,7 +25,7 @@ impl Deployment {
     /// When there is no file for the mesh, when it does not name an image once, or when the image
     /// has no registry.
     pub fn read(folder: &Path, mesh: &str, image: &str) -> Result<Self> {
-        Target::of(image).context("IMAGE names what was pushed")?;
+        ImageReference::parse(image).context("IMAGE names what was pushed")?;
         let file = folder.join(format!("{mesh}.yaml"));
         ensure!(
             meshes(folder)?.iter().any(|known| known == mesh),

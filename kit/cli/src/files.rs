@@ -1,16 +1,27 @@
-//! Files that are written whole or not at all.
+//! Files that are written atomically.
 
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes a file beside its place and moves it there, so that it is whole or not there.
+/// Writes a temporary file beside `path` and renames it, so that `path` never has a part of the
+/// content. The file's permissions are those of a file that a shell would create.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().context("a file without a directory")?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().context("it is not in a directory")?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    let builder = {
+        use std::os::unix::fs::PermissionsExt;
+        // The umask applies, too.
+        builder.permissions(std::fs::Permissions::from_mode(0o666))
+    };
+    let mut file = builder.tempfile_in(directory)?;
     file.write_all(bytes)?;
-    file.persist(path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.persist(path)?;
     Ok(())
 }

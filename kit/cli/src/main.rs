@@ -8,19 +8,21 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use proxy_wasm_check::{self as check, Report};
-use proxy_wasm_image::{Engine, Target};
+use proxy_wasm_image::{Engine, ImageReference, Package};
 use proxy_wasm_module::{Shrunk, shrink, strip};
 
 use deploy::Deployment;
 use package::CargoPackage;
 use project::Project;
 use rename::rename;
-use staged::{Staged, Variant};
+use staged::{StagingDirectory, Variant};
 
 mod annotations;
 mod deploy;
 mod files;
 mod package;
+#[cfg(feature = "push")]
+mod progress;
 mod project;
 mod rename;
 #[cfg(feature = "run")]
@@ -51,23 +53,23 @@ enum Task {
         /// Build the package's examples, under target/examples
         #[arg(long, conflicts_with_all = ["dev", "explain"])]
         examples: bool,
-        /// Say of each callback why it stays or goes
+        /// Say of each callback why it is kept or removed
         #[arg(long)]
         explain: bool,
     },
     /// Shrink a module of another extension that is written with the Rust SDK
     Shrink {
-        /// The module, with the names of its functions; data go only if it has been linked with
-        /// -Clink-arg=--emit-relocs
+        /// The module, with the names of its functions; data are removed only if it has been linked
+        /// with -Clink-arg=--emit-relocs
         module: PathBuf,
         /// Where the shrunk module is written
         #[arg(long, short)]
         output: PathBuf,
         /// An unoptimized build of the same extension, which tells the callbacks that it implements;
-        /// without it, all stay
+        /// without it, all are kept
         #[arg(long)]
-        survey: Option<PathBuf>,
-        /// Say of each callback why it stays or goes
+        analysis_build: Option<PathBuf>,
+        /// Say of each callback why it is kept or removed
         #[arg(long)]
         explain: bool,
     },
@@ -136,28 +138,29 @@ enum Task {
 /// What is packaged, and how.
 #[derive(Args)]
 struct Packaging {
-    /// podman, buildah, docker, or none; the first that answers if not given
+    /// podman, buildah, docker, or none; if not given, the first that responds
     #[arg(long, env = "CONTAINER_ENGINE")]
     engine: Option<String>,
-    /// What consumers are to read: all of them the first, Istio and WebAssemblyHub the other
+    /// The format of the image
     #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
     variant: Variant,
-    /// A folder with the image's files, in place of this package's: for a module made elsewhere
+    /// A directory with the image's files, in place of this package's: for a module that another tool
+    /// has compiled
     #[arg(long)]
     from: Option<PathBuf>,
 }
 
 impl Packaging {
     /// The files to package: those of a folder, or those that this package's build has staged.
-    fn staged(&self) -> Result<Staged> {
+    fn staged(&self) -> Result<StagingDirectory> {
         match &self.from {
-            Some(folder) => Staged::of_folder(folder),
-            None => Staged::of_project(&Project::find()?),
+            Some(folder) => StagingDirectory::at(folder),
+            None => StagingDirectory::of_project(&Project::find()?),
         }
     }
 
     /// The same, once nothing is found in them that no mesh takes.
-    fn checked(&self) -> Result<Staged> {
+    fn checked(&self) -> Result<StagingDirectory> {
         let staged = self.staged()?;
         findings(staged.report(), Format::Text)?;
         Ok(staged)
@@ -219,17 +222,18 @@ fn perform(task: Task) -> Result<()> {
         Task::Shrink {
             module,
             output,
-            survey,
+            analysis_build,
             explain,
-        } => shrink_file(&module, &output, survey.as_deref(), explain),
+        } => shrink_file(&module, &output, analysis_build.as_deref(), explain),
         Task::Check {
             path: Some(path),
             manifest,
             format,
         } => findings(&check::check(&path, manifest.as_deref()), format),
-        Task::Check { format, .. } => {
-            findings(Staged::of_project(&Project::find()?)?.report(), format)
-        }
+        Task::Check { format, .. } => findings(
+            StagingDirectory::of_project(&Project::find()?)?.report(),
+            format,
+        ),
         Task::Image { image, packaging } => package(&packaging, image),
         Task::Push { image, packaging } => {
             let image = image.context(
@@ -277,12 +281,18 @@ fn build(project: &Project, dev: bool, shrinks: bool, explain: bool) -> Result<(
     Ok(())
 }
 
-fn shrink_file(module: &Path, output: &Path, survey: Option<&Path>, explain: bool) -> Result<()> {
+fn shrink_file(
+    module: &Path,
+    output: &Path,
+    analysis_build: Option<&Path>,
+    explain: bool,
+) -> Result<()> {
     let read = |path: &Path| {
         std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let survey = survey.map(read).transpose()?;
-    let shrunk = shrink(&read(module)?, survey.as_deref())?;
+    let analysis_build = analysis_build.map(read).transpose()?;
+    let shrunk = shrink(&read(module)?, analysis_build.as_deref())
+        .with_context(|| format!("cannot shrink {}", module.display()))?;
     std::fs::write(output, strip(&shrunk.module)?)
         .with_context(|| format!("cannot write {}", output.display()))?;
     report(&shrunk, explain);
@@ -298,6 +308,13 @@ fn report(shrunk: &Shrunk, explain: bool) {
         }
     }
     let (before, after) = (shrunk.before, shrunk.after);
+    if shrunk.is_unchanged {
+        println!(
+            "Shrunk: unchanged, {} bytes, because it would be larger",
+            after.bytes
+        );
+        return;
+    }
     println!(
         "Shrunk: {} exports to {}, {} imports to {}, {} bytes to {}, {} of memory to {}",
         before.exports,
@@ -333,50 +350,49 @@ fn findings(report: &Report, format: Format) -> Result<()> {
 fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
     let staged = packaging.checked()?;
     let (name, version) = staged.name()?;
-    let reference = image
+    let image = image
         .filter(|image| !image.is_empty())
         .unwrap_or_else(|| format!("localhost/{name}:{version}"));
     if let Some(engine) = packaging.engine()? {
-        let stored = staged.build(engine, &reference)?;
-        println!("Image:  {reference} (in {}'s storage)", engine.command());
-        println!("Digest: {}", stored.digest);
-        println!("Size:   {}", stored.size);
+        let stored = staged.build(engine, &image)?;
+        println!("Image:    {image} (in {engine}'s storage)");
+        println!("Image ID: {}", stored.id);
+        println!("Size:     {}", stored.size);
     } else {
-        let archive = staged.archive(packaging.variant)?;
-        let written = staged
-            .package(packaging.variant)?
-            .write_archive(&reference, &archive)?;
-        println!("Image:  {} ({reference}, an OCI archive)", shown(&archive));
-        println!("Digest: {}", written.digest);
-        println!("Size:   {} bytes", written.size);
+        let package = staged.package(packaging.variant)?;
+        let archive = staged.write_archive(&package, &image, packaging.variant)?;
+        println!("Image:    {} ({image}, an OCI archive)", shown(&archive));
+        println!("Digest:   {}", package.digest());
+        println!("Size:     {} bytes", std::fs::metadata(&archive)?.len());
     }
-    println!("Next:   IMAGE=REGISTRY/TEAM/{name}:{version} cargo make push");
+    println!("Next:     IMAGE=REGISTRY/TEAM/{name}:{version} cargo make push");
     Ok(())
 }
 
-fn push(packaging: &Packaging, reference: &str) -> Result<()> {
-    let target = Target::of(reference)?;
-    let Some(engine) = packaging.engine()? else {
-        return push_without_engine(packaging, reference);
-    };
+fn push(packaging: &Packaging, image: &str) -> Result<()> {
+    let image = ImageReference::parse(image)?;
+    let engine = packaging.engine()?;
     let staged = packaging.checked()?;
-    staged.build(engine, reference)?;
-    println!("Pushed: {}", target.by_digest(&engine.push(reference)?));
+    let pushed = match engine {
+        Some(engine) => {
+            staged.build(engine, image.as_str())?;
+            image.with_digest(&engine.push(&image)?)
+        }
+        None => push_without_engine(&staged.package(packaging.variant)?, &image)?,
+    };
+    println!("Pushed: {pushed}");
     Ok(())
 }
 
 #[cfg(feature = "push")]
-fn push_without_engine(packaging: &Packaging, reference: &str) -> Result<()> {
+fn push_without_engine(package: &Package, image: &ImageReference) -> Result<String> {
     use proxy_wasm_image::{credentials, push};
-    let staged = packaging.checked()?;
-    let package = staged.package(packaging.variant)?;
-    let known = credentials::find(&Target::of(reference)?, &credentials::files())?;
-    println!("Pushed: {}", push(&package, reference, known)?);
-    Ok(())
+    let known = credentials::find(image, &credentials::files())?;
+    Ok(push(package, image, known.as_ref(), progress::show)?)
 }
 
 #[cfg(not(feature = "push"))]
-fn push_without_engine(_packaging: &Packaging, _reference: &str) -> Result<()> {
+fn push_without_engine(_package: &Package, _image: &ImageReference) -> Result<String> {
     anyhow::bail!(
         "no container engine responds, and this build of cargo proxy-wasm has no registry client; \
          install podman, or build it with the feature `push`"
@@ -413,8 +429,8 @@ fn chosen(name: &str) -> Result<Engine> {
             format!("CONTAINER_ENGINE is {name:?}; it takes podman, buildah, docker or none")
         })?;
     ensure!(
-        engine.answers(),
-        "{name} does not answer; try `{name} info`, or CONTAINER_ENGINE=none"
+        engine.is_available(),
+        "{name} does not respond; `{name} info` says why. CONTAINER_ENGINE=none needs no engine"
     );
     Ok(engine)
 }

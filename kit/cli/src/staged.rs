@@ -1,34 +1,36 @@
-//! What is ready to be packaged: a folder that holds exactly what the image's root will hold.
+//! The staging directory: it holds exactly what the image's root will hold.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
 
 use proxy_wasm_check::{Report, check};
 use proxy_wasm_image::manifest::{self, Manifest};
-use proxy_wasm_image::{Annotations, Engine, Package, Stored, VARIANT};
+use proxy_wasm_image::{Annotations, Engine, Package, StoredImage, VARIANT, WasmConfig};
+use proxy_wasm_module::Module;
 
 use crate::annotations;
+use crate::files::write_whole;
 use crate::project::Project;
 
-/// What packages a folder by an engine, in the words of a project's Containerfile.
+/// What an engine needs to package a directory, as in a project's Containerfile.
 const CONTAINERFILE: &str = "FROM scratch AS prebuilt\nCOPY . /\n";
 
-/// What consumers are to read.
+/// The format of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Variant {
-    /// A container image, which Maistra and Istio read.
+    /// A container image: every consumer reads it
     Compat,
-    /// The artifact of the Wasm image specification, written without an engine.
+    /// The artifact of the Wasm image specification: Istio and Envoy Gateway read it
     Oci,
 }
 
-/// A folder that is ready to be packaged.
+/// A directory that holds exactly what the image's root will hold.
 #[derive(Debug)]
-pub struct Staged {
+pub struct StagingDirectory {
     root: PathBuf,
     manifest: Manifest,
     annotations: Annotations,
@@ -37,17 +39,18 @@ pub struct Staged {
     report: Report,
 }
 
-impl Staged {
-    /// What a package's build has staged.
+impl StagingDirectory {
+    /// The staging directory of a package, which `cargo proxy-wasm build` writes.
     ///
     /// # Errors
     ///
-    /// When nothing is staged.
+    /// If the package has not been built.
     pub fn of_project(project: &Project) -> Result<Self> {
         let root = project.image_root();
         ensure!(
             root.is_dir(),
-            "nothing is staged yet; run `cargo make build` first"
+            "{} does not exist; run `cargo make build` first",
+            root.display()
         );
         Ok(Self {
             report: check(&root, None),
@@ -59,34 +62,33 @@ impl Staged {
         })
     }
 
-    /// A folder whose module was made elsewhere, in whatever language. Archives are written into
-    /// the current folder.
+    /// A directory with a module in any language. Archives are written to the current directory.
     ///
     /// # Errors
     ///
-    /// When it holds no good manifest.
-    pub fn of_folder(root: &Path) -> Result<Self> {
+    /// If its `manifest.yaml` is missing or not valid.
+    pub fn at(root: &Path) -> Result<Self> {
         let manifest = Manifest::read(&root.join(manifest::FILE_NAME))?;
         Ok(Self {
             report: check(root, None),
             root: root.to_owned(),
-            annotations: proxy_wasm_image::annotations(&manifest),
+            annotations: manifest.annotations(),
             manifest,
             containerfile: None,
             output: PathBuf::from("."),
         })
     }
 
-    /// What would go wrong with it in a mesh.
+    /// What proxies and meshes would do with the files.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// Name and version of the manifest.
+    /// The name and the version in the manifest.
     ///
     /// # Errors
     ///
-    /// When the manifest has no name.
+    /// If the manifest has no name.
     pub fn name(&self) -> Result<(&str, &str)> {
         let name = self
             .manifest
@@ -96,51 +98,64 @@ impl Staged {
         Ok((name, self.manifest.version.as_deref().unwrap_or("latest")))
     }
 
-    /// Where an archive of it is written.
+    /// Packages the files without an engine.
     ///
     /// # Errors
     ///
-    /// When the manifest has no name.
-    pub fn archive(&self, variant: Variant) -> Result<PathBuf> {
+    /// If a file can't be read, or if the module is not one.
+    pub fn package(&self, variant: Variant) -> Result<Package> {
+        if variant == Variant::Compat {
+            return Ok(Package::compat(&self.root, &self.annotations)?);
+        }
+        let mut annotations = self.annotations.clone();
+        annotations.remove(VARIANT);
+        let path = self.root.join(&self.manifest.module);
+        let module = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let versions = Module::read(&module)?.abi;
+        let config = WasmConfig {
+            abi_versions: versions
+                .iter()
+                .map(|version| format!("v{version}"))
+                .collect(),
+            root_ids: self.manifest.name.iter().cloned().collect(),
+        };
+        Ok(Package::oci(&module, &config, &annotations)?)
+    }
+
+    /// Writes an image with the name `image` as an OCI archive, and returns the archive's path.
+    ///
+    /// # Errors
+    ///
+    /// If the manifest has no name, or if the archive can't be written.
+    pub fn write_archive(
+        &self,
+        package: &Package,
+        image: &str,
+        variant: Variant,
+    ) -> Result<PathBuf> {
         let (name, version) = self.name()?;
         let suffix = if variant == Variant::Oci { "-wasm" } else { "" };
         let file = format!("{name}-{version}{suffix}.oci.tar");
         ensure!(
             !file.contains(['/', '\\']),
-            "name and version of manifest.yaml can't be a file's name: {file:?}"
+            "{file:?} cannot be a file's name; change name or version in manifest.yaml"
         );
-        Ok(self.output.join(file))
+        let path = self.output.join(file);
+        write_whole(&path, &package.to_archive(image)?)?;
+        Ok(path)
     }
 
-    /// Packages it without an engine.
+    /// Builds the image with an engine.
     ///
     /// # Errors
     ///
-    /// When a file can't be read.
-    pub fn package(&self, variant: Variant) -> Result<Package> {
-        match variant {
-            Variant::Compat => Package::compat(&self.root, &self.annotations),
-            Variant::Oci => {
-                let mut annotations = self.annotations.clone();
-                annotations.remove(VARIANT);
-                let module = self.root.join(&self.manifest.module);
-                let module = fs::read(&module)
-                    .with_context(|| format!("cannot read {}", module.display()))?;
-                let root_id = self.manifest.name.as_deref().unwrap_or_default();
-                Package::oci(&module, root_id, &annotations)
-            }
-        }
-    }
-
-    /// Packages it by an engine.
-    ///
-    /// # Errors
-    ///
-    /// As [`Engine::build`].
-    pub fn build(&self, engine: Engine, reference: &str) -> Result<Stored> {
-        let mut own = tempfile::NamedTempFile::new()?;
-        own.write_all(CONTAINERFILE.as_bytes())?;
-        let containerfile = self.containerfile.as_deref().unwrap_or(own.path());
-        engine.build(containerfile, &self.root, reference, &self.annotations)
+    /// If the engine fails.
+    pub fn build(&self, engine: Engine, image: &str) -> Result<StoredImage> {
+        let mut default = tempfile::NamedTempFile::new()?;
+        default.write_all(CONTAINERFILE.as_bytes())?;
+        let containerfile = self.containerfile.as_deref().unwrap_or(default.path());
+        engine
+            .build(containerfile, &self.root, image, &self.annotations)
+            .map_err(|error| anyhow!("{error}. CONTAINER_ENGINE=none needs no engine"))
     }
 }

@@ -1,4 +1,4 @@
-//! Shrinking, on the small extensions in `fixtures/examples`, each compiled as what ships is.
+//! Shrinking the small extensions in `fixtures/examples`, which are compiled as a release is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,16 +7,15 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use proxy_wasm_module::strip;
-use proxy_wasm_module::{Shrunk, Verdict, measure, shrink};
+use proxy_wasm_module::{Shrunk, Verdict, measure, shrink, strip};
 use proxy_wasm_test::{Error, Headers, Module, Proxy, Reply};
 use wasmparser::{Validator, WasmFeatures};
 
-/// What the SDK needs, whatever an extension implements.
+/// Callbacks that the SDK needs, whatever an extension implements.
 const ESSENTIAL: [&str; 2] = ["proxy_on_context_create", "proxy_on_delete"];
 
-/// A fixture, the callbacks that it implements, and whether the embedded proxy calls them: it does
-/// no gRPC, no TCP and no foreign functions.
+/// A fixture, the callbacks that it implements, and whether the embedded proxy calls them: it has no
+/// gRPC, no TCP and no foreign functions.
 const FIXTURES: [(&str, &[&str], bool); 33] = [
     ("dependency", &["proxy_on_response_headers"], true),
     ("dynamic", &["proxy_on_request_headers"], true),
@@ -105,7 +104,7 @@ const FIXTURES: [(&str, &[&str], bool); 33] = [
     ),
 ];
 
-/// A fixture as the compiler made it, and unoptimized.
+/// The release build of a fixture, and its analysis build.
 type Builds = (Vec<u8>, Vec<u8>);
 
 /// All fixtures by their names. Cargo compiles them once.
@@ -113,7 +112,7 @@ fn fixtures() -> &'static BTreeMap<&'static str, Builds> {
     static FIXTURE_BUILDS: OnceLock<BTreeMap<&'static str, Builds>> = OnceLock::new();
     FIXTURE_BUILDS.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
-        for profile in ["wasm", "survey"] {
+        for profile in ["wasm", "analysis"] {
             let status = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
                 .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"))
                 .args(["cargo", "build", "--locked", "--examples"])
@@ -132,14 +131,14 @@ fn fixtures() -> &'static BTreeMap<&'static str, Builds> {
         };
         FIXTURES
             .iter()
-            .map(|(name, ..)| (*name, (read("wasm", name), read("survey", name))))
+            .map(|(name, ..)| (*name, (read("wasm", name), read("analysis", name))))
             .collect()
     })
 }
 
 fn shrunk(name: &str) -> Shrunk {
-    let (module, survey) = &fixtures()[name];
-    shrink(module, Some(survey)).expect("a module that can be shrunk")
+    let (module, analysis_build) = &fixtures()[name];
+    shrink(module, Some(analysis_build)).expect("a module that can be shrunk")
 }
 
 fn callbacks(shrunk: &Shrunk) -> BTreeSet<&str> {
@@ -147,7 +146,7 @@ fn callbacks(shrunk: &Shrunk) -> BTreeSet<&str> {
     kept.map(|decision| decision.callback.as_str()).collect()
 }
 
-/// Does to an extension all that the embedded proxy can do, and gives what it logs.
+/// Does everything with an extension that the embedded proxy can do. Returns what it logs.
 fn exercise(module: &[u8]) -> Result<Vec<String>, Error> {
     let proxy = Proxy::load(module)?.configure("configuration")?;
     let stream = proxy
@@ -170,7 +169,7 @@ fn exercise(module: &[u8]) -> Result<Vec<String>, Error> {
 }
 
 #[test]
-fn what_is_implemented_stays_and_all_else_goes() {
+fn only_implemented_callbacks_are_kept() {
     for (name, implemented, _) in FIXTURES {
         let shrunk = shrunk(name);
         let expected: BTreeSet<_> = implemented.iter().chain(&ESSENTIAL).copied().collect();
@@ -187,10 +186,10 @@ fn what_is_implemented_stays_and_all_else_goes() {
 }
 
 #[test]
-fn what_is_implemented_is_called_as_before() -> Result<(), Error> {
+fn implemented_callbacks_are_called_as_before() -> Result<(), Error> {
     for (name, _, is_called) in FIXTURES {
         let (module, _) = &fixtures()[name];
-        // An HTTP stream is none that an extension for TCP knows.
+        // An extension for TCP does not know HTTP streams.
         let left_out = [
             "on_downstream",
             "on_new_connection",
@@ -209,7 +208,7 @@ fn what_is_implemented_is_called_as_before() -> Result<(), Error> {
 }
 
 #[test]
-fn a_host_call_stays_as_long_as_something_calls_it() {
+fn used_host_calls_are_kept() {
     let imports = |name: &str| -> Vec<String> {
         let module = shrunk(name).module;
         let module = walrus::Module::from_buffer(&module).expect("a module");
@@ -221,7 +220,7 @@ fn a_host_call_stays_as_long_as_something_calls_it() {
     };
     assert_eq!(imports("on_http_response_headers"), ["proxy_log"]);
     assert_eq!(imports("on_configure"), ["proxy_log"]);
-    // By way of a trait object.
+    // It is called through a trait object.
     let dynamic = imports("dynamic");
     assert!(
         dynamic.contains(&"proxy_get_header_map_value".to_owned()),
@@ -230,15 +229,15 @@ fn a_host_call_stays_as_long_as_something_calls_it() {
 }
 
 #[test]
-fn the_sdk_hears_of_the_answer_to_a_call_that_nobody_waits_for() -> Result<(), Error> {
+fn callback_for_responses_is_kept_if_the_module_makes_calls() -> Result<(), Error> {
     let shrunk = shrunk("unanswered_call");
-    let answers = shrunk
+    let decision = shrunk
         .decisions
         .iter()
         .find(|decision| decision.callback == "proxy_on_http_call_response");
     assert_eq!(
-        answers.map(|decision| &decision.verdict),
-        Some(&Verdict::Answers)
+        decision.map(|decision| &decision.verdict),
+        Some(&Verdict::ReceivesResponse)
     );
     let proxy = Proxy::load(shrunk.module)?.configure("")?;
     let mut pages = 0;
@@ -256,7 +255,7 @@ fn the_sdk_hears_of_the_answer_to_a_call_that_nobody_waits_for() -> Result<(), E
 }
 
 #[test]
-fn nothing_is_kept_of_streams_that_have_ended() -> Result<(), Error> {
+fn ended_streams_leave_nothing_in_memory() -> Result<(), Error> {
     for name in ["on_done", "on_http_response_headers"] {
         let proxy = Proxy::load(shrunk(name).module)?.configure("")?;
         let mut pages = 0;
@@ -272,7 +271,7 @@ fn nothing_is_kept_of_streams_that_have_ended() -> Result<(), Error> {
 }
 
 #[test]
-fn a_panic_is_told_with_the_names_of_the_functions() -> Result<(), Error> {
+fn trap_has_the_names_of_the_functions() -> Result<(), Error> {
     let named = shrunk("panicking").module;
     let module = Module::with_symbols(strip(&named).expect("a module"), &named);
     let proxy = Proxy::load(module)?.configure("")?;
@@ -293,11 +292,11 @@ fn a_panic_is_told_with_the_names_of_the_functions() -> Result<(), Error> {
 }
 
 #[test]
-fn where_nothing_tells_every_callback_stays() {
-    let (module, survey) = &fixtures()["on_tick"];
-    let nameless = strip(survey).expect("a module");
-    for survey in [None, Some(nameless.as_slice())] {
-        let shrunk = shrink(module, survey).expect("a module that can be shrunk");
+fn every_callback_is_kept_without_an_analysis_build() {
+    let (module, analysis_build) = &fixtures()["on_tick"];
+    let nameless = strip(analysis_build).expect("a module");
+    for analysis_build in [None, Some(nameless.as_slice())] {
+        let shrunk = shrink(module, analysis_build).expect("a module that can be shrunk");
         assert_eq!(shrunk.after.exports, shrunk.before.exports);
         assert!(shrunk.decisions.iter().all(|decision| {
             matches!(decision.verdict, Verdict::Unknown | Verdict::Essential(_))
@@ -306,7 +305,7 @@ fn where_nothing_tells_every_callback_stays() {
 }
 
 #[test]
-fn a_shrunk_module_needs_no_more_than_old_proxies_have() {
+fn shrunk_module_needs_only_proposals_of_old_proxies() {
     // V8 8.9, of Envoy 1.17 and 1.18.
     let features = WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SIGN_EXTENSION
@@ -321,12 +320,12 @@ fn a_shrunk_module_needs_no_more_than_old_proxies_have() {
                 .validate_all(module)
                 .is_ok()
         };
-        assert!(!validate(module), "{name} as the compiler made it");
+        assert!(!validate(module), "{name} before it is shrunk");
         assert!(validate(&shrunk(name).module), "{name}");
     }
 }
 
-/// What a module writes to its memory when it starts, from the first byte to the last.
+/// What a module writes to its memory when it starts, up to the last byte that is not zero.
 fn memory(module: &[u8]) -> Vec<u8> {
     let module = walrus::Module::from_buffer(module).expect("a module");
     let mut memory = Vec::new();
@@ -336,7 +335,7 @@ fn memory(module: &[u8]) -> Vec<u8> {
             ..
         } = data.kind
         else {
-            panic!("data that lie nowhere");
+            panic!("data without an address");
         };
         let start = usize::try_from(start).expect("an address");
         let end = start + data.value.len();
@@ -358,7 +357,7 @@ fn holds(memory: &[u8], text: &str) -> bool {
         .any(|part| part == text.as_bytes())
 }
 
-/// A module whose sections are rewritten by `change`: it gets a section's kind and content.
+/// A module whose sections are changed: `change` gets the kind, the name and the content of each.
 fn rewritten(
     module: &[u8],
     change: impl Fn(u8, Option<&str>, &[u8]) -> Option<Vec<u8>>,
@@ -383,11 +382,11 @@ fn rewritten(
     rewritten
 }
 
-/// A text of the SDK's for a callback that `on_tick` does not implement.
+/// A text in the SDK for a callback that `on_tick` does not implement.
 const OF_A_REMOVED_CALLBACK: &str = "on_grpc_receive_initial_metadata: invalid token_id";
 
 #[test]
-fn data_go_when_nothing_that_stays_refers_to_them() {
+fn data_are_removed_if_nothing_refers_to_them() {
     let (module, _) = &fixtures()["on_tick"];
     let (before, after) = (memory(module), memory(&shrunk("on_tick").module));
     for text in ["on_tick", "invalid context_id", OF_A_REMOVED_CALLBACK] {
@@ -395,34 +394,34 @@ fn data_go_when_nothing_that_stays_refers_to_them() {
     }
     assert!(holds(&after, "on_tick"));
     assert!(!holds(&after, OF_A_REMOVED_CALLBACK));
-    // What stays, stays where it was.
+    // What is kept has its old address.
     for (address, byte) in after.iter().enumerate().filter(|(_, byte)| **byte != 0) {
         assert_eq!(before[address], *byte, "at {address}");
     }
 }
 
 #[test]
-fn data_stay_where_the_linker_does_not_tell_what_refers_to_them() {
-    let (module, survey) = &fixtures()["on_tick"];
-    // Without any reference, with those of data alone, and without the names of data.
+fn data_are_kept_without_relocations() {
+    let (module, analysis_build) = &fixtures()["on_tick"];
+    // Without any relocation, without those in code, and without the names of data.
     for left_out in [&["linking", "reloc."][..], &["reloc.CODE"], &["linking"]] {
         let module = rewritten(module, |_, name, content| {
             let is_left_out = |start: &&str| name.is_some_and(|name| name.starts_with(start));
             (!left_out.iter().any(is_left_out)).then(|| content.to_vec())
         });
-        let shrunk = shrink(&module, Some(survey)).expect("a module that can be shrunk");
+        let shrunk = shrink(&module, Some(analysis_build)).expect("a module that can be shrunk");
         assert_eq!(memory(&shrunk.module), memory(&module), "{left_out:?}");
     }
 }
 
 #[test]
-fn data_stay_where_another_tool_has_moved_what_the_linker_speaks_of() {
-    let (module, survey) = &fixtures()["on_tick"];
-    // It encodes the code anew, and leaves the linker's sections as they were.
+fn data_are_kept_if_the_relocations_are_wrong() {
+    let (module, analysis_build) = &fixtures()["on_tick"];
+    // This encodes the code again, and does not change the linker's sections.
     let moved = walrus::Module::from_buffer(module)
         .expect("a module")
         .emit_wasm();
-    // One byte of the linker's sections is another.
+    // One byte of the linker's sections is wrong.
     let spoiled = rewritten(module, |_, name, content| {
         let mut content = content.to_vec();
         if name == Some("reloc.DATA") {
@@ -436,25 +435,25 @@ fn data_stay_where_another_tool_has_moved_what_the_linker_speaks_of() {
             matches!(payload, Ok(wasmparser::Payload::CustomSection(s)) if s.name() == "linking")
         });
         assert!(is_there);
-        let shrunk = shrink(&changed, Some(survey)).expect("a module that can be shrunk");
+        let shrunk = shrink(&changed, Some(analysis_build)).expect("a module that can be shrunk");
         assert_eq!(memory(&shrunk.module), memory(&changed));
     }
 }
 
 #[test]
-fn a_variable_that_is_exported_stays() {
+fn exported_variable_is_kept() {
     let memory = memory(&shrunk("exported_variable").module);
     assert!(holds(&memory, "read by whoever knows its name"));
 }
 
 #[test]
-fn functions_go_that_only_data_without_use_refer_to() {
-    let (module, survey) = &fixtures()["on_tick"];
+fn functions_are_removed_if_only_unused_data_refer_to_them() {
+    let (module, analysis_build) = &fixtures()["on_tick"];
     let without = rewritten(module, |_, name, content| {
         (name != Some("linking")).then(|| content.to_vec())
     });
     let functions = |module: &[u8]| {
-        let shrunk = shrink(module, Some(survey)).expect("a module that can be shrunk");
+        let shrunk = shrink(module, Some(analysis_build)).expect("a module that can be shrunk");
         let module = walrus::Module::from_buffer(&shrunk.module).expect("a module");
         module.funcs.iter().count()
     };
@@ -462,9 +461,19 @@ fn functions_go_that_only_data_without_use_refer_to() {
 }
 
 #[test]
-fn what_is_no_module_is_an_error() {
+fn shrinking_again_does_not_make_a_module_larger() {
+    for name in ["on_tick", "dynamic"] {
+        let once = shrunk(name);
+        let twice = shrink(&once.module, None).expect("a module that can be shrunk");
+        assert!(twice.after.bytes <= once.after.bytes, "{name}");
+        assert_eq!(twice.after.exports, once.after.exports, "{name}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_a_module_are_an_error() {
     assert!(shrink(b"no module", None).is_err());
-    let (module, survey) = &fixtures()["on_tick"];
-    assert!(shrink(&module[..module.len() / 2], Some(survey)).is_err());
+    let (module, analysis_build) = &fixtures()["on_tick"];
+    assert!(shrink(&module[..module.len() / 2], Some(analysis_build)).is_err());
     assert!(shrink(module, Some(b"no module")).is_err());
 }

@@ -24,13 +24,14 @@ pub fn start_upstream() -> Result<SocketAddr, Error> {
 fn respond(request: &Message) -> Reply {
     let field = |name: &str| request.headers.first(name).unwrap_or_default();
     let path = String::from_utf8_lossy(field(":path"));
+    let path = path.split('?').next().unwrap_or_default();
     if let Some(status) = path.strip_prefix("/status/") {
         return Reply::new(status.parse().unwrap_or(400));
     }
     if let Some(name) = path.strip_prefix("/echo/") {
         return Reply::new(200).body(field(name));
     }
-    match &*path {
+    match path {
         "/check" if field("authorization") == b"Bearer good" => Reply::new(200),
         "/check" => Reply::new(403),
         "/silent" => loop {

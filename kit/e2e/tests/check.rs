@@ -3,9 +3,12 @@
 use std::fs;
 
 use anyhow::Result;
+use proxy_wasm_abi::{
+    AbiVersion, CALLBACKS, Function, HOST_CALLS, HOST_MODULE, Signature, WASI_FUNCTIONS,
+    WASI_MODULES,
+};
 use proxy_wasm_check as check;
 use proxy_wasm_e2e::{image_root, start_upstream};
-use proxy_wasm_module::host::{CALLBACKS, Function, HOST_CALLS, WASI_CALLS, WASI_MODULES};
 use proxy_wasm_test::envoy::{Configuration, Envoy};
 use proxy_wasm_test::http;
 
@@ -30,19 +33,27 @@ fn judge(text: &str) -> Result<(usize, bool)> {
     Ok((report.errors(), served))
 }
 
-fn types(letters: &str, word: &str) -> String {
-    letters
-        .chars()
-        .map(|letter| format!("({word} {})", if letter == 'I' { "i64" } else { "i32" }))
-        .collect()
+/// The ABI version of [`LEAST`].
+const VERSION: AbiVersion = AbiVersion::V0_2_1;
+
+/// Parameters and results in the text format.
+fn types(signature: &Signature) -> String {
+    let parameters = signature
+        .parameters
+        .iter()
+        .map(|parameter| format!("(param {})", parameter.value_type));
+    let results = signature
+        .result
+        .iter()
+        .map(|result| format!("(result {result})"));
+    parameters.chain(results).collect()
 }
 
 fn import(module: &str, function: &Function) -> String {
     format!(
-        "(import \"{module}\" \"{}\" (func {} {}))",
+        "(import \"{module}\" \"{}\" (func {}))",
         function.name,
-        types(function.parameters, "param"),
-        types(function.results, "result")
+        types(&function.signature)
     )
 }
 
@@ -66,10 +77,12 @@ fn this_extension_passes() {
 fn every_import_that_passes_is_one_that_envoy_offers() -> Result<()> {
     let mut imports: String = HOST_CALLS
         .iter()
-        .map(|function| import("env", function))
+        .filter(|function| function.is_in(VERSION))
+        .map(|function| import(HOST_MODULE, function))
         .collect();
     for module in WASI_MODULES {
-        imports.extend(WASI_CALLS.iter().map(|function| import(module, function)));
+        let functions = WASI_FUNCTIONS.iter();
+        imports.extend(functions.map(|function| import(module, function)));
     }
     let module = LEAST.replacen("(module", &format!("(module {imports}"), 1);
     assert_eq!(judge(&module)?, (0, true));
@@ -82,6 +95,7 @@ fn every_callback_that_passes_is_one_that_envoy_calls() -> Result<()> {
     for left_out in ["_start", "_initialize"] {
         let callbacks: String = CALLBACKS
             .iter()
+            .filter(|function| function.is_in(VERSION))
             .filter(|function| function.name != left_out && function.name != "malloc")
             .filter(|function| function.name != "proxy_on_tick")
             .map(|function| {
@@ -91,16 +105,14 @@ fn every_callback_that_passes_is_one_that_envoy_calls() -> Result<()> {
                     "proxy_validate_configuration" => 1,
                     _ => 0,
                 };
-                let body = if function.results.is_empty() {
-                    String::new()
-                } else {
-                    format!("i32.const {result}")
+                let body = match function.signature.result {
+                    None => String::new(),
+                    Some(_) => format!("i32.const {result}"),
                 };
                 format!(
-                    "(func (export \"{}\") {} {} {body})",
+                    "(func (export \"{}\") {} {body})",
                     function.name,
-                    types(function.parameters, "param"),
-                    types(function.results, "result")
+                    types(&function.signature)
                 )
             })
             .collect();
@@ -138,6 +150,37 @@ fn what_is_an_error_is_what_envoy_refuses() -> Result<()> {
             "{to}: {errors} errors, served: {served}"
         );
         assert_eq!(served, from.is_empty(), "{to}");
+    }
+    Ok(())
+}
+
+#[test]
+fn abi_version_and_other_exports_decide_as_in_envoy() -> Result<()> {
+    const LOG_LEVEL: &str =
+        r#"(import "env" "proxy_get_log_level" (func (param i32) (result i32)))"#;
+    const CONTINUE: &str = r#"(import "env" "proxy_continue_request" (func (result i32)))"#;
+    const INITIALIZE: &str = r#"(func (export "_initialize"))"#;
+    const MAIN: &str = r#"(func (export "main") (param i64))"#;
+    const ALLOCATE: &str = r#"(func (export "proxy_on_memory_allocate"))"#;
+    for (version, added, passes) in [
+        ("0_2_1", LOG_LEVEL, true),
+        ("0_2_0", LOG_LEVEL, false),
+        ("0_2_1", CONTINUE, false),
+        ("0_2_1", MAIN, true),
+        ("0_2_1", &[INITIALIZE, MAIN].concat(), false),
+        ("0_2_1", ALLOCATE, true),
+    ] {
+        let module = LEAST.replacen("version_0_2_1", &format!("version_{version}"), 1);
+        let module = match added.strip_prefix("(import") {
+            Some(_) => module.replacen("(module", &format!("(module {added}"), 1),
+            None => module.replacen(
+                "(func (export \"malloc\")",
+                &format!("{added} (func (export \"malloc\")"),
+                1,
+            ),
+        };
+        let (errors, served) = judge(&module)?;
+        assert_eq!((errors == 0, served), (passes, passes), "{version} {added}");
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ fn modules(krate: &Path) -> Result<BTreeMap<Module, String>> {
             module.clear();
         }
         let text = String::from_utf8(bytes)?;
-        let text = text.split("#[cfg(test)]\nmod tests {").next();
+        let text = text.split("mod tests {").next();
         let lines = text.unwrap_or_default().lines();
         let code: Vec<_> = lines
             .map(|line| line.split("//").next().unwrap_or_default())

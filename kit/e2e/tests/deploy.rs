@@ -9,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 use anyhow::Result;
 use proxy_wasm_e2e::{template, toolkit};
 
-const IMAGE: &str = "127.0.0.1:5000/team/a@sha256:00";
+const IMAGE: &str =
+    "127.0.0.1:5000/team/a@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
 /// Runs the command where kubectl is a script that writes down its arguments and what it reads, and
 /// ends with `diff_status` when it is asked for a difference.

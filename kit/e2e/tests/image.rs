@@ -1,5 +1,4 @@
-#![cfg(any())]
-//! The image, as each engine makes it and as the kit writes it.
+//! The image: as each container engine builds it, and as the toolkit writes it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,26 +8,32 @@ use std::process::id;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use extension_kit::project::Project;
-use extension_kit::testing::{module, project};
-use extension_kit::{http, provenance};
-use proxy_wasm_e2e::tools::available;
-use proxy_wasm_e2e::{print_line, run};
-use proxy_wasm_image::Engine;
-use proxy_wasm_image::Package;
-use proxy_wasm_test::envoy::{self, Envoy};
+use proxy_wasm_e2e::{
+    copy, deployed, image_root, module_path, name, run, start_upstream, template, toolkit,
+};
+use proxy_wasm_image::manifest::Manifest;
+use proxy_wasm_image::{Package, WasmConfig};
+use proxy_wasm_test::envoy::Envoy;
+use proxy_wasm_test::http;
 use serde_json::Value;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// The files that every image has to hold, exactly.
+/// The files that every image must contain, and no others.
 fn expected() -> Result<Files> {
-    let module = fs::read(module())?;
+    let module = fs::read(module_path())?;
+    let manifest = fs::read(template().join("manifest.yaml"))?;
     Ok(Files::from([
         ("extension.wasm".to_owned(), module.clone()),
-        ("manifest.yaml".to_owned(), fs::read("manifest.yaml")?),
+        ("manifest.yaml".to_owned(), manifest),
         ("plugin.wasm".to_owned(), module),
     ]))
+}
+
+/// The image that the toolkit writes without an engine.
+fn package() -> Result<Package> {
+    let manifest = Manifest::read(&template().join("manifest.yaml"))?;
+    Ok(Package::compat(image_root(), &manifest.annotations())?)
 }
 
 fn untar(archive: impl Read) -> Result<Files> {
@@ -40,7 +45,7 @@ fn untar(archive: impl Read) -> Result<Files> {
         }
         ensure!(
             entry.header().entry_type().is_file(),
-            "{:?} is no file",
+            "{:?} is not a file",
             entry.path()?
         );
         let path = entry.path()?.to_string_lossy().into_owned();
@@ -51,57 +56,115 @@ fn untar(archive: impl Read) -> Result<Files> {
     Ok(files)
 }
 
-/// Reads an OCI archive as Istio does: the last layer, which has to be a gzip one, and the only one.
-fn read_archive(path: &Path) -> Result<Files> {
-    let archive = untar(fs::File::open(path)?)?;
-    let json = |name: &str| -> Result<Value> {
-        let bytes = archive
-            .get(name)
-            .with_context(|| format!("{name} is missing"))?;
-        Ok(serde_json::from_slice(bytes)?)
-    };
-    let blob = |descriptor: &Value| -> Result<String> {
-        let digest = descriptor["digest"]
-            .as_str()
-            .context("a descriptor without digest")?;
-        Ok(format!("blobs/{}", digest.replace(':', "/")))
-    };
-    let manifest = json(&blob(&json("index.json")?["manifests"][0])?)?;
-    let layers = manifest["layers"].as_array().context("no layers")?;
-    ensure!(layers.len() == 1, "{} layers", layers.len());
-    ensure!(
-        layers[0]["mediaType"] == "application/vnd.oci.image.layer.v1.tar+gzip",
-        "{}",
-        layers[0]
-    );
-    untar(flate2::read::GzDecoder::new(
-        archive[&blob(&layers[0])?].as_slice(),
-    ))
+/// An OCI archive, unpacked.
+struct Archive {
+    files: Files,
 }
 
-/// Maistra's controller takes these steps to the letter; docker knows them, too.
-fn copy_out(engine: &str, reference: &str) -> Result<Files> {
-    let container = run(engine, &["create", reference, "."])?;
-    let folder = tempfile::tempdir()?;
+impl Archive {
+    fn read(path: &Path) -> Result<Self> {
+        let file = fs::File::open(path).with_context(|| format!("no {}", path.display()))?;
+        let files = untar(file)?;
+        Ok(Self { files })
+    }
+
+    fn blob(&self, descriptor: &Value) -> Result<&[u8]> {
+        let digest = descriptor["digest"]
+            .as_str()
+            .context("a descriptor without a digest")?;
+        let path = format!("blobs/{}", digest.replace(':', "/"));
+        let bytes = self.files.get(&path);
+        Ok(bytes.with_context(|| format!("{path} is missing"))?)
+    }
+
+    fn manifest(&self) -> Result<Value> {
+        let index = self.files.get("index.json").context("no index.json")?;
+        let index: Value = serde_json::from_slice(index)?;
+        Ok(serde_json::from_slice(self.blob(&index["manifests"][0])?)?)
+    }
+
+    /// Reads the image as Istio does: its last layer, which must be a gzip one, and the only one.
+    fn layer_files(&self) -> Result<Files> {
+        let manifest = self.manifest()?;
+        let layers = manifest["layers"].as_array().context("no layers")?;
+        ensure!(layers.len() == 1, "{} layers", layers.len());
+        ensure!(
+            layers[0]["mediaType"] == "application/vnd.oci.image.layer.v1.tar+gzip",
+            "{}",
+            layers[0]
+        );
+        untar(flate2::read::GzDecoder::new(self.blob(&layers[0])?))
+    }
+
+    /// What a consumer of the oci variant reads: two layers, each with a media type of its own.
+    fn wasm_artifact(&self) -> Result<(Value, &[u8])> {
+        let manifest = self.manifest()?;
+        let layers = manifest["layers"].as_array().context("no layers")?;
+        ensure!(layers.len() == 2, "{} layers", layers.len());
+        let layer = |media_type: &str| {
+            let layer = layers.iter().find(|layer| layer["mediaType"] == media_type);
+            self.blob(layer.with_context(|| format!("no layer of {media_type}"))?)
+        };
+        let config = layer("application/vnd.module.wasm.config.v1+json")?;
+        let module = layer("application/vnd.module.wasm.content.layer.v1+wasm")?;
+        Ok((serde_json::from_slice(config)?, module))
+    }
+}
+
+/// Runs `cargo proxy-wasm image` in a project whose files are staged, and returns what it prints, by
+/// label.
+fn print_image(project: &Path, arguments: &[&str]) -> Result<BTreeMap<String, String>> {
+    let arguments = [&["image"], arguments].concat();
+    let printed = copy::command(project, &toolkit().to_string_lossy(), &arguments)?;
+    Ok(printed
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(label, value)| (label.to_owned(), value.trim().to_owned()))
+        .collect())
+}
+
+/// Builds the template's image with an engine, and returns its name and the image ID.
+fn build_with(engine: &str) -> Result<(String, String)> {
+    let _ = image_root();
+    // podman and buildah share their storage, so each image has a name of its own.
+    let image = format!("localhost/test-{engine}:{}", id());
+    let printed = print_image(template(), &["--engine", engine, "--image", &image])?;
+    assert_eq!(
+        printed["Image"],
+        format!("{image} (in {engine}'s storage)"),
+        "{printed:?}"
+    );
+    // A registry will report another digest.
+    assert_eq!(printed.get("Digest"), None, "{printed:?}");
+    let listed = run(
+        engine,
+        &["images", "--no-trunc", "--format", "{{.ID}}", &image],
+    )?;
+    assert_eq!(printed["Image ID"], listed);
+    Ok((image, listed))
+}
+
+/// Takes the steps of Maistra's controller, which docker supports, too.
+fn copy_out(engine: &str, image: &str) -> Result<Files> {
+    let container = run(engine, &["create", image, "."])?;
+    let directory = tempfile::tempdir()?;
     let mut files = Files::new();
     for name in ["manifest.yaml", "extension.wasm", "plugin.wasm"] {
-        let to = folder.path().join(name);
-        run(
-            engine,
-            &["cp", &format!("{container}:/{name}"), &to.to_string_lossy()],
-        )?;
+        let from = format!("{container}:/{name}");
+        let to = directory.path().join(name);
+        run(engine, &["cp", &from, &to.to_string_lossy()])?;
         files.insert(name.to_owned(), fs::read(to)?);
     }
     run(engine, &["rm", &container])?;
     Ok(files)
 }
 
-/// The module from an image is the one that Envoy serves.
+/// Envoy serves the module of an image.
 fn assert_serves(files: &Files) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let module = folder.path().join("from-image.wasm");
+    let directory = tempfile::tempdir()?;
+    let module = directory.path().join("from-image.wasm");
     fs::write(&module, &files["extension.wasm"])?;
-    let configuration = deployed::configuration(Path::new("."))?;
+    let configuration = deployed::configuration(template())?;
     let envoy = Envoy::start(&module, &configuration, start_upstream()?)?;
     let response = http::get(&envoy.url("/"))?;
     assert_eq!(response.status, 200);
@@ -109,275 +172,262 @@ fn assert_serves(files: &Files) -> Result<()> {
     Ok(())
 }
 
-/// What a consumer of the oci variant reads: two layers of its own media types, unpacked by nobody.
-fn read_wasm_artifact(path: &Path) -> Result<(Value, Vec<u8>)> {
-    let archive = untar(fs::File::open(path)?)?;
-    let blob = |descriptor: &Value| -> Result<&Vec<u8>> {
-        let digest = descriptor["digest"]
-            .as_str()
-            .context("a descriptor without digest")?;
-        archive
-            .get(&format!("blobs/{}", digest.replace(':', "/")))
-            .context("a blob is missing")
-    };
-    let index: Value = serde_json::from_slice(&archive["index.json"])?;
-    let manifest: Value = serde_json::from_slice(blob(&index["manifests"][0])?)?;
-    let layers = manifest["layers"].as_array().context("no layers")?;
-    ensure!(layers.len() == 2, "{} layers", layers.len());
-    let of = |media_type: &str| {
-        layers
-            .iter()
-            .find(|layer| layer["mediaType"] == media_type)
-            .with_context(|| format!("no layer of {media_type}"))
-    };
-    let config = blob(of("application/vnd.module.wasm.config.v1+json")?)?;
-    let module = blob(of("application/vnd.module.wasm.content.layer.v1+wasm")?)?;
-    Ok((serde_json::from_slice(config)?, module.clone()))
-}
-
 /// The digests of an image's layers, not compressed, from its configuration.
-fn diff_ids(engine: &str, reference: &str) -> Result<String> {
+fn diff_ids(engine: &str, image: &str) -> Result<String> {
+    let format = if engine == "buildah" {
+        "{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}"
+    } else {
+        "{{range .RootFS.Layers}}{{.}} {{end}}"
+    };
     run(
         engine,
-        &[
-            "inspect",
-            "--type",
-            "image",
-            "--format",
-            if engine == "buildah" {
-                "{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}"
-            } else {
-                "{{range .RootFS.Layers}}{{.}} {{end}}"
-            },
-            reference,
-        ],
+        &["inspect", "--type", "image", "--format", format, image],
     )
 }
 
-fn build_with(engine: Engine) -> Result<String> {
-    // podman and buildah share their storage, so each has a name of its own.
-    let reference = format!("localhost/test-{}:{}", engine.command(), id());
-    let image_root = image_root();
-    engine.build(
-        Path::new("Containerfile"),
-        &image_root,
-        &reference,
-        &provenance::annotations(project()),
-    )?;
-    Ok(reference)
-}
-
 #[test]
-fn the_manifest_agrees_with_the_package() {
-    let manifest = &project().manifest;
-    assert_eq!(manifest.name.as_deref(), Some(env!("CARGO_PKG_NAME")));
-    assert_eq!(manifest.version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
+fn manifest_agrees_with_the_cargo_package() -> Result<()> {
+    let manifest = Manifest::read(&template().join("manifest.yaml"))?;
+    let package = cargo_package()?;
+    assert_eq!(manifest.name.as_deref(), package["name"].as_str());
+    assert_eq!(manifest.version.as_deref(), package["version"].as_str());
     assert_eq!(
         manifest.description.as_deref(),
-        Some(env!("CARGO_PKG_DESCRIPTION"))
+        package["description"].as_str()
     );
+    Ok(())
+}
+
+/// What Cargo knows about the template.
+fn cargo_package() -> Result<Value> {
+    let path = template().join("Cargo.toml");
+    let path = path.to_string_lossy();
+    let arguments = ["metadata", "--no-deps", "--format-version=1"];
+    let arguments = [&arguments[..], &["--manifest-path", &path]].concat();
+    let mut metadata: Value = serde_json::from_str(&run("cargo", &arguments)?)?;
+    Ok(metadata["packages"][0].take())
 }
 
 #[test]
-fn without_an_engine() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let [first, second] = ["first.tar", "second.tar"].map(|name| folder.path().join(name));
-    let package = Package::compat(&image_root(), &provenance::annotations(project()))?;
-    let written = package.write_archive("localhost/a:1", &first)?;
-    package.write_archive("localhost/a:1", &second)?;
-    assert_eq!(fs::read(&first)?, fs::read(&second)?);
+fn archive_contains_the_image_files_and_envoy_serves_the_module() -> Result<()> {
+    let package = package()?;
+    let archive = package.to_archive("localhost/a:1")?;
+    assert_eq!(archive, package.to_archive("localhost/a:1")?);
 
-    let files = read_archive(&first)?;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("image.tar");
+    fs::write(&path, archive)?;
+    let files = Archive::read(&path)?.layer_files()?;
     assert_eq!(files, expected()?);
-    assert_serves(&files)?;
-    if available("skopeo", "--version") {
-        let source = format!("oci-archive:{}", first.display());
-        assert_eq!(
-            run("skopeo", &["inspect", "--format", "{{.Digest}}", &source])?,
-            written.digest
-        );
-    }
+    assert_serves(&files)
+}
+
+#[test]
+#[cfg_attr(missing_skopeo, ignore = "needs skopeo: install it")]
+fn skopeo_reports_the_digest_that_the_command_prints() -> Result<()> {
+    let _ = image_root();
+    let printed = print_image(template(), &["--engine", "none"])?;
+    let (archive, _) = printed["Image"].split_once(' ').context("a path")?;
+    let source = format!("oci-archive:{}", template().join(archive).display());
+    assert_eq!(
+        run("skopeo", &["inspect", "--format", "{{.Digest}}", &source])?,
+        printed["Digest"]
+    );
+    assert_eq!(printed.get("Image ID"), None);
     Ok(())
 }
 
 #[test]
-fn by_podman_as_maistra_reads_it() -> Result<()> {
-    if !available("podman", "info") {
-        return Ok(());
-    }
-    let reference = build_with(Engine::Podman)?;
-    let files = copy_out("podman", &reference)?;
-    run("podman", &["rmi", &reference])?;
+#[cfg_attr(missing_podman, ignore = "needs podman: install it")]
+fn maistra_reads_the_image_that_podman_builds() -> Result<()> {
+    let (image, _) = build_with("podman")?;
+    let files = copy_out("podman", &image)?;
+    run("podman", &["rmi", &image])?;
     assert_eq!(files, expected()?);
-    assert_serves(&files)?;
-    Ok(())
+    assert_serves(&files)
 }
 
 #[test]
-fn by_buildah() -> Result<()> {
-    if !available("buildah", "info") {
-        return Ok(());
-    }
-    let reference = build_with(Engine::Buildah)?;
-    let folder = tempfile::tempdir()?;
-    let archive = folder.path().join("image.tar");
-    run(
-        "buildah",
-        &[
-            "push",
-            &reference,
-            &format!("oci-archive:{}", archive.display()),
-        ],
-    )?;
-    run("buildah", &["rmi", &reference])?;
-    assert_eq!(read_archive(&archive)?, expected()?);
-    Ok(())
-}
-
-#[test]
-fn by_docker_where_an_engine_answers() -> Result<()> {
-    if !Engine::Docker.answers() {
-        print_line("no docker engine answers here, so docker builds no image");
-        return Ok(());
-    }
-    let reference = build_with(Engine::Docker)?;
-    let files = copy_out("docker", &reference)?;
-    run("docker", &["rmi", &reference])?;
+#[cfg_attr(missing_buildah, ignore = "needs buildah: install it")]
+fn istio_reads_the_image_that_buildah_builds() -> Result<()> {
+    let (image, _) = build_with("buildah")?;
+    let directory = tempfile::tempdir()?;
+    let archive = directory.path().join("image.tar");
+    let destination = format!("oci-archive:{}", archive.display());
+    run("buildah", &["push", &image, &destination])?;
+    run("buildah", &["rmi", &image])?;
+    let files = Archive::read(&archive)?.layer_files()?;
     assert_eq!(files, expected()?);
+    assert_serves(&files)
+}
+
+#[test]
+#[cfg_attr(missing_docker, ignore = "needs a Docker engine: start one")]
+fn maistra_reads_the_image_that_docker_builds() -> Result<()> {
+    let (image, _) = build_with("docker")?;
+    let files = copy_out("docker", &image)?;
+    run("docker", &["rmi", &image])?;
+    assert_eq!(files, expected()?);
+    assert_serves(&files)
+}
+
+#[test]
+#[cfg_attr(
+    any(missing_buildah, missing_podman),
+    ignore = "needs buildah and podman: install them"
+)]
+fn podman_and_buildah_build_the_layer_that_the_toolkit_writes() -> Result<()> {
+    let package = package()?;
+    let config: Value = serde_json::from_slice(package.config().bytes())?;
+    let expected = config["rootfs"]["diff_ids"][0]
+        .as_str()
+        .context("a layer")?;
+    let mut images = Vec::new();
+    for engine in ["podman", "buildah"] {
+        let name = format!("localhost/layers-{engine}:{}", id());
+        let printed = print_image(template(), &["--engine", engine, "--image", &name])?;
+        let layers = diff_ids(engine, &name);
+        let format = "{{.Digest}}";
+        let digest = run(engine, &["images", "--no-trunc", "--format", format, &name]);
+        run(engine, &["rmi", &name])?;
+        assert_eq!(layers?, expected, "{engine}");
+        images.push((printed["Image ID"].clone(), digest?));
+    }
+    assert_eq!(images[0], images[1], "the engines differ");
     Ok(())
 }
 
 #[test]
-fn the_same_source_gives_the_same_module_and_image_in_another_folder() -> Result<()> {
-    let folder = copy::without_git()?;
-    let elsewhere = Project::at(folder.path())?;
-    let built = elsewhere.build()?.folder;
+fn same_source_gives_the_same_module_and_image_in_another_directory() -> Result<()> {
+    let elsewhere = copy::without_git()?;
+    copy::share_target(elsewhere.path())?;
+    copy::command(elsewhere.path(), &toolkit().to_string_lossy(), &["build"])?;
+    let built = elsewhere.path().join("target/image");
     assert!(
-        fs::read(built.join("extension.wasm"))? == fs::read(module())?,
+        fs::read(built.join("extension.wasm"))? == fs::read(module_path())?,
         "the modules differ"
     );
-    // The revision is the git work tree's, and the copy is in none.
-    let annotations = provenance::annotations(&elsewhere);
+    let manifest = Manifest::read(&built.join("manifest.yaml"))?;
     assert_eq!(
-        Package::compat(&built, &annotations)?.digest(),
-        Package::compat(&image_root(), &annotations)?.digest()
+        Package::compat(&built, &manifest.annotations())?.digest(),
+        package()?.digest()
     );
     Ok(())
 }
 
 #[test]
-fn the_same_files_give_the_same_image_a_minute_later_elsewhere() -> Result<()> {
-    let first = image_root();
+fn same_files_give_the_same_image_later_and_in_another_directory() -> Result<()> {
     let elsewhere = tempfile::tempdir()?;
     // In another order, with other times.
     for name in ["plugin.wasm", "manifest.yaml", "extension.wasm"] {
+        let original = image_root().join(name);
         let copy = elsewhere.path().join(name);
-        fs::copy(first.join(name), &copy)?;
-        let later = fs::metadata(first.join(name))?.modified()? + Duration::from_secs(60);
+        fs::copy(&original, &copy)?;
+        let later = fs::metadata(&original)?.modified()? + Duration::from_secs(60);
         fs::File::options()
             .write(true)
             .open(&copy)?
             .set_modified(later)?;
     }
-    let annotations = provenance::annotations(project());
-    let one = Package::compat(&first, &annotations)?;
-    let other = Package::compat(elsewhere.path(), &annotations)?;
-    assert_eq!(one.manifest.bytes, other.manifest.bytes);
+    let manifest = Manifest::read(&template().join("manifest.yaml"))?;
+    let one = package()?;
+    let other = Package::compat(elsewhere.path(), &manifest.annotations())?;
+    assert_eq!(one.manifest().bytes(), other.manifest().bytes());
     assert_eq!(one.digest(), other.digest());
     Ok(())
 }
 
-#[test]
-fn every_engine_makes_the_layer_that_the_kit_writes() -> Result<()> {
-    let package = Package::compat(&image_root(), &provenance::annotations(project()))?;
-    let config: Value = serde_json::from_slice(&package.config.bytes)?;
-    let expected = config["rootfs"]["diff_ids"][0]
-        .as_str()
-        .context("a layer")?;
-    let mut images = Vec::new();
-    for engine in [Engine::Podman, Engine::Buildah] {
-        if !available(engine.command(), "info") {
-            continue;
-        }
-        let reference = format!("localhost/layers-{}:{}", engine.command(), id());
-        let stored = engine.build(
-            Path::new("Containerfile"),
-            &image_root(),
-            &reference,
-            &provenance::annotations(project()),
-        )?;
-        let found = diff_ids(engine.command(), &reference);
-        run(engine.command(), &["rmi", &reference])?;
-        assert_eq!(found?, expected, "{}", engine.command());
-        images.push(stored.digest);
+/// The annotations of the image that the toolkit writes for a project whose files are staged.
+fn annotations(project: &Path) -> Result<Value> {
+    let printed = print_image(project, &["--engine", "none"])?;
+    let (archive, _) = printed["Image"].split_once(' ').context("a path")?;
+    let mut manifest = Archive::read(&project.join(archive))?.manifest()?;
+    Ok(manifest["annotations"].take())
+}
+
+/// A copy of the template in which the image's files are staged.
+fn staged_copy() -> Result<tempfile::TempDir> {
+    let project = copy::project()?;
+    let staged = project.path().join("target/image");
+    for (name, bytes) in expected()? {
+        copy::write(&staged.join(name), &bytes)?;
     }
-    images.dedup();
-    assert!(images.len() < 2, "the engines differ: {images:?}");
-    Ok(())
+    Ok(project)
 }
 
 #[test]
-fn the_image_says_what_it_is() -> Result<()> {
-    let annotations = provenance::annotations(project());
-    let package = Package::compat(&image_root(), &annotations)?;
-    let manifest: Value = serde_json::from_slice(&package.manifest.bytes)?;
-    for (name, value) in [
-        ("org.opencontainers.image.title", env!("CARGO_PKG_NAME")),
-        (
-            "org.opencontainers.image.version",
-            env!("CARGO_PKG_VERSION"),
-        ),
-        (
-            "org.opencontainers.image.description",
-            env!("CARGO_PKG_DESCRIPTION"),
-        ),
-        (
-            "org.opencontainers.image.licenses",
-            env!("CARGO_PKG_LICENSE"),
-        ),
-        ("module.wasm.image/variant", "compat"),
+#[cfg_attr(missing_git, ignore = "needs git: install it")]
+fn annotations_are_those_of_the_cargo_package() -> Result<()> {
+    let project = staged_copy()?;
+    let annotations = annotations(project.path())?;
+    let package = cargo_package()?;
+    for (annotation, field) in [
+        ("title", "name"),
+        ("version", "version"),
+        ("description", "description"),
+        ("licenses", "license"),
     ] {
-        assert_eq!(manifest["annotations"][name], value, "{name}");
+        let annotation = format!("org.opencontainers.image.{annotation}");
+        assert_eq!(annotations[&annotation], package[field], "{annotation}");
+        assert_ne!(package[field], Value::Null, "{field}");
     }
+    assert_eq!(annotations["org.opencontainers.image.title"], name());
+    assert_eq!(annotations["module.wasm.image/variant"], "compat");
     Ok(())
 }
 
 #[test]
-fn the_revision_is_that_of_a_clean_work_tree_alone() -> Result<()> {
+#[cfg_attr(missing_git, ignore = "needs git: install it")]
+fn revision_is_set_only_for_a_clean_work_tree() -> Result<()> {
     const REVISION: &str = "org.opencontainers.image.revision";
-    if !available("git", "--version") {
-        return Ok(());
-    }
-    let folder = copy::project()?;
-    let annotations = || -> Result<_> { Ok(provenance::annotations(&Project::at(folder.path())?)) };
+    let project = staged_copy()?;
+    let project = project.path();
     assert_eq!(
-        annotations()?.get(REVISION),
-        Some(&copy::git(folder.path(), &["rev-parse", "HEAD"])?)
+        annotations(project)?[REVISION],
+        copy::git(project, &["rev-parse", "HEAD"])?
     );
-    fs::write(folder.path().join("notes.txt"), "")?;
-    assert_eq!(annotations()?.get(REVISION), None);
+    fs::write(project.join("notes.txt"), "")?;
+    assert_eq!(annotations(project)?[REVISION], Value::Null);
     Ok(())
 }
 
 #[test]
-fn the_oci_variant_is_what_the_specification_says() -> Result<()> {
-    let module = fs::read(module())?;
-    let folder = tempfile::tempdir()?;
-    let archive = folder.path().join("wasm.tar");
-    Package::oci(&module, "a", &provenance::annotations(project()))?
-        .write_archive("localhost/a:1", &archive)?;
-    let (config, content) = read_wasm_artifact(&archive)?;
+fn oci_variant_follows_the_specification() -> Result<()> {
+    let module = fs::read(module_path())?;
+    let config = WasmConfig {
+        abi_versions: vec!["v0.2.1".to_owned()],
+        root_ids: vec!["a".to_owned()],
+    };
+    let manifest = Manifest::read(&template().join("manifest.yaml"))?;
+    let package = Package::oci(&module, &config, &manifest.annotations())?;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("wasm.tar");
+    fs::write(&path, package.to_archive("localhost/a:1")?)?;
+    assert_wasm_artifact(&path, "a")
+}
+
+#[test]
+fn command_writes_the_oci_variant() -> Result<()> {
+    let _ = image_root();
+    let printed = print_image(template(), &["--variant", "oci"])?;
+    let (archive, _) = printed["Image"].split_once(' ').context("a path")?;
+    assert_wasm_artifact(&template().join(archive), name())
+}
+
+fn assert_wasm_artifact(path: &Path, root_id: &str) -> Result<()> {
+    let archive = Archive::read(path)?;
+    let (config, content) = archive.wasm_artifact()?;
     assert_eq!(
         config,
         serde_json::json!({
             "type": "envoy_proxy",
             "abiVersions": ["v0.2.1"],
-            "config": { "rootIds": ["a"] },
+            "config": { "rootIds": [root_id] },
         })
     );
-    assert!(content == module, "the module differs");
+    assert!(content == fs::read(module_path())?, "the module differs");
 
-    let report = proxy_wasm_check::check(&archive, None);
+    let report = proxy_wasm_check::check(path, None);
     assert_eq!(report.errors(), 0, "{report}");
     assert_eq!(report.reads.len(), 1, "{report}");
     assert_eq!(report.reads[0].consumer, "Istio");

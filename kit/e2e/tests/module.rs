@@ -1,7 +1,7 @@
 //! The module that ships: what it asks of a proxy.
 
+use proxy_wasm_abi::EnvoyVersion;
 use proxy_wasm_e2e::extension;
-use proxy_wasm_module::proposals::Proxy;
 use proxy_wasm_module::{Module, measure};
 
 fn facts() -> Module {
@@ -9,7 +9,7 @@ fn facts() -> Module {
 }
 
 #[test]
-fn it_exports_what_it_implements_alone() {
+fn exports_only_implemented_callbacks() {
     let facts = facts();
     let exports = facts.exports.iter().map(|export| export.name.as_str());
     let mut callbacks: Vec<_> = exports
@@ -28,7 +28,7 @@ fn it_exports_what_it_implements_alone() {
 }
 
 #[test]
-fn it_imports_what_it_calls_alone() {
+fn imports_only_used_host_calls() {
     let facts = facts();
     let mut imports: Vec<_> = facts.imports.iter().map(|import| &import.name).collect();
     imports.sort_unstable();
@@ -50,6 +50,6 @@ fn its_memory_starts_with_two_pages() {
 #[test]
 fn it_loads_in_the_proxies_of_maistra_2_1() {
     for proposal in facts().proposals {
-        assert_eq!(proposal.oldest, Proxy::Envoy1_17, "{}", proposal.name);
+        assert_eq!(proposal.since, EnvoyVersion::OLDEST, "{}", proposal.name);
     }
 }

@@ -3,11 +3,11 @@
 
 use std::io::Cursor;
 
-use extension_kit::image::read;
+use proxy_wasm_image::read;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(image) = read::archive_of(Cursor::new(bytes.to_vec())) {
+    if let Ok(image) = read::archive_from(Cursor::new(bytes.to_vec())) {
         drop(image.root());
     }
 });

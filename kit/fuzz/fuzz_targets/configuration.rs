@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../src/config.rs"]
+#[path = "../../../src/config.rs"]
 mod config;
 
 use config::Config;

@@ -1,12 +1,12 @@
-//! Any bytes as a manifest: the check and the reader agree on which ones are good.
+//! Any bytes as a manifest: the check and the reader accept the same ones.
 #![no_main]
 
-use extension_kit::check;
-use extension_kit::manifest::Manifest;
 use libfuzzer_sys::fuzz_target;
+use proxy_wasm_check::check_manifest;
+use proxy_wasm_image::manifest::Manifest;
 
 fuzz_target!(|bytes: &[u8]| {
-    let (report, manifest) = check::manifest(bytes);
+    let (report, manifest) = check_manifest(bytes);
     for finding in &report.findings {
         assert!(!finding.to_string().contains(char::is_control), "{finding}");
     }

@@ -1,12 +1,23 @@
-//! Any bytes as a module, by every rule of the check.
+//! Any bytes as a module, which is checked, stripped and shrunk.
 #![no_main]
 
-use extension_kit::check;
 use libfuzzer_sys::fuzz_target;
+use proxy_wasm_check::check_module;
+use proxy_wasm_module::{Module, shrink, strip};
 
 fuzz_target!(|bytes: &[u8]| {
-    let report = check::module(bytes);
+    let report = check_module(bytes);
     for finding in &report.findings {
         assert!(!finding.to_string().contains(char::is_control), "{finding}");
+    }
+    if Module::read(bytes).is_err() {
+        assert!(shrink(bytes, None).is_err());
+        return;
+    }
+    let stripped = strip(bytes).expect("a valid module can be stripped");
+    Module::read(&stripped).expect("a stripped module is valid");
+    if let Ok(shrunk) = shrink(bytes, None) {
+        assert!(shrunk.after.bytes <= shrunk.before.bytes);
+        Module::read(&shrunk.module).expect("a shrunk module is valid");
     }
 });

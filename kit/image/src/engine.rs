@@ -1,16 +1,17 @@
-//! Container engines: podman, buildah and docker.
+//! Container engines: podman, buildah and docker, by their commands.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
-
 use crate::annotations::Annotations;
-use crate::reference::{Target, is_local};
+use crate::error::{Error, Result};
+use crate::reference::ImageReference;
 
 /// A container engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Engine {
     /// podman.
     Podman,
@@ -21,16 +22,19 @@ pub enum Engine {
 }
 
 /// An image in an engine's storage.
-#[derive(Debug)]
-pub struct Stored {
-    /// The digest that the engine knows it by.
-    pub digest: String,
-    /// Its size, as the engine words it.
+///
+/// Its digest in a registry is not known yet: engines compress the layers when they push.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoredImage {
+    /// The engine's identifier of the image, `sha256:…`.
+    pub id: String,
+    /// Its size, as the engine prints it.
     pub size: String,
 }
 
 impl Engine {
-    /// All engines, in the order in which they are tried.
+    /// All engines, in the order in which [`Engine::find`] tries them.
     pub const ALL: [Self; 3] = [Self::Podman, Self::Buildah, Self::Docker];
 
     /// The engine's command.
@@ -42,13 +46,13 @@ impl Engine {
         }
     }
 
-    /// The first engine that answers.
+    /// The first engine that is available.
     pub fn find() -> Option<Self> {
-        Self::ALL.into_iter().find(|engine| engine.answers())
+        Self::ALL.into_iter().find(|engine| engine.is_available())
     }
 
-    /// Whether the engine works here. A docker client without an engine does not.
-    pub fn answers(self) -> bool {
+    /// Whether the engine responds. A docker client without an engine does not.
+    pub fn is_available(self) -> bool {
         Command::new(self.command())
             .arg("info")
             .stdin(Stdio::null())
@@ -58,125 +62,139 @@ impl Engine {
             .is_ok_and(|status| status.success())
     }
 
-    /// Packages a staged image root, by the Containerfile's stage `prebuilt`.
+    /// Builds the image `name` from a directory that holds the files of the image's root, by the
+    /// stage `prebuilt` of a Containerfile. The engine reports its progress on standard error.
     ///
-    /// Nothing in the image depends on the time, the machine or the engine's version. Docker leaves
-    /// the annotations out: not every one of its builders takes any.
+    /// With podman and buildah, the same files and annotations give the same image. Docker ignores
+    /// the annotations, because its classic builder has no option for them, and its classic builder
+    /// also writes the time into the image. An image that docker pushes is a single manifest, not an
+    /// index with an attestation.
     ///
     /// # Errors
     ///
-    /// When the engine fails; it has said why on standard error.
+    /// [`Error::Engine`] if the engine fails.
     pub fn build(
         self,
         containerfile: &Path,
         image_root: &Path,
-        reference: &str,
+        name: &str,
         annotations: &Annotations,
-    ) -> Result<Stored> {
-        let mut command = Command::new(self.command());
-        command.arg("build").arg("--file").arg(containerfile);
-        command.args(["--target", "prebuilt", "--tag", reference]);
+    ) -> Result<StoredImage> {
+        let mut command = self.subcommand("build");
+        command.arg("--file").arg(containerfile);
+        command.args(["--target", "prebuilt", "--tag", name]);
         if self == Self::Docker {
             command.env("SOURCE_DATE_EPOCH", "0");
+            // Only buildx reads this. The option --provenance=false would do the same, but the
+            // classic builder rejects it.
+            command.env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
         } else {
-            // A layer of an earlier build would bring that build's labels along.
+            // A layer of an earlier build would bring that build's labels with it.
             command.args(["--timestamp", "0", "--identity-label=false", "--no-cache"]);
             for (name, value) in annotations {
                 command.arg("--annotation").arg(format!("{name}={value}"));
             }
         }
-        let status = command
-            .arg(image_root)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .with_context(|| format!("cannot run {}", self.command()))?;
-        ensure!(
-            status.success(),
-            "{} build failed: {status}; the lines above say why. CONTAINER_ENGINE=none needs no engine",
-            self.command()
-        );
-        self.inspect(reference)
+        command.arg(image_root).stdout(Stdio::null());
+        self.run(command, "build")?;
+        self.inspect(name)
     }
 
-    /// Pushes an image from the engine's storage to the registry that its reference names, and
-    /// gives its digest there. The engine shows its progress, and knows the credentials.
+    /// Pushes an image from the engine's storage to the registry that its name contains, and returns
+    /// its digest there. The engine reports its progress, and uses its own credentials.
     ///
     /// # Errors
     ///
-    /// When the engine fails; it has said why on standard error.
-    pub fn push(self, reference: &str) -> Result<String> {
-        let target = Target::of(reference)?;
-        let digest_file = tempfile::NamedTempFile::new()?;
-        let mut command = Command::new(self.command());
-        command.arg("push");
-        if self != Self::Docker {
-            command.arg("--digestfile").arg(digest_file.path());
-            if is_local(&target.registry) {
-                command.arg("--tls-verify=false");
-            }
+    /// [`Error::Engine`] if the engine fails.
+    pub fn push(self, image: &ImageReference) -> Result<String> {
+        let mut command = self.subcommand("push");
+        if self == Self::Docker {
+            command.arg(image.as_str());
+            self.run_push(command, image)?;
+            return digest_after_push(image);
         }
-        let status = command
-            .arg(reference)
-            .stdin(Stdio::null())
-            .status()
-            .with_context(|| format!("cannot run {}", self.command()))?;
-        ensure!(
-            status.success(),
-            "{} push failed: {status}; the lines above say why. To log in: {} login {}. A second \
-             push completes the first",
-            self.command(),
-            self.command(),
-            target.registry
-        );
-        if self != Self::Docker {
-            return Ok(fs::read_to_string(digest_file.path())?.trim().to_owned());
+        let digest_file = tempfile::NamedTempFile::new()
+            .map_err(Error::file("create a file in", std::env::temp_dir()))?;
+        command.arg("--digestfile").arg(digest_file.path());
+        if image.is_local() {
+            command.arg("--tls-verify=false");
         }
-        let output = Command::new("docker")
-            .args([
-                "inspect",
-                "--format",
-                "{{join .RepoDigests \"\\n\"}}",
-                reference,
-            ])
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let repository = target.by_digest("");
-        text.lines()
-            .find_map(|line| line.strip_prefix(&repository))
-            .map(str::to_owned)
-            .with_context(|| format!("docker knows no digest of {reference} after pushing it"))
+        command.arg(image.as_str());
+        self.run_push(command, image)?;
+        let digest = fs::read_to_string(digest_file.path())
+            .map_err(Error::file("read", digest_file.path()))?;
+        Ok(digest.trim().to_owned())
     }
 
-    fn inspect(self, reference: &str) -> Result<Stored> {
-        let output = Command::new(self.command())
-            .args([
-                "images",
-                "--no-trunc",
-                "--format",
-                "{{.ID}}|{{.Digest}}|{{.Size}}",
-                reference,
-            ])
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let mut fields = text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .split('|')
-            .map(str::trim);
-        let (Some(id), Some(digest), Some(size)) = (fields.next(), fields.next(), fields.next())
-        else {
-            bail!(
-                "{} does not list {reference} after building it",
-                self.command()
-            );
-        };
-        // Docker gives an image a digest only when it is pushed.
-        let digest = if digest == "<none>" { id } else { digest };
-        Ok(Stored {
-            digest: digest.to_owned(),
-            size: size.to_owned(),
+    fn run_push(self, command: Command, image: &ImageReference) -> Result<()> {
+        self.run(command, "push").map_err(|error| {
+            Error::Engine(format!(
+                "{error}. To log in: {self} login {}. A second push completes the first",
+                image.registry()
+            ))
         })
     }
+
+    fn subcommand(self, name: &str) -> Command {
+        let mut command = Command::new(self.command());
+        command.arg(name).stdin(Stdio::null());
+        command
+    }
+
+    fn run(self, mut command: Command, name: &str) -> Result<()> {
+        let status = command.status().map_err(|error| self.cannot_run(&error))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Error::Engine(format!(
+            "{self} {name} failed: {status}; the lines above say why"
+        )))
+    }
+
+    fn cannot_run(self, error: &std::io::Error) -> Error {
+        Error::Engine(format!("cannot run {self}: {error}"))
+    }
+
+    /// What the engine's list of images says about one.
+    fn inspect(self, name: &str) -> Result<StoredImage> {
+        let output = self
+            .subcommand("images")
+            .args(["--no-trunc", "--format", "{{.ID}}|{{.Size}}", name])
+            .output()
+            .map_err(|error| self.cannot_run(&error))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (id, size) = text
+            .lines()
+            .next()
+            .and_then(|line| line.split_once('|'))
+            .ok_or_else(|| {
+                Error::Engine(format!("{self} does not list {name} after building it"))
+            })?;
+        Ok(StoredImage {
+            id: id.trim().to_owned(),
+            size: size.trim().to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(self.command())
+    }
+}
+
+/// The digest that docker has stored with an image that it pushed.
+fn digest_after_push(image: &ImageReference) -> Result<String> {
+    let output = Engine::Docker
+        .subcommand("inspect")
+        .args(["--type", "image", "--format"])
+        .args(["{{join .RepoDigests \"\\n\"}}", image.as_str()])
+        .output()
+        .map_err(|error| Engine::Docker.cannot_run(&error))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let prefix = image.with_digest("");
+    text.lines()
+        .find_map(|line| line.strip_prefix(&prefix))
+        .map(str::to_owned)
+        .ok_or_else(|| Error::Engine(format!("docker has no digest of {image} after pushing it")))
 }

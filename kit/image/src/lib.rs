@@ -1,23 +1,29 @@
-//! Container images of Proxy-Wasm extensions: written, read, built by engines, and pushed.
-
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
 mod annotations;
+mod archive;
+mod blob;
 #[cfg(feature = "push")]
 pub mod credentials;
+mod document;
 mod engine;
+mod error;
 pub mod manifest;
 mod media_types;
+mod package;
 #[cfg(feature = "push")]
 mod push;
 pub mod read;
 mod reference;
-mod write;
+mod tar_file;
 
-pub use annotations::{Annotations, VARIANT, annotations};
-pub use engine::{Engine, Stored};
+pub use annotations::{Annotations, VARIANT};
+pub use blob::Blob;
+pub use engine::{Engine, StoredImage};
+pub use error::{Error, Result};
 pub use media_types::{ISTIO_MODULE, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER};
+pub use package::{Package, WasmConfig};
 #[cfg(feature = "push")]
-pub use push::push;
-pub use reference::{Target, is_local};
-pub use write::{Blob, Package, Written};
+pub use push::{PushEvent, push};
+pub use reference::ImageReference;

@@ -1,35 +1,39 @@
-//! The manifest format: what Maistra reads from an extension's image.
+//! `manifest.yaml`: what Maistra reads from an extension's image.
 
 use std::fs;
 use std::path::{Component, Path};
 
-use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+use serde_saphyr::{MessageFormatter, UserMessageFormatter};
+
+use crate::annotations::{Annotations, VARIANT};
+use crate::error::{Error, Result};
 
 /// The file's name at the image's root.
 pub const FILE_NAME: &str = "manifest.yaml";
 
-/// A manifest that has been checked: see [`Manifest::parse`].
+/// A valid manifest: see [`Manifest::parse`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Manifest {
-    /// The version of this format. There is only 1.
+    /// The version of this format, which is 1.
     pub schema_version: u32,
-    /// The extension's name, and so its image's.
+    /// The name of the extension and its image.
     pub name: Option<String>,
     /// What the extension does, in a line.
     pub description: Option<String>,
-    /// The extension's version, and so its image's tag.
+    /// The version of the extension, and the tag of its image.
     pub version: Option<String>,
-    /// Where in the proxy's chain of filters the extension runs.
+    /// Where in the proxy's filter chain the extension runs.
     pub phase: Phase,
-    /// The order among the extensions of one phase: the higher one comes first.
+    /// The order among the extensions of one phase: the higher priority runs first.
     pub priority: i32,
     /// The module's path, relative to the image's root.
     pub module: String,
 }
 
-/// The places in the proxy's chain of filters that Maistra offers.
+/// A place in the proxy's filter chain that Maistra offers.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 pub enum Phase {
     /// Before authentication.
@@ -40,9 +44,9 @@ pub enum Phase {
     PreAuthZ,
     /// After authorization.
     PostAuthZ,
-    /// Before the collection of statistics.
+    /// Before statistics are collected.
     PreStats,
-    /// After the collection of statistics.
+    /// After statistics are collected.
     PostStats,
 }
 
@@ -56,7 +60,7 @@ pub const PHASES: [&str; 6] = [
     "PostStats",
 ];
 
-/// Whether a module's path is relative to the image's root and stays inside it.
+/// Whether a module's path is relative to the image's root and stays below it.
 pub fn stays_inside(module: &str) -> bool {
     // A trailing `/` or `/.` would vanish among the components.
     !module.is_empty()
@@ -67,100 +71,75 @@ pub fn stays_inside(module: &str) -> bool {
 }
 
 impl Manifest {
-    /// Reads a manifest's text and checks it: `schemaVersion`, `phase`, `priority` and `module`
-    /// have to be there and valid, and `module` has to stay inside the image.
+    /// Parses a manifest.
+    ///
+    /// `schemaVersion`, `phase`, `priority` and `module` are required, and keys that the format
+    /// does not know are rejected.
     ///
     /// # Errors
     ///
-    /// What is wrong, with its line and column where the text itself is.
+    /// [`Error::Manifest`], with line and column if they are known.
     pub fn parse(yaml: &str) -> Result<Self> {
-        let manifest: Self = serde_saphyr::from_str(yaml)?;
-        ensure!(
-            manifest.schema_version == 1,
-            "schemaVersion is {}; the only one there is is 1",
-            manifest.schema_version
-        );
+        Self::parse_file(yaml, FILE_NAME)
+    }
+
+    /// Reads and parses a manifest file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] if the file can't be read, and [`Error::Manifest`] as [`Manifest::parse`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
+        Self::parse_file(&text, &path.display().to_string())
+    }
+
+    fn parse_file(yaml: &str, file: &str) -> Result<Self> {
+        let invalid = |problem: String| Error::Manifest {
+            place: file.to_owned(),
+            problem,
+        };
+        let manifest: Self = serde_saphyr::from_str(yaml).map_err(|error| {
+            let problem = UserMessageFormatter.format_message(error.without_snippet());
+            Error::Manifest {
+                place: match error.location() {
+                    Some(at) => format!("{file}:{}:{}", at.line(), at.column()),
+                    None => file.to_owned(),
+                },
+                problem: problem.into_owned(),
+            }
+        })?;
+        if manifest.schema_version != 1 {
+            let version = manifest.schema_version;
+            return Err(invalid(format!(
+                "schemaVersion is {version}; write 1, the only version of this format"
+            )));
+        }
         if !stays_inside(&manifest.module) {
-            bail!(
+            return Err(invalid(format!(
                 "module is {:?}; write a path relative to the image's root, without `..`",
                 manifest.module
-            );
+            )));
         }
         Ok(manifest)
     }
 
-    /// Reads and checks a manifest file.
-    ///
-    /// # Errors
-    ///
-    /// As [`Manifest::parse`], and when the file can't be read.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{} is not valid", path.display()))
+    /// The annotations of the extension's image: title, version and description, each if the
+    /// manifest has it, and Istio's [`VARIANT`].
+    pub fn annotations(&self) -> Annotations {
+        [
+            ("title", &self.name),
+            ("version", &self.version),
+            ("description", &self.description),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| {
+            let value = value.clone()?;
+            Some((format!("org.opencontainers.image.{key}"), value))
+        })
+        .chain([(VARIANT.to_owned(), "compat".to_owned())])
+        .collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const VALID: &str = "schemaVersion: 1\nname: a\ndescription: b\nversion: 1.0.0\n\
-                         phase: PreStats\npriority: -3\nmodule: extension.wasm\n";
-
-    fn error(from: &str, to: &str) -> String {
-        assert!(VALID.contains(from));
-        let text = VALID.replace(from, to);
-        format!("{:#}", Manifest::parse(&text).expect_err(&text))
-    }
-
-    #[test]
-    fn a_valid_manifest() -> Result<()> {
-        let manifest = Manifest::parse(VALID)?;
-        assert_eq!(manifest.phase, Phase::PreStats);
-        assert_eq!(manifest.priority, -3);
-        assert_eq!(manifest.module, "extension.wasm");
-        Ok(())
-    }
-
-    #[test]
-    fn metadata_may_be_missing() {
-        let text = VALID.replace("name: a\ndescription: b\nversion: 1.0.0\n", "");
-        Manifest::parse(&text).expect("valid without metadata");
-    }
-
-    #[test]
-    fn what_is_required_is_named() {
-        for (line, key) in [
-            ("schemaVersion: 1\n", "schemaVersion"),
-            ("phase: PreStats\n", "phase"),
-            ("priority: -3\n", "priority"),
-            ("module: extension.wasm\n", "module"),
-        ] {
-            let error = error(line, "");
-            assert!(error.contains(key), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        assert!(error("schemaVersion: 1", "schemaVersion: 2").contains("the only one there is"));
-        assert!(error("PreStats", "Sometimes").contains("PostAuthN"));
-        assert!(error("-3", "soon").contains("line 6"));
-        assert!(error("name: a", "nmae: a").contains("nmae"));
-        assert!(error("name: a", "name: a\nname: b").contains("name"));
-    }
-
-    #[test]
-    fn a_module_stays_in_the_image() {
-        for path in [
-            "/extension.wasm",
-            "../extension.wasm",
-            "a/../../b",
-            "a/",
-            "''",
-        ] {
-            assert!(error("extension.wasm", path).contains("relative"), "{path}");
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Names that the formats fix.
+//! Names that the formats define.
 
 /// The name under which Istio and Envoy Gateway look for the module.
 pub const ISTIO_MODULE: &str = "plugin.wasm";
@@ -8,3 +8,27 @@ pub const WASM_CONFIG_LAYER: &str = "application/vnd.module.wasm.config.v1+json"
 
 /// The *oci* variant's module layer (Wasm image specification).
 pub const WASM_CONTENT_LAYER: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
+
+/// An image index.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Docker's own name for an image index.
+pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// An image manifest.
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// An image configuration.
+pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// A layer that is a tar compressed with gzip.
+pub const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// Docker's own name for a layer that is a tar compressed with gzip.
+pub const DOCKER_GZIP_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+/// A layer that is a tar, not compressed.
+pub const TAR_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+/// Docker's own name for a layer that is a tar, not compressed.
+pub const DOCKER_TAR_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";

@@ -1,13 +1,22 @@
-//! The facts of a Proxy-Wasm module, and what it can do without.
-
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
-mod facts;
-pub mod host;
-pub mod proposals;
+mod error;
+mod item;
+mod limits;
+mod module;
+mod proposals;
+mod sections;
 mod shrink;
+mod size;
 mod strip;
+mod validation;
 
-pub use facts::{Export, Import, Item, MAGIC, MAX_LENGTH, Memory, Module, Signature};
-pub use shrink::{Decision, Shrunk, Size, Verdict, measure, shrink};
+pub use error::Error;
+pub use item::{Item, Memory, Signature};
+pub use limits::MAX_LENGTH;
+pub use module::{Export, Import, MAGIC, Module};
+pub use proposals::{PROPOSALS, Proposal};
+pub use shrink::{Decision, Shrunk, Verdict, shrink};
+pub use size::{Size, measure};
 pub use strip::strip;

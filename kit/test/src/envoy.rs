@@ -209,12 +209,10 @@ impl Envoy {
         listener.configuration = configuration.clone();
 
         let mark = self.server.mark()?;
-        // Envoy reads the file when another is moved over it.
-        let next = self.folder.path().join("listeners.json.next");
-        let written = resources::listeners(&self.module, &listeners).to_string();
-        fs::write(&next, written)
-            .and_then(|()| fs::rename(next, self.folder.path().join("listeners.json")))
-            .map_err(Error::io("write Envoy's listeners"))?;
+        resources::replace(
+            &self.folder.path().join("listeners.json"),
+            &resources::listeners(&self.module, &listeners),
+        )?;
         self.server.wait_for_update(&mark)?;
         self.listeners = listeners;
         Ok(())

@@ -24,7 +24,7 @@ fn assert_finding(from: &str, to: &str, finding: &str) {
 }
 
 #[test]
-fn a_valid_manifest_has_no_finding() {
+fn valid_manifest_has_no_finding() {
     assert_eq!(findings(VALID.as_bytes()), Vec::<String>::new());
     let metadata = "name: a\ndescription: b\nversion: 1.0.0\n";
     assert_eq!(
@@ -34,7 +34,7 @@ fn a_valid_manifest_has_no_finding() {
 }
 
 #[test]
-fn each_rule_has_its_finding_with_line_and_column() {
+fn findings_have_line_and_column() {
     assert_finding(
         "schemaVersion: 1",
         "schemaVersion: 2",
@@ -61,7 +61,7 @@ fn each_rule_has_its_finding_with_line_and_column() {
     assert_finding(
         "-3",
         "[1]",
-        "error: m.yaml:6:11: priority is no plain value; write a whole number from -2147483648 \
+        "error: m.yaml:6:11: priority is not a plain value; write a whole number from -2147483648 \
          to 2147483647",
     );
     assert_finding(
@@ -83,7 +83,7 @@ fn each_rule_has_its_finding_with_line_and_column() {
 }
 
 #[test]
-fn an_unknown_key_is_told_the_nearest_known_one() {
+fn unknown_key_gets_the_most_similar_known_one() {
     for (wrong, right) in [
         ("nmae", "name"),
         ("schemaversion", "schemaVersion"),
@@ -115,7 +115,7 @@ fn an_unknown_key_is_told_the_nearest_known_one() {
 }
 
 #[test]
-fn every_fault_is_found_at_once() {
+fn all_findings_are_reported_at_once() {
     let found = findings(b"schemaVersion: one\nname: a\nname: b\nphase: [x]\nmodul: x\n");
     assert_eq!(found.len(), 6, "{found:#?}");
     assert!(found[1].contains("m.yaml:3:1: name is written twice; keep one of them"));
@@ -127,7 +127,7 @@ fn every_fault_is_found_at_once() {
 }
 
 #[test]
-fn what_cannot_name_an_image_is_a_warning() {
+fn name_or_version_that_an_image_cannot_have_is_a_warning() {
     assert_finding(
         "name: a",
         "name: My Filter",
@@ -148,16 +148,16 @@ fn what_cannot_name_an_image_is_a_warning() {
 }
 
 #[test]
-fn what_is_no_mapping_is_an_error() {
+fn text_that_is_not_one_mapping_is_an_error() {
     for (text, part) in [
         (&b""[..], "it is empty"),
         (b"# nothing\n", "it is empty"),
         (b"- a\n", "it is a list"),
         (b"word\n", "it is a single value"),
-        (b"a: b: c\n", "it is no YAML"),
-        (b"{a: b", "it is no YAML"),
+        (b"a: b: c\n", "it is not YAML"),
+        (b"{a: b", "it is not YAML"),
         (b"a: 1\n---\nb: 2\n", "it holds 2 documents"),
-        (b"? [a]\n: b\n", "a key is no plain value"),
+        (b"? [a]\n: b\n", "a key is not a plain value"),
         (b"caf\xe9: 1\n", "not UTF-8"),
     ] {
         let found = findings(text);
@@ -166,7 +166,7 @@ fn what_is_no_mapping_is_an_error() {
 }
 
 #[test]
-fn hostile_text_ends_in_time() {
+fn hostile_text_is_checked_in_time() {
     let deep = "[".repeat(60_000);
     let aliases = format!(
         "a: &a [x]\n{}",
@@ -180,7 +180,7 @@ fn hostile_text_ends_in_time() {
 }
 
 #[test]
-fn a_finding_is_one_line_whatever_was_read() {
+fn finding_is_one_line_without_control_characters() {
     let found = findings(format!("{VALID}\"a\\nb\\e[2J\": 1\n").as_bytes());
     assert_eq!(found.len(), 1);
     assert!(!found[0].contains(char::is_control), "{}", found[0]);
@@ -191,7 +191,7 @@ fn a_finding_is_one_line_whatever_was_read() {
 }
 
 #[test]
-fn severity_is_in_the_text() {
+fn finding_begins_with_its_severity() {
     let finding = crate::report::Finding {
         severity: Severity::Warning,
         place: "here".to_owned(),

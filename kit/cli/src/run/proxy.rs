@@ -13,7 +13,8 @@ use serde_json::Value;
 use super::log::{self, Line};
 use super::options::Level;
 use super::resources::Resources;
-use proxy_wasm_test::envoy::process::{KillOnDrop, Launch, wait_for_admin};
+use proxy_wasm_test::envoy::process::{KillOnDrop, Launch, spawn, wait_for_admin};
+use proxy_wasm_test::envoy::resources::replace;
 use proxy_wasm_test::envoy::updates::{Counts, Outcome, TIMEOUT, Updates};
 
 /// Each has a VM of its own, as in a mesh: an extension that keeps something in memory shows here
@@ -88,15 +89,8 @@ impl Proxy {
             .to_vec(),
         };
         let mut command = ending_with_this(launch.command());
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            // Ctrl-C reaches this program alone, which stops the Envoy.
-            .process_group(0)
-            .spawn()
-            .map(KillOnDrop)
-            .with_context(|| format!("cannot start {}", binary.display()))?;
+        // Ctrl-C reaches only this program, which stops the Envoy.
+        let mut child = spawn(command.process_group(0), Stdio::piped())?;
         let log = child.0.stderr.take().context("Envoy's log is not there")?;
         let tell_log = tell.clone();
         thread::spawn(move || read_log(log, shown_from, &tell_log));
@@ -132,9 +126,9 @@ impl Proxy {
     ) -> Result<()> {
         let updates = self.updates.clone().context("Envoy is not up yet")?;
         let file = self.listeners.clone();
-        let text = resources.listeners.to_string();
+        let listeners = resources.listeners.clone();
         thread::spawn(move || {
-            let answer = update(&updates, &file, &text);
+            let answer = update(&updates, &file, &listeners);
             tell(Event::Answered(answer.map(|outcome| (updates, outcome))));
         });
         Ok(())
@@ -150,12 +144,9 @@ impl Proxy {
     }
 }
 
-fn update(updates: &Updates, file: &Path, text: &str) -> Result<Outcome> {
+fn update(updates: &Updates, file: &Path, listeners: &Value) -> Result<Outcome> {
     let before = updates.counts()?;
-    // Envoy reads the file when another is moved over it.
-    let next = file.with_extension("next");
-    fs::write(&next, text)?;
-    fs::rename(next, file)?;
+    replace(file, listeners)?;
     Ok(updates.wait(&before)?)
 }
 

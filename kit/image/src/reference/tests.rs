@@ -1,31 +1,63 @@
 use super::*;
 
+const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
 #[test]
-fn a_reference_names_its_registry() {
-    for (reference, registry, repository) in [
+fn reference_is_split_into_registry_and_repository() {
+    let by_digest = format!("localhost/a@{DIGEST}");
+    let by_both = format!("registry.example/a:1@{DIGEST}");
+    for (text, registry, repository) in [
         ("registry.example/team/a:1", "registry.example", "team/a"),
         ("127.0.0.1:5000/a", "127.0.0.1:5000", "a"),
-        ("localhost/a@sha256:00", "localhost", "a"),
+        ("[::1]:5000/a-b/c__d:V1.0_x", "[::1]:5000", "a-b/c__d"),
+        (&by_digest, "localhost", "a"),
+        (&by_both, "registry.example", "a"),
     ] {
-        let target = Target::of(reference).expect(reference);
-        assert_eq!(target.registry, registry);
-        assert_eq!(target.repository, repository);
-    }
-    for bad in [
-        "",
-        "a",
-        "a:1",
-        "team/a:1",
-        "registry.example/",
-        "registry.example/:1",
-    ] {
-        let error = Target::of(bad).expect_err(bad).to_string();
-        assert!(error.contains("write REGISTRY/TEAM/NAME:TAG"), "{error}");
+        let reference = ImageReference::parse(text).expect(text);
+        assert_eq!(reference.registry(), registry);
+        assert_eq!(reference.repository(), repository);
+        assert_eq!(reference.to_string(), text);
+        assert_eq!(
+            reference.with_digest(DIGEST),
+            format!("{registry}/{repository}@{DIGEST}")
+        );
     }
 }
 
 #[test]
-fn this_machine_alone_is_spoken_to_without_tls() {
+fn reference_that_no_registry_accepts_is_rejected() {
+    let long_tag = format!("registry.example/a:{}", "x".repeat(129));
+    for (text, problem) in [
+        ("", "names no registry"),
+        ("a", "names no registry"),
+        ("a:1", "names no registry"),
+        ("team/a:1", "names no registry"),
+        ("registry.example:80 /a", "not a host name"),
+        ("registry.example/", "names no repository"),
+        ("registry.example/:1", "names no repository"),
+        ("registry.example/Team/a:1", "lower-case"),
+        ("registry.example/team//a:1", "lower-case"),
+        ("registry.example/-a:1", "lower-case"),
+        ("registry.example/a:", "a tag"),
+        ("registry.example/a:.1", "a tag"),
+        ("registry.example/a:1:2", "a tag"),
+        (&long_tag, "a tag"),
+        ("registry.example/a@sha256:00", "a digest"),
+        ("registry.example/a@latest", "a digest"),
+    ] {
+        let error = ImageReference::parse(text).expect_err(text).to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(error.ends_with("; write REGISTRY/TEAM/NAME:TAG"), "{error}");
+    }
+}
+
+#[test]
+fn only_registries_of_this_machine_are_local() {
+    let is_local = |registry: &str| {
+        ImageReference::parse(&format!("{registry}/a"))
+            .expect(registry)
+            .is_local()
+    };
     for local in [
         "localhost",
         "localhost:5000",

@@ -1,10 +1,10 @@
-//! Data that nothing refers to any more, and zeros.
+//! Removes data to which nothing refers any more, and zeros.
 //!
-//! What shrinking takes out leaves its data behind: messages, tables of numbers, tables of trait
-//! objects, and with these the functions that only they hold. Where the linker has left what refers
-//! to what, all that nothing leads to is replaced: data by zeros, functions by one that traps. No
-//! address changes, and memory is zero before a module's data are written to it, so that runs of
-//! zeros need not be in the module.
+//! A function that is removed leaves its data behind: messages, tables of numbers, tables of trait
+//! objects, and with these the functions that only they hold. If the module has relocations, all that
+//! cannot be reached is replaced: data by zeros, functions by one that traps. No address changes.
+//! Memory is zero before a module's data are written to it, so that the module need not hold runs of
+//! zeros.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ use walrus::{
     ConstExpr, DataId, DataKind, ExportItem, FunctionId, FunctionKind, GlobalKind, MemoryId, Module,
 };
 
+use super::function_table::{self, DirectCalls};
 use super::references::{References, Target};
-use super::slots::{self, Direct};
 
-/// The most bytes that a segment takes beside its data: its kind, where it lies, and its length.
+/// The bytes that a segment takes beside its data: its kind, its address, and its length.
 const SEGMENT_HEAD: usize = 8;
 
-/// A module's functions and data as the linker has left them.
-pub(super) struct Linked {
+/// The functions and data of a module as the linker has written it.
+pub struct Linked {
     references: References,
-    /// The functions, in the order of the indexes that they had then.
+    /// The functions, in the order of the indexes that the linker gave them.
     functions: Vec<FunctionId>,
 }
 
@@ -34,10 +34,10 @@ struct Reached {
 }
 
 impl Linked {
-    /// Reads what refers to what. `module` is what walrus has just made of the bytes. `None` when
-    /// they do not tell, or when what they tell is not all: something outside the module may write
-    /// its data or call what is in its table.
-    pub(super) fn read(bytes: &[u8], module: &Module) -> Option<Self> {
+    /// Reads what refers to what. `module` has just been decoded from the bytes. `None` if the bytes
+    /// do not tell, or do not tell all: something outside the module may write its data or call the
+    /// functions in its table.
+    pub fn read(bytes: &[u8], module: &Module) -> Option<Self> {
         let is_open = module.tables.iter().any(|table| table.import.is_some())
             || module
                 .exports
@@ -52,23 +52,23 @@ impl Linked {
         })
     }
 
-    /// Replaces what nothing leads to, and says how much that was: of functions, and of data.
-    pub(super) fn clear(&self, module: &mut Module) -> usize {
+    /// Replaces what cannot be reached. Returns the number of functions and pieces of data.
+    pub fn clear(&self, module: &mut Module) -> usize {
         let reached = self.reach(module);
-        // What is in the table since then stands for what is gone.
+        // The functions that the linker did not know are traps that have replaced others.
         let known: BTreeSet<FunctionId> = self.functions.iter().copied().collect();
-        let gone: BTreeSet<FunctionId> = slots::table(module)
+        let removed: BTreeSet<FunctionId> = function_table::functions(module)
             .into_values()
             .filter(|function| known.contains(function) && !reached.functions.contains(function))
             .collect();
-        if !gone.is_empty() {
-            slots::replace(module, &gone);
+        if !removed.is_empty() {
+            function_table::replace_by_trap(module, &removed);
         }
-        let mut cleared = gone.len();
+        let mut cleared = removed.len();
         let segments: Vec<DataId> = module.data.iter().map(|data| data.id()).collect();
         for id in segments {
             let data = module.data.get_mut(id);
-            let Some(start) = start(&data.kind) else {
+            let Some(start) = start_address(&data.kind) else {
                 continue;
             };
             let Ok(length) = u32::try_from(data.value.len()) else {
@@ -103,7 +103,7 @@ impl Linked {
         for export in module.exports.iter() {
             match export.item {
                 ExportItem::Function(function) => functions.push(function),
-                // A variable that is exported: its address is the global's value.
+                // The value of the global is the address of an exported variable.
                 ExportItem::Global(global) => {
                     if let GlobalKind::Local(ConstExpr::Value(Value::I32(address))) =
                         module.globals.get(global).kind
@@ -119,9 +119,9 @@ impl Linked {
                 if !present.contains(&function) || !reached.functions.insert(function) {
                     continue;
                 }
-                // Calls that the linker has written itself are not in its references.
+                // Calls that the linker has added have no relocations.
                 if let FunctionKind::Local(local) = &module.funcs.get(function).kind {
-                    let mut direct = Direct::default();
+                    let mut direct = DirectCalls::default();
                     dfs_in_order(&mut direct, local, local.entry_block());
                     functions.extend(direct.0);
                 }
@@ -148,8 +148,8 @@ impl Linked {
     }
 }
 
-/// Where a segment lies in memory, if that is a number.
-fn start(kind: &DataKind) -> Option<u32> {
+/// The address of a segment in memory, if it is a number.
+fn start_address(kind: &DataKind) -> Option<u32> {
     match kind {
         DataKind::Active {
             offset: ConstExpr::Value(Value::I32(start)),
@@ -171,9 +171,9 @@ impl Visitor<'_> for Segments {
     }
 }
 
-/// Takes zeros out of the data, where the memory is zero anyway: it is the module's own, and no
-/// segment is written over another.
-pub(super) fn leave_out_zeros(module: &mut Module) {
+/// Removes zeros from the data if the memory is zero anyway: the module defines it, and no segment
+/// is written over another.
+pub fn remove_zeros(module: &mut Module) {
     let mut memories = module.memories.iter();
     let (Some(memory), None) = (memories.next(), memories.next()) else {
         return;
@@ -189,7 +189,7 @@ pub(super) fn leave_out_zeros(module: &mut Module) {
     }
     let mut places = Vec::new();
     for data in module.data.iter() {
-        let Some(start) = start(&data.kind) else {
+        let Some(start) = start_address(&data.kind) else {
             return;
         };
         places.push((u64::from(start), data.value.len() as u64));
@@ -209,7 +209,7 @@ pub(super) fn leave_out_zeros(module: &mut Module) {
 
 fn split(module: &mut Module, memory: MemoryId, id: DataId) {
     let data = module.data.get(id);
-    let Some(start) = start(&data.kind) else {
+    let Some(start) = start_address(&data.kind) else {
         return;
     };
     let parts: Vec<(u32, Vec<u8>)> = parts(&data.value)
@@ -229,8 +229,8 @@ fn split(module: &mut Module, memory: MemoryId, id: DataId) {
     }
 }
 
-/// The parts of data between runs of zeros that are longer than what a segment takes, with where
-/// they begin.
+/// The parts of data between runs of zeros that are longer than the head of a segment, with their
+/// offsets.
 fn parts(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut place = 0;
     std::iter::from_fn(move || {
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_runs_of_zeros_stay_and_long_ones_go() {
+    fn only_long_runs_of_zeros_are_removed() {
         let mut data = vec![0; 30];
         data.extend([1, 0, 0, 2]);
         data.extend([0; SEGMENT_HEAD]);

@@ -1,52 +1,58 @@
-//! Functions that are the same, byte for byte: one of each does.
+//! Merges functions that are the same, byte for byte.
 //!
-//! Compilers leave many: a method of a generic type that comes out the same for several types.
+//! Compilers leave many: a method of a generic type that is the same for several types.
 
 use std::collections::HashMap;
 
-use anyhow::Result;
 use walrus::ir::{VisitorMut, dfs_pre_order_mut};
 use walrus::{ElementItems, ExportItem, FunctionId, Module, TypeId};
 use wasmparser::{Parser, Payload};
 
-use super::{emit, parse};
-use crate::strip::slice;
+use super::codec::{decode, encode};
+use crate::error::Error;
+use crate::sections::slice;
 
-/// Replaces each function by the first that is the same, until none is.
-pub(super) fn merge(mut module: Module) -> Result<Module> {
+/// Replaces each function by the first one that is the same, as long as that removes functions.
+pub fn merge(mut module: Module) -> Result<Module, Error> {
     loop {
-        let bytes = emit(module);
-        module = parse(&bytes)?;
-        let same = duplicates(&module, &bytes)?;
-        if same.is_empty() {
+        let bytes = encode(module);
+        module = decode(&bytes)?;
+        let duplicates = duplicates(&module, &bytes)?;
+        if duplicates.is_empty() {
             return Ok(module);
         }
-        replace(&mut module, same);
+        let before = module.funcs.iter().count();
+        replace(&mut module, duplicates);
         walrus::passes::gc::run(&mut module);
+        if module.funcs.iter().count() == before {
+            return Ok(module);
+        }
     }
 }
 
-/// Functions, and for each the first that is the same.
-fn duplicates(module: &Module, bytes: &[u8]) -> Result<HashMap<FunctionId, FunctionId>> {
+/// The functions that are the same as an earlier one, with the first such function.
+fn duplicates(module: &Module, bytes: &[u8]) -> Result<HashMap<FunctionId, FunctionId>, Error> {
     let mut bodies = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
-        if let Payload::CodeSectionEntry(body) = payload? {
+        let payload = payload.map_err(Error::rewrite)?;
+        if let Payload::CodeSectionEntry(body) = payload {
             bodies.push(slice(bytes, body.range()).unwrap_or_default());
         }
     }
     let mut first: HashMap<(TypeId, &[u8]), FunctionId> = HashMap::new();
-    let mut same = HashMap::new();
-    // A module that has just been read has its functions in the order of their bodies.
+    let mut duplicates = HashMap::new();
+    // The functions of a module that has just been decoded are in the order of their bodies.
     for ((id, function), body) in module.funcs.iter_local().zip(bodies) {
         let original = *first.entry((function.ty(), body)).or_insert(id);
         if original != id {
-            same.insert(id, original);
+            duplicates.insert(id, original);
         }
     }
-    Ok(same)
+    Ok(duplicates)
 }
 
-/// Replaces functions wherever they are called or referred to.
+/// Replaces functions by others where they are called or referred to. A constant expression that
+/// refers to a function keeps it.
 struct Replace(HashMap<FunctionId, FunctionId>);
 
 impl VisitorMut for Replace {
@@ -57,8 +63,8 @@ impl VisitorMut for Replace {
     }
 }
 
-fn replace(module: &mut Module, same: HashMap<FunctionId, FunctionId>) {
-    let mut replace = Replace(same);
+fn replace(module: &mut Module, duplicates: HashMap<FunctionId, FunctionId>) {
+    let mut replace = Replace(duplicates);
     for (_, function) in module.funcs.iter_local_mut() {
         let start = function.entry_block();
         dfs_pre_order_mut(&mut replace, function, start);
@@ -75,6 +81,9 @@ fn replace(module: &mut Module, same: HashMap<FunctionId, FunctionId>) {
             replace.visit_function_id_mut(function);
         }
     }
+    if let Some(function) = &mut module.start {
+        replace.visit_function_id_mut(function);
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_of_each_stays_and_all_ways_lead_to_it() -> Result<()> {
+    fn one_of_each_is_kept_and_used_in_place_of_the_others() {
         let module = wat::parse_str(
             r#"(module
               (table (export "table") 2 funcref)
@@ -94,11 +103,31 @@ mod tests {
               (func $same_caller (result i32) (call $first))
               (export "a" (func $caller))
               (export "b" (func $same_caller)))"#,
-        )?;
-        let merged = merge(parse(&module)?)?;
+        )
+        .expect("valid");
+        let merged = merge(decode(&module).expect("valid")).expect("merged");
         assert_eq!(merged.funcs.iter().count(), 3);
-        let function = |name: &str| merged.exports.get_func(name);
-        assert_eq!(function("a")?, function("b")?);
-        Ok(())
+        let function = |name: &str| merged.exports.get_func(name).expect(name);
+        assert_eq!(function("a"), function("b"));
+    }
+
+    #[test]
+    fn start_function_is_replaced() {
+        let module = wat::parse_str(r#"(module (func (export "a")) (func $start) (start $start))"#);
+        let merged = merge(decode(&module.expect("valid")).expect("valid")).expect("merged");
+        assert_eq!(merged.funcs.iter().count(), 1);
+        assert_eq!(merged.start, merged.exports.get_func("a").ok());
+    }
+
+    #[test]
+    fn duplicate_in_a_constant_expression_is_kept() {
+        let module = wat::parse_str(
+            r#"(module
+              (func (export "a"))
+              (func $b)
+              (global (export "b") funcref (ref.func $b)))"#,
+        );
+        let merged = merge(decode(&module.expect("valid")).expect("valid")).expect("merged");
+        assert_eq!(merged.funcs.iter().count(), 2);
     }
 }

@@ -1,10 +1,10 @@
-//! What refers to what in a module, as far as its linker tells.
+//! Reads what refers to what in a module, from the relocations of its linker.
 //!
 //! An address in code is a number like any other. With `--emit-relocs` the linker says which numbers
 //! are addresses: the section `linking` names each piece of data, and the sections `reloc.*` say
-//! where the address of a piece, or the table's index of a function, is written (tool conventions of
-//! WebAssembly, Linking.md). The tools that rewrite a module may leave these sections as they were,
-//! so nothing is believed that the module's bytes do not bear out.
+//! where the address of a piece, or the index of a function in the table, is written (tool
+//! conventions of WebAssembly, Linking.md). Tools that rewrite a module may leave these sections as
+//! they were, so a relocation counts only if the module has the number that it says.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,40 +16,40 @@ use wasmparser::{
 
 /// What code or data refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub enum Target {
     /// The function with this index.
     Function(u32),
-    /// The piece of data in which this address lies.
+    /// The piece of data at this address.
     Data(u32),
 }
 
 /// A piece of data: a constant, a table of a trait object, a variable.
 #[derive(Debug, Default)]
-pub(super) struct Piece {
+pub struct Piece {
     /// Its length in bytes; it ends within memory.
     pub length: u32,
-    /// What its addresses lead to.
+    /// What it refers to.
     pub targets: Vec<Target>,
 }
 
-/// What refers to what in a module that has just been linked.
+/// What refers to what in a module.
 #[derive(Debug, Default)]
-pub(super) struct References {
+pub struct References {
     /// What each function refers to, by its index.
     pub functions: BTreeMap<u32, Vec<Target>>,
     /// The pieces of data, by their addresses. None overlaps another.
     pub pieces: BTreeMap<u32, Piece>,
-    /// What stays whatever refers to it.
+    /// What is needed even if nothing refers to it.
     pub roots: Vec<Target>,
 }
 
-/// A section that is to be read when all sections are known.
+/// What can be read only when the layout is known.
 struct Pending<'a> {
     symbols: Vec<SymbolInfo<'a>>,
     relocations: Vec<RelocSectionReader<'a>>,
 }
 
-/// Where the parts of a module lie.
+/// The places of the parts of a module.
 #[derive(Default)]
 struct Layout {
     /// The content of each section, in order, with its kind.
@@ -57,21 +57,21 @@ struct Layout {
     /// The bodies of the functions.
     bodies: Vec<Range<u64>>,
     imported_functions: u32,
-    /// The segments of data: where they lie in the module, and in memory.
+    /// The segments of data: the range in the module, and the address in memory.
     segments: Vec<(Range<u64>, u32)>,
     /// The table of functions.
     table: BTreeMap<u32, u32>,
 }
 
-/// The kinds of the sections that hold relocations which count.
+/// The kinds of the sections whose relocations count.
 const CODE: u8 = 10;
 const DATA: u8 = 11;
 
 impl References {
-    /// Reads what the linker has left. `None` when it has left nothing, or when anything of it is
-    /// not understood or not borne out.
-    pub(super) fn read(module: &[u8]) -> Option<Self> {
-        let (layout, pending) = survey(module)?;
+    /// Reads the relocations. `None` if there are none, or if one of them is unknown or does not
+    /// agree with the module.
+    pub fn read(module: &[u8]) -> Option<Self> {
+        let (layout, pending) = read_layout(module)?;
         let mut references = Self::default();
         for symbol in &pending.symbols {
             references.add_piece(symbol, &layout)?;
@@ -83,7 +83,7 @@ impl References {
             match *kind {
                 CODE => has_code = true,
                 DATA => {}
-                // What refers to a custom section from another is not run.
+                // References between custom sections are not executed.
                 _ => continue,
             }
             for relocation in section.entries() {
@@ -113,7 +113,7 @@ impl References {
         {
             self.roots.push(Target::Data(address));
         }
-        // One of no length holds nothing.
+        // An empty one holds nothing.
         if defined.size > 0 {
             let piece = self.pieces.entry(address).or_default();
             piece.length = piece.length.max(defined.size);
@@ -121,7 +121,7 @@ impl References {
         Some(())
     }
 
-    /// Makes one piece of those that overlap. Of two texts that end alike, the linker writes one.
+    /// Joins pieces that overlap. Of two texts with the same end, the linker writes only one.
     fn join(&mut self) {
         let mut joined: BTreeMap<u32, Piece> = BTreeMap::new();
         for (address, piece) in std::mem::take(&mut self.pieces) {
@@ -137,8 +137,8 @@ impl References {
         self.pieces = joined;
     }
 
-    /// The piece that an address lies in, with where it begins.
-    pub(super) fn piece_at(&self, address: u32) -> Option<(u32, &Piece)> {
+    /// The piece at an address, and the address of its first byte.
+    pub fn piece_at(&self, address: u32) -> Option<(u32, &Piece)> {
         let (start, piece) = self.pieces.range(..=address).next_back()?;
         (address - start < piece.length).then_some((*start, piece))
     }
@@ -161,16 +161,15 @@ impl References {
         let address = start.checked_add(offset)?;
         match self.pieces.range_mut(..=address).next_back() {
             Some((start, piece)) if address - start < piece.length => piece.targets.push(target),
-            // Nothing is known of what it lies in.
+            // It is in no known piece.
             _ => self.roots.push(target),
         }
         Some(())
     }
 }
 
-/// Finds the parts of a module that are needed. `None` when one is missing or of a kind that is not
-/// understood.
-fn survey(module: &[u8]) -> Option<(Layout, Pending<'_>)> {
+/// Finds the parts of a module that are needed. `None` if one is missing or of an unknown kind.
+fn read_layout(module: &[u8]) -> Option<(Layout, Pending<'_>)> {
     let mut layout = Layout::default();
     let mut symbols = None;
     let mut relocations = Vec::new();
@@ -197,7 +196,7 @@ fn survey(module: &[u8]) -> Option<(Layout, Pending<'_>)> {
                         return None;
                     };
                     let start = constant(&offset_expr)?;
-                    for (index, function) in (start..).zip(functions) {
+                    for (index, function) in (start..=u32::MAX).zip(functions) {
                         layout.table.insert(index, function.ok()?);
                     }
                 }
@@ -243,7 +242,7 @@ fn survey(module: &[u8]) -> Option<(Layout, Pending<'_>)> {
     ))
 }
 
-/// The number that an expression of one constant gives.
+/// The value of an expression that is one constant.
 fn constant(expression: &ConstExpr) -> Option<u32> {
     let mut operators = expression.get_operators_reader().into_iter();
     match (operators.next()?.ok()?, operators.next()?.ok()?) {
@@ -252,7 +251,7 @@ fn constant(expression: &ConstExpr) -> Option<u32> {
     }
 }
 
-/// Where a piece of data begins in memory.
+/// The address of a piece of data in memory.
 fn address_of(symbol: &SymbolInfo, layout: &Layout) -> Option<u32> {
     let SymbolInfo::Data {
         symbol: Some(defined),
@@ -272,11 +271,11 @@ fn address_of(symbol: &SymbolInfo, layout: &Layout) -> Option<u32> {
     start.checked_add(defined.offset)
 }
 
-/// What a relocation leads to, if that is a function or data. `None` when it is not understood, or
-/// when the module has something else in its place.
+/// What a relocation refers to, if that is a function or data. `None` if the relocation is unknown,
+/// or if the module has another number at its place.
 #[expect(
     clippy::option_option,
-    reason = "not understood is not the same as nothing"
+    reason = "an unknown relocation is not one that refers to nothing"
 )]
 fn target(
     module: &[u8],
@@ -300,7 +299,7 @@ fn target(
         Kind::TableIndexI32 | Kind::MemoryAddrI32 => reader.read_u32().ok()?,
         _ => return None,
     };
-    let (target, is_borne_out) = match (relocation.ty, symbol) {
+    let (target, agrees) = match (relocation.ty, symbol) {
         (Kind::GlobalIndexLeb, SymbolInfo::Global { .. }) => return Some(None),
         (Kind::FunctionIndexLeb, SymbolInfo::Func { index, .. }) => {
             (Target::Function(*index), written == *index)
@@ -319,5 +318,5 @@ fn target(
         }
         _ => return None,
     };
-    is_borne_out.then_some(Some(target))
+    agrees.then_some(Some(target))
 }

@@ -59,6 +59,22 @@ impl Launch<'_> {
     }
 }
 
+/// Starts an Envoy by its command, with its log going there.
+///
+/// # Errors
+///
+/// [`Error::Io`] if it cannot be started.
+pub fn spawn(command: &mut Command, log: impl Into<Stdio>) -> Result<KillOnDrop, Error> {
+    let program = command.get_program().display().to_string();
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(Error::io(format!("start {program}")))?;
+    Ok(KillOnDrop(child))
+}
+
 /// The file into which an Envoy with its files in this directory writes the address of its admin
 /// interface.
 pub fn admin_file(folder: &Path) -> PathBuf {
@@ -108,14 +124,7 @@ impl Process {
     pub fn start(mut command: Command, folder: &Path, timeout: Duration) -> Result<Self, Error> {
         let log = folder.join("log");
         let file = File::create(&log).map_err(Error::io(format!("write {}", log.display())))?;
-        let program = command.get_program().display().to_string();
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file)
-            .spawn()
-            .map_err(Error::io(format!("start {program}")))?;
-        let mut child = KillOnDrop(child);
+        let mut child = spawn(&mut command, file)?;
         let admin = wait_for_admin(folder, timeout, || match child.0.try_wait() {
             Ok(None) => Ok(()),
             _ => Err(Error::Envoy("Envoy ended at its start".to_owned())),

@@ -1,9 +1,12 @@
 //! What Envoy reads: its bootstrap, and the listeners that can be changed while it runs.
 
+use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
+
+use crate::error::Error;
 
 /// The configuration of an extension, in the form in which a proxy gets it.
 #[derive(Clone, Debug)]
@@ -151,6 +154,18 @@ pub fn listener_source(listeners: &Path) -> Value {
         "resource_api_version": "V3",
         "path_config_source": {"path": listeners},
     })
+}
+
+/// Replaces a file that Envoy watches: it reads the file when another is moved over it.
+///
+/// # Errors
+///
+/// [`Error::Io`] if it cannot be written.
+pub fn replace(path: &Path, resources: &Value) -> Result<(), Error> {
+    let next = path.with_extension("next");
+    fs::write(&next, resources.to_string())
+        .and_then(|()| fs::rename(&next, path))
+        .map_err(Error::io(format!("write {}", path.display())))
 }
 
 /// An address on a port of 127.0.0.1.

@@ -13,7 +13,7 @@ fn needs(wat: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_facts_of_a_module() {
+fn imports_exports_and_memory_are_read() {
     let module = read(
         r#"(module
             (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
@@ -24,6 +24,7 @@ fn the_facts_of_a_module() {
         )"#,
     );
     assert_eq!(module.abi, ["0.2.1"]);
+    assert_eq!(module.abi_version(), Some(AbiVersion::V0_2_1));
     assert_eq!(
         module.memory(),
         Some(Memory {
@@ -34,12 +35,12 @@ fn the_facts_of_a_module() {
     assert_eq!(module.callbacks().collect::<Vec<_>>(), ["proxy_on_tick"]);
     assert_eq!(module.imports[0].name, "proxy_log");
     assert_eq!(module.imports[0].item.to_string(), "(i32, i32, i32) -> i32");
-    assert_eq!(module.export("table"), Some(&Item::Other("table")));
+    assert_eq!(module.export("table"), Some(&Item::Table));
     assert!(module.proposals.is_empty());
 }
 
 #[test]
-fn each_proposal_is_found_alone() {
+fn only_needed_proposals_are_found() {
     for (name, text) in [
         (
             "mutable-globals",
@@ -81,7 +82,7 @@ fn each_proposal_is_found_alone() {
 }
 
 #[test]
-fn what_rests_on_another_proposal_names_both() {
+fn proposal_that_builds_on_another_needs_both() {
     assert_eq!(
         needs("(module (type $s (struct)) (func (param (ref null $s))))"),
         ["reference-types", "gc"]
@@ -90,7 +91,7 @@ fn what_rests_on_another_proposal_names_both() {
 }
 
 #[test]
-fn a_long_table_index_needs_reference_types() {
+fn long_table_index_needs_reference_types() {
     let mut module = wat::parse_str(
         "(module (type (func)) (table 1 funcref) (func i32.const 0 call_indirect (type 0)))",
     )
@@ -116,20 +117,7 @@ fn a_long_table_index_needs_reference_types() {
 }
 
 #[test]
-fn the_proposals_are_in_order() {
-    let version = |text: &str| -> Vec<u32> {
-        text.split('.')
-            .map(|part| part.parse().expect(text))
-            .collect()
-    };
-    for pair in proposals::PROPOSALS.windows(2) {
-        assert!(version(pair[0].v8) <= version(pair[1].v8), "{pair:?}");
-        assert!(pair[0].oldest <= pair[1].oldest, "{pair:?}");
-    }
-}
-
-#[test]
-fn what_is_no_module_is_an_error() {
+fn bytes_that_are_not_a_module_are_an_error() {
     assert!(error(b"").contains("begin"));
     assert!(error(b"#!/bin/sh").contains("begin"));
     assert!(error(b"\0asm").contains("not valid"));
@@ -141,7 +129,7 @@ fn what_is_no_module_is_an_error() {
 }
 
 #[test]
-fn a_proposal_of_no_proxy_is_an_error() {
+fn proposal_that_no_proxy_has_is_an_error() {
     let wide = "(module (func (param i64 i64 i64 i64) (result i64 i64) \
                 local.get 0 local.get 1 local.get 2 local.get 3 i64.add128))";
     let error = error(&wat::parse_str(wide).expect(wide));
@@ -149,7 +137,7 @@ fn a_proposal_of_no_proxy_is_an_error() {
 }
 
 #[test]
-fn every_truncation_of_a_module_is_read_without_a_panic() {
+fn damaged_module_does_not_panic() {
     let module = wat::parse_str(
         r#"(module
             (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
@@ -165,4 +153,34 @@ fn every_truncation_of_a_module_is_read_without_a_panic() {
         flipped[length] ^= 0xff;
         drop(Module::read(&flipped));
     }
+}
+
+#[test]
+fn first_known_marker_is_the_abi_version() {
+    let version = |exports: &str| {
+        let module = read(&format!("(module (memory 1) (func $f) {exports})"));
+        (module.abi.len(), module.abi_version())
+    };
+    let marker = |version: &str| format!("(export \"proxy_abi_version_{version}\" (func $f))");
+    assert_eq!(version(""), (0, None));
+    assert_eq!(version(&marker("0_3_0")), (1, None));
+    assert_eq!(
+        version(&[marker("0_3_0"), marker("0_2_0"), marker("0_2_1")].concat()),
+        (3, Some(AbiVersion::V0_2_0))
+    );
+    assert_eq!(
+        version("(export \"proxy_abi_version_0_2_1\" (memory 0))"),
+        (1, None)
+    );
+}
+
+#[test]
+fn long_module_is_not_read() {
+    let mut module = wat::parse_str("(module)").expect("valid");
+    module.resize(MAX_LENGTH as usize + 1, 0);
+    let length = MAX_LENGTH + 1;
+    assert_eq!(
+        Module::read(&module).expect_err("an error"),
+        Error::TooLong { length }
+    );
 }

@@ -1,56 +1,55 @@
-//! Methods that no trait object is ever asked for.
+//! Removes methods that nothing calls through a trait object.
 //!
-//! A trait object's table has a slot for each method of the trait. A table lies in the module's
-//! data: function after function, as indexes into the module's one table of functions. A call
-//! through a trait object reads a slot at a fixed offset from the start of the table, and calls
-//! with a fixed signature. So a function can be called only if some call has its signature, and an
-//! offset that leads from an address that the module knows to a slot that holds the function.
+//! The table of a trait object (its vtable) has a slot for each method of the trait. A vtable is in
+//! the module's data: one function after the other, as indexes into the module's table of functions.
+//! A call through a trait object reads a slot at a fixed offset from the start of the vtable, and
+//! calls the function with a fixed signature. So a function can be called only if some call has its
+//! signature, and if that call's offset, added to an address in the module, is a slot with the
+//! function.
 //!
-//! Where that shows no way to a method that the SDK merely offers to extensions, its slot is
-//! filled with a function that traps, and the method goes, with the host call that it makes.
+//! If there is no such call of a method that the SDK only offers to extensions, the method is
+//! replaced by a function that traps. Then the method is removed, with the host call that it makes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use rustc_demangle::demangle;
 use walrus::ir::{Instr, InstrSeq, LoadKind, Value, Visitor, dfs_in_order};
 use walrus::{
-    ConstExpr, DataKind, ElementItems, ElementKind, ExportItem, FunctionBuilder, FunctionId,
-    FunctionKind, LocalFunction, LocalId, Module, TypeId,
+    ConstExpr, DataKind, ExportItem, FunctionId, FunctionKind, LocalFunction, LocalId, Module,
+    TypeId,
 };
 
-use super::callbacks::is_offered;
+use super::function_table::{DirectCalls, Functions, functions, replace_by_trap};
+use super::sdk;
 
 /// The aligned words of a module's data, by address.
 type Words = BTreeMap<u32, u32>;
 
-/// A module's table of functions, by index.
-pub(super) type Functions = BTreeMap<u32, FunctionId>;
-
-/// The bytes of a trait object's table before its first method: drop, size, alignment.
+/// The length of a vtable before its first method: drop, size, alignment.
 const HEAD: u32 = 12;
 
-/// Where a function's variables get their values, as far as these can be indexes of functions. Rust
-/// does not calculate with such indexes: they are loaded as words, copied, or constant.
+/// The sources of the values of a function's variables, as far as these can be indexes of
+/// functions. Rust does not calculate with such indexes: they are loaded as words, copied, or
+/// constant.
 #[derive(Default)]
 struct Variables {
     sources: BTreeMap<LocalId, Vec<Source>>,
 }
 
-/// Where an index of a function comes from.
+/// The source of an index of a function.
 #[derive(Clone, Copy)]
 enum Source {
-    /// A word that is loaded at this offset from some address.
+    /// A word that is loaded at this offset from an address.
     Load(u32),
     /// A number in the code.
     Constant(u32),
     /// Another variable.
     Copy(LocalId),
-    /// A caller, or what is not followed any further.
-    Elsewhere,
+    /// A caller, or anything else.
+    Unknown,
 }
 
 impl Source {
-    /// Where the result of the instruction before this place comes from. `None` when it is no index
+    /// The source of the result of the instruction before this place. `None` if it is not an index
     /// of a function.
     fn before(sequence: &InstrSeq, place: usize) -> Option<Self> {
         let place = place.checked_sub(1)?;
@@ -62,7 +61,7 @@ impl Source {
             Some(Instr::Load(load)) => match load.kind {
                 LoadKind::I32 { .. } => Some(match u32::try_from(load.arg.offset) {
                     Ok(offset) => Self::Load(offset),
-                    Err(_) => Self::Elsewhere,
+                    Err(_) => Self::Unknown,
                 }),
                 _ => None,
             },
@@ -76,12 +75,12 @@ impl Source {
                 None => Some(Self::Copy(get.local)),
             },
             Some(Instr::Binop(_) | Instr::Unop(_)) => None,
-            _ => Some(Self::Elsewhere),
+            _ => Some(Self::Unknown),
         }
     }
 }
 
-/// The place before `end` where a variable is set for the last time, if that is in a straight line.
+/// The last place before `end` at which a variable is set, if no block or loop is between them.
 fn last_set(sequence: &InstrSeq, end: usize, variable: LocalId) -> Option<usize> {
     let line = sequence.instrs.iter().enumerate().take(end).rev();
     line.map_while(|(place, (instruction, _))| match instruction {
@@ -103,18 +102,16 @@ fn last_set(sequence: &InstrSeq, end: usize, variable: LocalId) -> Option<usize>
 impl Variables {
     fn of(function: &LocalFunction, called_by_proxy: bool) -> Self {
         let mut variables = Self::default();
-        // A proxy hands over numbers; another function may hand over anything.
+        // A proxy passes numbers; another function may pass anything.
         if !called_by_proxy {
             let parameters = function.args.iter();
-            variables.sources = parameters
-                .map(|id| (*id, vec![Source::Elsewhere]))
-                .collect();
+            variables.sources = parameters.map(|id| (*id, vec![Source::Unknown])).collect();
         }
         dfs_in_order(&mut variables, function, function.entry_block());
         variables
     }
 
-    /// Where a value comes from in the end: no copies.
+    /// The sources of a value, without copies.
     fn origins(&self, source: Option<Source>) -> Vec<Source> {
         let mut seen = BTreeSet::new();
         let mut origins = Vec::new();
@@ -147,30 +144,21 @@ impl<'instr> Visitor<'instr> for Variables {
     }
 }
 
-/// The functions that are called, or referred to, by their names.
-#[derive(Default)]
-pub(super) struct Direct(pub(super) BTreeSet<FunctionId>);
-
-impl Visitor<'_> for Direct {
-    fn visit_function_id(&mut self, function: &FunctionId) {
-        self.0.insert(*function);
-    }
-}
-
-/// The calls through the module's table of functions, and the addresses that it knows.
+/// The calls through the module's table of functions, and the addresses in its code and data.
 #[derive(Default)]
 struct Calls {
     variables: Variables,
-    /// The standard library knows no trait of the SDK, and calls none of its methods.
+    /// The standard library does not call methods of the SDK's traits.
     in_standard_library: bool,
-    /// Signatures, and the offsets from which their functions are read.
+    /// Signatures, and the offsets from which functions are read that are called with them.
     offsets: BTreeMap<TypeId, BTreeSet<u32>>,
-    /// Signatures with calls of which it does not show where the function comes from.
-    anywhere: BTreeSet<TypeId>,
-    /// Functions that are called by an index in the code.
+    /// The signatures of calls whose function has an unknown source.
+    unknown: BTreeSet<TypeId>,
+    /// The functions whose index is in the code.
     constant: BTreeSet<u32>,
-    /// Functions that are called directly or referred to.
+    /// The functions that are exported, called directly, or referred to.
     direct: BTreeSet<FunctionId>,
+    /// Every number that may be an address.
     numbers: HashSet<u32>,
 }
 
@@ -204,14 +192,14 @@ impl Calls {
                     self.offsets.entry(signature).or_default().insert(offset);
                 }
                 Source::Constant(index) => drop(self.constant.insert(index)),
-                Source::Copy(_) | Source::Elsewhere => drop(self.anywhere.insert(signature)),
+                Source::Copy(_) | Source::Unknown => drop(self.unknown.insert(signature)),
             }
         }
     }
 }
 
-/// Whether a function of this name belongs to the standard library with all that is in it: one that
-/// is generic may have been compiled with a type of the extension.
+/// Whether a function of this readable name belongs to the standard library, with all types in its
+/// name: a generic function may have been compiled for a type of the extension.
 fn is_standard(name: &str) -> bool {
     let is_path_character = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '.';
     let paths = name
@@ -229,13 +217,13 @@ fn is_standard(name: &str) -> bool {
     names_it
 }
 
-/// Clears the slots of methods that nothing can call, and says how many functions they held.
-pub(super) fn clear(module: &mut Module) -> usize {
-    let mut direct = Direct::default();
+/// Replaces methods that nothing can call. Returns their number.
+pub fn clear(module: &mut Module) -> usize {
+    let mut direct = DirectCalls::default();
     for (_, function) in module.funcs.iter_local() {
         dfs_in_order(&mut direct, function, function.entry_block());
     }
-    let Direct(direct) = direct;
+    let DirectCalls(direct) = direct;
     let exported: BTreeSet<_> = module
         .exports
         .iter()
@@ -247,14 +235,14 @@ pub(super) fn clear(module: &mut Module) -> usize {
     let mut calls = Calls::default();
     for (id, function) in module.funcs.iter_local() {
         let name = module.funcs.get(id).name.as_deref().unwrap_or_default();
-        calls.in_standard_library = is_standard(&format!("{:#}", demangle(name)));
+        calls.in_standard_library = is_standard(&sdk::readable(name));
         let called_by_proxy = exported.contains(&id) && !direct.contains(&id);
         calls.variables = Variables::of(function, called_by_proxy);
         dfs_in_order(&mut calls, function, function.entry_block());
     }
     let words = words(module);
     calls.numbers.extend(words.values());
-    let functions = table(module);
+    let functions = functions(module);
     calls.direct = direct;
     calls.direct.extend(exported);
 
@@ -262,7 +250,8 @@ pub(super) fn clear(module: &mut Module) -> usize {
         .iter()
         .filter(|(index, function)| {
             let function = module.funcs.get(**function);
-            let is_method = function.name.as_deref().is_some_and(is_offered)
+            let name = function.name.as_deref().map(sdk::readable);
+            let is_method = name.is_some_and(|name| sdk::is_offered(&name))
                 && matches!(function.kind, FunctionKind::Local(_));
             is_method
                 && !can_be_called(
@@ -277,7 +266,7 @@ pub(super) fn clear(module: &mut Module) -> usize {
         .map(|(_, function)| *function)
         .collect();
     if !unreachable.is_empty() {
-        replace(module, &unreachable);
+        replace_by_trap(module, &unreachable);
     }
     unreachable.len()
 }
@@ -292,7 +281,7 @@ fn can_be_called(
 ) -> bool {
     if calls.direct.contains(&function)
         || calls.constant.contains(&index)
-        || calls.anywhere.contains(&signature)
+        || calls.unknown.contains(&signature)
     {
         return true;
     }
@@ -310,9 +299,9 @@ fn can_be_called(
         })
 }
 
-/// Whether a trait object's table can lie at an address and reach as far as another. It begins with
-/// the function that drops the object, or 0, and the object's size and alignment. Nearer than that,
-/// it is not a table but some structure that holds a function.
+/// Whether there can be a vtable that begins at `start` and has a slot at `address`. A vtable begins
+/// with the function that drops the object, or 0, and the object's size and alignment. If the two are
+/// nearer than that, it is not a vtable, but some structure that holds a function.
 fn is_slot(words: &Words, functions: &Functions, start: u32, address: u32) -> bool {
     let word = |offset: u32| words.get(&start.wrapping_add(offset)).copied();
     let is_function = |word: Option<u32>| word.is_some_and(|word| functions.contains_key(&word));
@@ -327,25 +316,6 @@ fn is_slot(words: &Words, functions: &Functions, start: u32, address: u32) -> bo
             .all(|offset| is_function(word(offset)))
 }
 
-/// The module's table of functions, by index.
-pub(super) fn table(module: &Module) -> Functions {
-    let mut table = Functions::new();
-    for element in module.elements.iter() {
-        let (
-            ElementKind::Active {
-                offset: ConstExpr::Value(Value::I32(offset)),
-                ..
-            },
-            ElementItems::Functions(functions),
-        ) = (&element.kind, &element.items)
-        else {
-            continue;
-        };
-        table.extend((offset.cast_unsigned()..).zip(functions.iter().copied()));
-    }
-    table
-}
-
 /// The aligned words of the module's data, by address.
 fn words(module: &Module) -> Words {
     let mut words = Words::new();
@@ -358,11 +328,14 @@ fn words(module: &Module) -> Words {
             continue;
         };
         let start = offset.cast_unsigned();
-        let lead = start.next_multiple_of(4) - start;
-        let aligned = data.value.get(lead as usize..).unwrap_or_default();
+        let Some(first) = start.checked_next_multiple_of(4) else {
+            continue;
+        };
+        let lead = (first - start) as usize;
+        let aligned = data.value.get(lead..).unwrap_or_default();
         let values = aligned.chunks_exact(4).filter_map(<[u8]>::first_chunk);
         words.extend(
-            (start + lead..)
+            (first..=u32::MAX)
                 .step_by(4)
                 .zip(values.map(|word| u32::from_le_bytes(*word))),
         );
@@ -370,29 +343,12 @@ fn words(module: &Module) -> Words {
     words
 }
 
-/// Puts a function that traps in the place of others, in the table.
-pub(super) fn replace(module: &mut Module, gone: &BTreeSet<FunctionId>) {
-    let mut builder = FunctionBuilder::new(&mut module.types, &[], &[]);
-    builder.name("unreachable_method".to_owned());
-    builder.func_body().unreachable();
-    let trap = builder.finish(Vec::new(), &mut module.funcs);
-    for element in module.elements.iter_mut() {
-        if let ElementItems::Functions(functions) = &mut element.items {
-            for function in functions {
-                if gone.contains(function) {
-                    *function = trap;
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::is_standard;
 
     #[test]
-    fn functions_of_the_standard_library_are_told_by_their_names() {
+    fn names_tell_functions_of_the_standard_library() {
         for name in [
             "<std::panic::PanicHookInfo as core::fmt::Display>::fmt",
             "<str as core::fmt::Debug>::fmt",

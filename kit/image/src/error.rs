@@ -1,0 +1,144 @@
+//! The error of this crate.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an image can't be read, built or pushed.
+///
+/// The message says what is wrong, where, and what to do. It is complete: no part of it is left to
+/// [`std::error::Error::source`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or a directory can't be read or written.
+    #[error("cannot {action} {}: {reason}", path.display())]
+    File {
+        /// What was tried, for example `read`.
+        action: &'static str,
+        /// The file or the directory.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// `manifest.yaml` is not valid.
+    #[error("{place}: {problem}")]
+    Manifest {
+        /// The file, with line and column if they are known.
+        place: String,
+        /// What is wrong, and what is allowed.
+        problem: String,
+    },
+    /// An image, a layer or a directory is damaged, or larger than an extension can be.
+    #[error("{0}")]
+    Image(String),
+    /// A text is not an image's reference with a registry.
+    #[error("{reference:?} is not an image in a registry: {problem}; write REGISTRY/TEAM/NAME:TAG")]
+    Reference {
+        /// The text.
+        reference: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A container engine failed.
+    #[error("{0}")]
+    Engine(String),
+    /// Stored credentials can't be read.
+    #[cfg(feature = "push")]
+    #[error("{0}")]
+    Credentials(String),
+    /// The registry wants credentials, or rejected them.
+    #[cfg(feature = "push")]
+    #[error(
+        "{}; log in with podman login {registry}, or docker login {registry} ({reason})",
+        if *with_credentials {
+            format!("{registry} rejected the stored credentials")
+        } else {
+            format!("no credentials are stored for {registry}")
+        }
+    )]
+    Unauthorized {
+        /// The registry.
+        registry: String,
+        /// Whether credentials were sent.
+        with_credentials: bool,
+        /// What the registry says.
+        reason: String,
+    },
+    /// The registry does not let this user write to the repository.
+    #[cfg(feature = "push")]
+    #[error(
+        "{registry} rejected the push to {repository}; check that the repository exists, and that \
+         you may write to it ({reason})"
+    )]
+    Denied {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// What the registry says.
+        reason: String,
+    },
+    /// There is no such repository.
+    #[cfg(feature = "push")]
+    #[error(
+        "{registry} has no repository {repository}, or is not a registry; create the repository, or \
+         correct the name ({reason})"
+    )]
+    RepositoryNotFound {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// What the registry says.
+        reason: String,
+    },
+    /// The connection to the registry failed. A second push continues the first.
+    #[cfg(feature = "push")]
+    #[error(
+        "the connection to {registry} failed; push again, and what the registry already has is not \
+         sent again ({reason})"
+    )]
+    Connection {
+        /// The registry.
+        registry: String,
+        /// Why it failed.
+        reason: String,
+    },
+    /// A push failed for another reason.
+    #[cfg(feature = "push")]
+    #[error("the push to {registry} failed; push again to complete it ({reason})")]
+    Push {
+        /// The registry.
+        registry: String,
+        /// Why it failed.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// An error of the file system, for `map_err`.
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |reason| Self::File {
+            action,
+            path,
+            reason,
+        }
+    }
+
+    /// Says where in an image, or in stored credentials, the problem is.
+    pub(crate) fn in_part(self, part: &str) -> Self {
+        match self {
+            Self::Image(problem) => Self::Image(format!("{part}: {problem}")),
+            #[cfg(feature = "push")]
+            Self::Credentials(problem) => Self::Credentials(format!("{part}: {problem}")),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The crate's error.
+
+use crate::limits::MAX_LENGTH;
+
+/// Why a module cannot be read, stripped or shrunk.
+///
+/// The messages begin with "it", so that a caller can put the name of the file before them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The module is longer than [`MAX_LENGTH`].
+    #[error("it has {length} bytes, and modules of more than {MAX_LENGTH} are not read")]
+    TooLong {
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// The bytes do not begin with [`MAGIC`](crate::MAGIC).
+    #[error("it does not begin with the bytes `\\0asm`, as WebAssembly does")]
+    NotWebAssembly,
+    /// The bytes are a component.
+    #[error("it is a component, and proxies load core modules")]
+    Component,
+    /// The module is not valid.
+    #[error("it is not valid WebAssembly: {message} (at offset {offset:#x})")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// The byte at which it is wrong.
+        offset: u64,
+    },
+    /// The module is valid, and needs a proposal that no proxy's WebAssembly engine has.
+    #[error("it needs a proposal that no proxy has: {message} (at offset {offset:#x})")]
+    UnsupportedProposal {
+        /// What needs the proposal.
+        message: String,
+        /// The byte at which it is needed.
+        offset: u64,
+    },
+    /// The module is valid, and cannot be shrunk.
+    #[error("it cannot be rewritten: {message}")]
+    Rewrite {
+        /// What prevents it.
+        message: String,
+    },
+    /// The analysis build that is to tell what the module implements cannot be read.
+    #[error("its analysis build cannot be read: {0}")]
+    AnalysisBuild(Box<Error>),
+}
+
+impl Error {
+    pub(crate) fn invalid(error: &wasmparser::BinaryReaderError) -> Self {
+        Self::Invalid {
+            message: error.message().to_owned(),
+            offset: error.offset(),
+        }
+    }
+
+    pub(crate) fn unsupported_proposal(error: &wasmparser::BinaryReaderError) -> Self {
+        Self::UnsupportedProposal {
+            message: error.message().to_owned(),
+            offset: error.offset(),
+        }
+    }
+
+    pub(crate) fn rewrite(error: impl ToString) -> Self {
+        Self::Rewrite {
+            message: error.to_string(),
+        }
+    }
+}

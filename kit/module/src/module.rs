@@ -1,0 +1,165 @@
+//! Reading a module: what it imports, exports and needs. The language in which it was written makes
+//! no difference.
+
+use proxy_wasm_abi::AbiVersion;
+use wasmparser::types::EntityType;
+use wasmparser::{Encoding, Parser, Payload};
+
+use crate::error::Error;
+use crate::item::{Item, Memory};
+use crate::limits::MAX_LENGTH;
+use crate::proposals::Proposal;
+use crate::validation::validate;
+
+/// The bytes with which every module begins.
+pub const MAGIC: &[u8] = b"\0asm";
+
+/// What a valid module imports, exports and needs.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Module {
+    /// Its size in bytes.
+    pub size: usize,
+    /// The ABI versions whose markers it exports, for example `0.2.1`. They may be unknown ones.
+    pub abi: Vec<String>,
+    /// Its imports, in order.
+    pub imports: Vec<Import>,
+    /// Its exports, in order.
+    pub exports: Vec<Export>,
+    /// The WebAssembly proposals that it needs, oldest first.
+    pub proposals: Vec<&'static Proposal>,
+}
+
+/// An import.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Import {
+    /// The name of the module that it is imported from, for example `env`.
+    pub module: String,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub item: Item,
+}
+
+/// An export.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub item: Item,
+}
+
+impl Module {
+    /// Validates and reads a module.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are longer than [`MAX_LENGTH`], are not a valid core module, or need a proposal
+    /// that the WebAssembly engine of no proxy has.
+    pub fn read(bytes: &[u8]) -> Result<Self, Error> {
+        check_length(bytes.len())?;
+        Self::read_unlimited(bytes)
+    }
+
+    /// The same for a module of any length.
+    pub(crate) fn read_unlimited(bytes: &[u8]) -> Result<Self, Error> {
+        if !bytes.starts_with(MAGIC) {
+            return Err(Error::NotWebAssembly);
+        }
+        if is_component(bytes) {
+            return Err(Error::Component);
+        }
+        let (types, proposals) = validate(bytes)?;
+        let types_ref = types.as_ref();
+        let item = |entity: EntityType| Item::new(&types, entity);
+        let imports = types_ref
+            .core_imports()
+            .into_iter()
+            .flatten()
+            .map(|(module, name, entity)| Import {
+                module: module.to_owned(),
+                name: name.to_owned(),
+                item: item(entity),
+            })
+            .collect();
+        let exports: Vec<_> = types_ref
+            .core_exports()
+            .into_iter()
+            .flatten()
+            .map(|(name, entity)| Export {
+                name: name.to_owned(),
+                item: item(entity),
+            })
+            .collect();
+        let abi = exports
+            .iter()
+            .filter_map(|export| export.name.strip_prefix(AbiVersion::MARKER_PREFIX))
+            .map(|version| version.replace('_', "."))
+            .collect();
+        Ok(Self {
+            size: bytes.len(),
+            abi,
+            imports,
+            exports,
+            proposals,
+        })
+    }
+
+    /// The ABI version with which Envoy runs the module: that of the first marker that it knows, in
+    /// the order of the exports. A marker is a function.
+    pub fn abi_version(&self) -> Option<AbiVersion> {
+        self.exports
+            .iter()
+            .filter(|export| matches!(export.item, Item::Function(_)))
+            .find_map(|export| AbiVersion::from_marker(&export.name))
+    }
+
+    /// The export of this name.
+    pub fn export(&self, name: &str) -> Option<&Item> {
+        self.exports
+            .iter()
+            .find(|export| export.name == name)
+            .map(|export| &export.item)
+    }
+
+    /// The names of the callbacks that it exports.
+    pub fn callbacks(&self) -> impl Iterator<Item = &str> {
+        self.exports
+            .iter()
+            .map(|export| export.name.as_str())
+            .filter(|name| name.starts_with("proxy_on_"))
+    }
+
+    /// The memory that it exports as `memory`, the name by which proxies find it.
+    pub fn memory(&self) -> Option<Memory> {
+        match self.export("memory") {
+            Some(Item::Memory(memory)) => Some(*memory),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a module of this length is read.
+pub(crate) fn check_length(length: usize) -> Result<(), Error> {
+    let length = length as u64;
+    if length > MAX_LENGTH {
+        return Err(Error::TooLong { length });
+    }
+    Ok(())
+}
+
+fn is_component(bytes: &[u8]) -> bool {
+    matches!(
+        Parser::new(0).parse_all(bytes).next(),
+        Some(Ok(Payload::Version {
+            encoding: Encoding::Component,
+            ..
+        }))
+    )
+}
+
+#[cfg(test)]
+mod tests;
