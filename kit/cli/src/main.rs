@@ -365,7 +365,11 @@ fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
         println!("Digest:   {}", package.digest());
         println!("Size:     {} bytes", std::fs::metadata(&archive)?.len());
     }
-    println!("Next:     IMAGE=REGISTRY/TEAM/{name}:{version} cargo make push");
+    let push = match &packaging.from {
+        Some(folder) => format!("cargo proxy-wasm push --from {}", folder.display()),
+        None => "cargo make push".to_owned(),
+    };
+    println!("Next:     IMAGE=REGISTRY/TEAM/{name}:{version} {push}");
     Ok(())
 }
 

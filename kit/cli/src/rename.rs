@@ -19,8 +19,8 @@ const RESERVED: &str = "abstract as async await become box break const continue 
     enum extern false final fn for gen if impl in let loop macro match mod move mut override priv \
     pub ref return self static struct super trait true try type typeof unsafe unsized use virtual \
     where while yield alloc core proc-macro std test build deps examples incremental aux con nul prn";
-/// The pages with sections about the template, and the lines around such a section.
-const PAGES: [&str; 2] = ["README.md", "CHANGELOG.md"];
+/// The files with sections about the template, and the lines around such a section.
+const FILES: &str = "README.md CHANGELOG.md .ci/run .github/workflows/ci.yml";
 const BEGIN: &str = "<!-- template -->";
 const END: &str = "<!-- /template -->";
 
@@ -141,12 +141,13 @@ fn git(root: &Path, arguments: &str) -> Result<String> {
     String::from_utf8(output.stdout).context("git printed a path that is not UTF-8")
 }
 
-/// Renames a text. A page loses its sections about the template, and a lock file stays sorted.
+/// Renames a text. A file loses its sections about the template, and a lock file stays sorted.
 fn rename_text(path: &str, text: &str, from: &str, to: &str) -> Result<String> {
+    let is_page = FILES.split(' ').any(|file| file == path);
     let (mut renamed, mut section) = (String::new(), 0);
     for (line, number) in text.split_inclusive('\n').zip(1..) {
-        match line.trim() {
-            BEGIN if PAGES.contains(&path) => section = number,
+        match line.trim().trim_start_matches("# ") {
+            BEGIN if is_page => section = number,
             END if section > 0 => section = 0,
             _ if section > 0 => {}
             shown => {

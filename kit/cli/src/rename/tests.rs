@@ -312,11 +312,16 @@ fn sections_about_the_template_are_removed() -> Result<()> {
     let project = project(&[
         ("README.md", page),
         ("CHANGELOG.md", page),
+        (
+            ".ci/run",
+            "#!/bin/sh\n# <!-- template -->\nkit/ci/run\n# <!-- /template -->\n",
+        ),
         ("docs/README.md", "<!-- template -->\n"),
     ])?;
     // The new name may occur in what is removed.
     let renamed = rename(project.path(), "c-d", false)?;
-    assert_eq!(renamed.files, 3);
+    assert_eq!(renamed.files, 4);
+    assert_eq!(read(&project, ".ci/run")?, "#!/bin/sh\n");
     for path in ["README.md", "CHANGELOG.md"] {
         assert_eq!(read(&project, path)?, "# c-d\n\n## Build\n\nEnd.\n");
     }
