@@ -8,39 +8,51 @@ use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_image::read;
 use proxy_wasm_module as module;
 
+use crate::consumers::{self, Reads};
 use crate::error::Error;
 use crate::report::Report;
 use crate::{image, manifest_file, module_file};
 
 /// Checks what is at a path: a directory with the files of an image's root, an OCI layout, an OCI
-/// archive, or a module with its manifest. The manifest of a module is the file `manifest`, or else
-/// the `manifest.yaml` beside it.
+/// archive, or a module.
+///
+/// A module in a file of its own is judged without an image, for all consumers alike. If `manifest`
+/// is given, it is checked, too.
 ///
 /// If the path cannot be read, that is a finding, like anything else that would go wrong.
 pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
     let mut report = Report::default();
     if let Err(error) = checked(&mut report, path, manifest) {
+        let remedy = match error {
+            Error::Image(proxy_wasm_image::Error::Platform { .. }) => {
+                "build for --platform linux/amd64, on any machine: meshes take this image of an \
+                 index; or push an image without an index"
+            }
+            _ => "give a directory, an OCI layout or archive, or a .wasm file",
+        };
         report.error(
+            &consumers::all(),
             path.display().to_string(),
             error.to_string(),
-            "give a directory, an OCI layout or archive, or a .wasm file with its manifest.yaml",
+            remedy,
         );
     }
-    report
+    report.conclude()
 }
 
-/// Checks the text of a manifest. Returns the manifest, too, if a mesh would read it.
+/// Checks the text of a manifest. Returns the manifest, too, if nothing in it is wrong.
 pub fn check_manifest(bytes: &[u8]) -> (Report, Option<Manifest>) {
     let mut report = Report::default();
-    let manifest = manifest_file::check(&mut report, manifest::FILE_NAME, bytes);
+    manifest_file::check(&mut report, manifest::FILE_NAME, bytes);
+    let manifest = manifest_file::parse(&report, bytes);
     (report, manifest)
 }
 
 /// Checks the bytes of a module.
 pub fn check_module(bytes: &[u8]) -> Report {
     let mut report = Report::default();
-    module_file::check(&mut report, "module", bytes);
-    report
+    bare_module(&mut report, "module", bytes);
+    report.conclude()
 }
 
 fn checked(report: &mut Report, path: &Path, manifest: Option<&Path>) -> Result<(), Error> {
@@ -49,7 +61,7 @@ fn checked(report: &mut Report, path: &Path, manifest: Option<&Path>) -> Result<
         if read::is_layout(path) {
             image::image(report, &read::layout(path)?);
         } else {
-            image::root(report, &read::directory(path)?.into_iter().collect());
+            image::directory(report, &read::directory(path)?);
         }
         return Ok(());
     }
@@ -64,42 +76,53 @@ fn checked(report: &mut Report, path: &Path, manifest: Option<&Path>) -> Result<
         .extension()
         .is_some_and(|extension| extension == "wasm");
     if named_wasm || start == module::MAGIC {
-        let beside = path.with_file_name(manifest::FILE_NAME);
-        module_and_manifest(report, path, manifest.unwrap_or(&beside))
+        if let Some(manifest) = manifest {
+            manifest_of_module(report, path, manifest);
+        }
+        let place = path.display().to_string();
+        module_file::check_length(report, &consumers::all(), &place, kind.len());
+        let bytes = read_file(path, module::MAX_LENGTH)?;
+        bare_module(report, &place, &bytes);
     } else {
         image::image(report, &read::archive(path)?);
-        Ok(())
     }
+    Ok(())
 }
 
-fn module_and_manifest(report: &mut Report, module: &Path, manifest: &Path) -> Result<(), Error> {
-    let manifest_place = manifest.display().to_string();
+/// Checks a module that all consumers load alike.
+fn bare_module(report: &mut Report, place: &str, bytes: &[u8]) {
+    let readers = consumers::all();
+    let oldest = module_file::check(report, &readers, place, bytes);
+    report.read(&readers, place, oldest);
+}
+
+/// Checks the manifest with which a module is to be packaged.
+fn manifest_of_module(report: &mut Report, module: &Path, manifest: &Path) {
+    let place = manifest.display().to_string();
     match read_file(manifest, manifest_file::MAX_LENGTH) {
         Ok(bytes) => {
-            if let Some(manifest) = manifest_file::check(report, &manifest_place, &bytes) {
-                let name = module.file_name().unwrap_or_default();
-                if Path::new(&manifest.module).file_name() != Some(name) {
-                    report.warning(
-                        &manifest_place,
-                        format!(
-                            "module is {:?}, and the checked module is {:?}",
-                            manifest.module,
-                            name.to_string_lossy()
-                        ),
-                        "make sure that the image has the module under the manifest's name",
-                    );
-                }
+            let Some(path) = manifest_file::check(report, &place, &bytes) else {
+                return;
+            };
+            let name = module.file_name().unwrap_or_default();
+            if Path::new(&path).file_name() != Some(name) {
+                report.warning(
+                    place,
+                    format!(
+                        "module is {path:?}, and the checked module is {:?}",
+                        name.to_string_lossy()
+                    ),
+                    "make sure that the image has the module under the manifest's name",
+                );
             }
         }
         Err(error) => report.error(
-            &manifest_place,
+            &consumers::that_read(Reads::Manifest),
+            place,
             error.to_string(),
-            "put the manifest beside the module, or name it with --manifest",
+            "name a manifest.yaml with --manifest, or leave it out",
         ),
     }
-    let bytes = read_file(module, module::MAX_LENGTH)?;
-    module_file::check(report, &module.display().to_string(), &bytes);
-    Ok(())
 }
 
 /// The bytes of a regular file that is not longer than `max_length`.

@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod capabilities;
 mod check;
+mod consumers;
 mod error;
 mod image;
 mod manifest_file;
 mod module_file;
-mod releases;
 mod report;
 
+pub use capabilities::restriction;
 pub use check::{check, check_manifest, check_module};
-pub use report::{Finding, ModuleFacts, Reading, Report, Severity};
+pub use consumers::{CONSUMERS, Consumer, Reads, Release};
+pub use report::{Finding, ModuleFacts, Report, Severity, Verdict};

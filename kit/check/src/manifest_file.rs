@@ -4,6 +4,7 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use proxy_wasm_image::manifest::{self, Manifest, PHASES};
 
+use crate::consumers::{self, Consumer, Reads};
 use crate::report::{Report, excerpt};
 
 /// The greatest length of a manifest that is read, in bytes.
@@ -33,13 +34,18 @@ enum Kind {
     Nested,
 }
 
-/// Checks the text of a manifest. Returns the manifest if a mesh would read it.
-pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<Manifest> {
+/// Checks the text of a manifest. Returns the path of the module that it names, if a mesh would read
+/// it.
+///
+/// Maistra's reader is more lenient than [`Manifest`]: what only the latter rejects is a warning.
+pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
+    let readers = consumers::that_read(Reads::Manifest);
     let before = report.errors();
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
             report.error(
+                &readers,
                 place,
                 format!("not UTF-8 ({error})"),
                 "save it as UTF-8 text",
@@ -50,7 +56,12 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<Manifest>
     let entries = match entries(text, place) {
         Ok(entries) => entries,
         Err((place, problem)) => {
-            report.error(place, problem, "write one mapping of keys and values");
+            report.error(
+                &readers,
+                place,
+                problem,
+                "write one mapping of keys and values",
+            );
             return None;
         }
     };
@@ -61,34 +72,51 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<Manifest>
                 Some(known) => format!("write {known}"),
                 None => format!("remove it; the keys are {}", KEYS.join(", ")),
             };
-            report.error(key_place, format!("unknown key {}", excerpt(key)), remedy);
+            let problem = format!("unknown key {}, which Maistra ignores", excerpt(key));
+            report.warning(key_place, problem, remedy);
         } else if seen.contains(&key.as_str()) {
             report.error(
+                &readers,
                 key_place,
                 format!("{key} is written twice"),
                 "keep one of them",
             );
         } else {
             seen.push(key);
-            rule(report, key, value);
+            rule(report, &readers, key, value);
         }
     }
     for key in REQUIRED {
         if !seen.contains(&key) {
-            report.error(place, format!("{key} is missing"), wanted(key));
+            report.error(&readers, place, format!("{key} is missing"), wanted(key));
         }
     }
     if report.errors() > before {
         return None;
     }
-    // The rules above are those of the manifest's reader. If it has another one, that is reported.
-    match Manifest::parse(text) {
-        Ok(manifest) => Some(manifest),
-        Err(error) => {
-            report.error(place, error.to_string(), "fix what the message says");
-            None
-        }
+    entries
+        .iter()
+        .find_map(|(key, _, value)| match &value.kind {
+            Kind::Scalar { text, .. } if key == "module" => Some(in_root(text).to_owned()),
+            _ => None,
+        })
+}
+
+/// The manifest, if the image's tools accept the text as well as a mesh does.
+pub fn parse(report: &Report, bytes: &[u8]) -> Option<Manifest> {
+    if report.errors() > 0 {
+        return None;
     }
+    let text = std::str::from_utf8(bytes).ok()?;
+    Manifest::parse(text).ok()
+}
+
+/// A module's path without what Maistra accepts before it: `./` and `/`.
+fn in_root(mut path: &str) -> &str {
+    while let Some(rest) = path.strip_prefix("./").or_else(|| path.strip_prefix('/')) {
+        path = rest;
+    }
+    path
 }
 
 /// The remedy: what a key takes.
@@ -102,30 +130,30 @@ fn wanted(key: &str) -> String {
     }
 }
 
-fn rule(report: &mut Report, key: &str, value: &Value) {
+fn rule(report: &mut Report, readers: &[&'static Consumer], key: &str, value: &Value) {
     let Kind::Scalar { text, quoted } = &value.kind else {
         let problem = format!("{key} is not a plain value");
-        report.error(&value.place, problem, wanted(key));
+        report.error(readers, &value.place, problem, wanted(key));
         return;
     };
     let (text, quoted) = (text.as_str(), *quoted);
     let is_null = !quoted && matches!(text, "" | "~" | "null" | "Null" | "NULL");
     let right = match key {
-        "schemaVersion" => !quoted && text.parse() == Ok(1u32),
+        "schemaVersion" => text == "1",
         "priority" => !quoted && text.parse::<i32>().is_ok(),
         "phase" => PHASES.contains(&text),
-        "module" => !is_null && manifest::stays_inside(text),
+        "module" => !is_null && manifest::stays_inside(in_root(text)),
         _ => !is_null,
     };
     if !right {
         let problem = if is_null {
             format!("{key} is empty")
-        } else if quoted && matches!(key, "schemaVersion" | "priority") {
+        } else if quoted && key == "priority" {
             format!("{key} is a string, {}", excerpt(text))
         } else {
             format!("{key} is {}", excerpt(text))
         };
-        report.error(&value.place, problem, wanted(key));
+        report.error(readers, &value.place, problem, wanted(key));
         return;
     }
     match key {
@@ -141,6 +169,16 @@ fn rule(report: &mut Report, key: &str, value: &Value) {
                 excerpt(text)
             ),
             "use letters, digits, . _ and - only, 128 at most",
+        ),
+        "schemaVersion" if quoted => report.warning(
+            &value.place,
+            "schemaVersion is a string, which Maistra accepts",
+            wanted(key),
+        ),
+        "module" if in_root(text) != text => report.warning(
+            &value.place,
+            format!("module is {}, which Maistra accepts", excerpt(text)),
+            format!("write {}", in_root(text)),
         ),
         "name" | "version" | "description" if !quoted && text.parse::<f64>().is_ok() => report
             .warning(

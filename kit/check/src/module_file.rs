@@ -1,12 +1,16 @@
 //! The rules for a module: what a proxy needs to load and to call it.
 
+use std::collections::BTreeMap;
+
 use proxy_wasm_abi::{
     AbiVersion, EnvoyVersion, Function, HOST_MODULE, WASI_MODULES, callback, host_function,
     is_looked_up,
 };
-use proxy_wasm_module::{Import, Item, Module};
+use proxy_wasm_module::{Import, Item, Memory, Module};
+use sha2::{Digest, Sha256};
 
-use crate::releases;
+use crate::capabilities;
+use crate::consumers::{Consumer, Consumers};
 use crate::report::{ModuleFacts, Report, excerpt};
 
 /// A module without a marker of a known ABI version is checked as one of this version.
@@ -17,48 +21,106 @@ const BUILD_FOR_CURRENT_ABI: &str = "build it with an SDK for ABI 0.2.1";
 /// More memory at the start than this is reported, in bytes. Modules of the Go SDK have less.
 const LARGE_MEMORY: u64 = 16 * 1024 * 1024;
 
+/// V8 in Envoy loads no module with more memory at the start, in bytes.
+const MAX_MEMORY: u64 = 16_384 * 65_536;
+
 /// The most findings of one kind that are listed.
 const MAX_COUNT: usize = 20;
 
-/// Checks a module, and adds what it imports, exports and needs to the report.
-pub fn check(report: &mut Report, place: &str, bytes: &[u8]) {
+/// The most names that one finding lists.
+const MAX_LISTED: usize = 3;
+
+/// Checks the module that `readers` read, and adds what it imports, exports and needs to the report.
+/// Returns the oldest Envoy that loads it, if there is nothing else that is wrong.
+pub fn check(
+    report: &mut Report,
+    readers: &[&'static Consumer],
+    place: &str,
+    bytes: &[u8],
+) -> EnvoyVersion {
+    check_length(report, readers, place, bytes.len() as u64);
     let module = match Module::read(bytes) {
         Ok(module) => module,
         Err(error) => {
             report.error(
+                readers,
                 place,
                 error.to_string(),
                 "compile it again for wasm32, as a core module",
             );
-            return;
+            return EnvoyVersion::OLDEST;
         }
     };
     let version = module.abi_version().unwrap_or(DEFAULT_ABI);
-    abi(report, place, &module);
-    exports(report, place, &module, version);
-    imports(report, place, &module, version);
-    proposals(report, place, &module);
-    let memory = module.memory();
-    if let Some(memory) = memory
-        && memory.initial > LARGE_MEMORY
-    {
-        report.warning(
-            place,
-            format!("it starts with {} bytes of memory", memory.initial),
-            "give it less (a smaller stack, no large static data): each of a proxy's workers has \
-             a VM of its own",
-        );
+    abi(report, readers, place, &module);
+    exports(report, readers, place, &module, version);
+    imports(report, readers, place, &module, version);
+    proposals(report, readers, place, &module);
+    let memory = memory(&module);
+    if let Some(memory) = memory {
+        if memory.initial > MAX_MEMORY {
+            report.error(
+                readers,
+                place,
+                format!("it starts with {} bytes of memory", memory.initial),
+                format!("give it less: V8 in Envoy allows {MAX_MEMORY}"),
+            );
+        } else if memory.initial > LARGE_MEMORY {
+            report.warning(
+                place,
+                format!("it starts with {} bytes of memory", memory.initial),
+                "give it less (a smaller stack, no large static data): each of a proxy's workers \
+                 has a VM of its own",
+            );
+        }
     }
+    let oldest = oldest_envoy(&module, version);
     report.module = Some(ModuleFacts {
         path: place.to_owned(),
         bytes: module.size,
+        digest: format!("sha256:{:x}", Sha256::digest(bytes)),
         abi: module.abi.clone(),
         callbacks: module.callbacks().map(str::to_owned).collect(),
+        capabilities: capabilities::of(&module, version),
         proposals: module.proposals.iter().map(|need| need.name).collect(),
-        oldest: releases::since(oldest_envoy(&module, version)),
+        oldest: oldest.to_string(),
         memory: memory.map(|memory| memory.initial),
         memory_bound: memory.and_then(|memory| memory.maximum),
     });
+    oldest
+}
+
+/// Checks the length of a module against the limit of each reader.
+pub fn check_length(report: &mut Report, readers: &[&'static Consumer], place: &str, length: u64) {
+    let rejecting: Consumers = readers
+        .iter()
+        .copied()
+        .filter(|consumer| {
+            consumer
+                .max_module_length
+                .is_some_and(|limit| length > limit)
+        })
+        .collect();
+    if !rejecting.is_empty() {
+        report.error(
+            &rejecting,
+            place,
+            format!("it has {length} bytes"),
+            "make it smaller than 256 MiB, the limit of meshes that load modules themselves",
+        );
+    }
+}
+
+/// The memory through which a proxy passes data: the last one that is exported, whatever its name.
+fn memory(module: &Module) -> Option<Memory> {
+    module
+        .exports
+        .iter()
+        .rev()
+        .find_map(|export| match export.item {
+            Item::Memory(memory) => Some(memory),
+            _ => None,
+        })
 }
 
 /// The oldest Envoy that has all proposals and functions that a module needs.
@@ -75,27 +137,37 @@ fn oldest_envoy(module: &Module, version: AbiVersion) -> EnvoyVersion {
         .unwrap_or(EnvoyVersion::OLDEST)
 }
 
-fn abi(report: &mut Report, place: &str, module: &Module) {
+fn abi(report: &mut Report, readers: &[&'static Consumer], place: &str, module: &Module) {
     const REMEDY: &str = "build it with a Proxy-Wasm SDK for ABI 0.2.1";
+    let version = module.abi_version();
     if module.abi.is_empty() {
         let problem = "it exports no proxy_abi_version_…, so it speaks no Proxy-Wasm ABI";
-        report.error(place, problem, REMEDY);
+        report.error(readers, place, problem, REMEDY);
+    } else if version == Some(AbiVersion::V0_1_0) {
+        report.warning(
+            place,
+            "it speaks ABI 0.1.0, which 0.2.0 replaced in 2020; proxies still load it",
+            REMEDY,
+        );
     }
-    for version in module.abi.iter().take(MAX_COUNT) {
+    for marker in module.abi.iter().take(MAX_COUNT) {
         let known = AbiVersion::ALL
             .iter()
-            .find(|known| known.to_string() == *version);
-        match known {
-            Some(AbiVersion::V0_1_0) => {
-                let problem = "it speaks ABI 0.1.0, which 0.2.0 replaced in 2020";
-                report.error(place, problem, REMEDY);
-            }
-            Some(_) => {}
-            None => report.error(
+            .any(|known| known.to_string() == *marker);
+        if known && version.is_none() {
+            report.error(
+                readers,
                 place,
-                format!("it speaks ABI {}, which no proxy does", excerpt(version)),
+                format!("its export for ABI {marker} is not a function"),
                 REMEDY,
-            ),
+            );
+        } else if !known {
+            let problem = format!("it speaks ABI {}, which no proxy does", excerpt(marker));
+            if version.is_none() {
+                report.error(readers, place, problem, REMEDY);
+            } else {
+                report.warning(place, problem, "export one proxy_abi_version_… only");
+            }
         }
     }
     if module.abi.len() > 1 {
@@ -107,12 +179,27 @@ fn abi(report: &mut Report, place: &str, module: &Module) {
     }
 }
 
-fn exports(report: &mut Report, place: &str, module: &Module, version: AbiVersion) {
-    if module.memory().is_none() {
-        report.error(
+fn exports(
+    report: &mut Report,
+    readers: &[&'static Consumer],
+    place: &str,
+    module: &Module,
+    version: AbiVersion,
+) {
+    if memory(module).is_none() {
+        let problem = "it exports no memory";
+        let remedy = "export its memory as memory: the proxy passes everything through it";
+        // Without host calls nothing is passed. A host call crashes Envoy.
+        if module.imports.is_empty() {
+            report.warning(place, problem, remedy);
+        } else {
+            report.error(readers, place, problem, remedy);
+        }
+    } else if module.memory().is_none() {
+        report.warning(
             place,
-            "it exports no memory under the name memory",
-            "export its memory: the proxy passes everything through it",
+            "it exports its memory under another name than memory, which only V8 accepts",
+            "export it as memory",
         );
     }
     let allocates = ["proxy_on_memory_allocate", "malloc"]
@@ -120,6 +207,7 @@ fn exports(report: &mut Report, place: &str, module: &Module, version: AbiVersio
         .any(|name| matches!(module.export(name), Some(Item::Function(_))));
     if !allocates {
         report.error(
+            readers,
             place,
             "it exports neither malloc nor proxy_on_memory_allocate",
             "export one of them: the proxy passes headers and configuration through it",
@@ -137,6 +225,7 @@ fn exports(report: &mut Report, place: &str, module: &Module, version: AbiVersio
         wrong += 1;
         if wrong <= MAX_COUNT {
             report.error(
+                readers,
                 place,
                 format!(
                     "its export {} is {}, and proxies call it as {}",
@@ -165,7 +254,13 @@ fn exports(report: &mut Report, place: &str, module: &Module, version: AbiVersio
     }
 }
 
-fn imports(report: &mut Report, place: &str, module: &Module, version: AbiVersion) {
+fn imports(
+    report: &mut Report,
+    readers: &[&'static Consumer],
+    place: &str,
+    module: &Module,
+    version: AbiVersion,
+) {
     let mut wrong = 0;
     for import in &module.imports {
         let offered = offered(import, version);
@@ -191,6 +286,7 @@ fn imports(report: &mut Report, place: &str, module: &Module, version: AbiVersio
         }
         if let Some(function) = offered {
             report.error(
+                readers,
                 place,
                 format!(
                     "it imports {full} as {}, and proxies offer it as {}",
@@ -204,12 +300,14 @@ fn imports(report: &mut Report, place: &str, module: &Module, version: AbiVersio
             );
         } else if let Some(versions) = other_versions(import) {
             report.error(
+                readers,
                 place,
                 format!("it imports {full}, which proxies offer only to ABI {versions}"),
                 BUILD_FOR_CURRENT_ABI,
             );
         } else {
             report.error(
+                readers,
                 place,
                 format!("it imports {}, which no proxy offers", excerpt(&full)),
                 advice(&import.module, &import.name),
@@ -218,10 +316,47 @@ fn imports(report: &mut Report, place: &str, module: &Module, version: AbiVersio
     }
     if wrong > MAX_COUNT {
         report.error(
+            readers,
             place,
             format!("{} more imports are of that kind", wrong - MAX_COUNT),
             "fix the ones above first",
         );
+    }
+    newer_imports(report, readers, place, module, version);
+}
+
+/// Reports imports that came with a release of Envoy which the newest release of some reader does
+/// not have.
+fn newer_imports(
+    report: &mut Report,
+    readers: &[&'static Consumer],
+    place: &str,
+    module: &Module,
+    version: AbiVersion,
+) {
+    let mut newer: BTreeMap<EnvoyVersion, Vec<String>> = BTreeMap::new();
+    for import in &module.imports {
+        if let Some(function) = offered(import, version)
+            && fits(&import.item, function)
+        {
+            let name = format!("{}.{}", import.module, import.name);
+            newer.entry(function.since).or_default().push(name);
+        }
+    }
+    for (since, mut names) in newer {
+        names.dedup();
+        let more = match names.len().saturating_sub(MAX_LISTED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        names.truncate(MAX_LISTED);
+        let problem = format!(
+            "it imports {}{more}, which Envoy offers since {since}",
+            names.join(", ")
+        );
+        let remedy = "if it is to run there, remove the code that calls it, or use an older \
+                      compiler or SDK";
+        report.needs(readers, since, false, (place, problem, remedy));
     }
 }
 
@@ -259,25 +394,16 @@ fn advice(module: &str, name: &str) -> &'static str {
     }
 }
 
-fn proposals(report: &mut Report, place: &str, module: &Module) {
+fn proposals(report: &mut Report, readers: &[&'static Consumer], place: &str, module: &Module) {
     for need in &module.proposals {
-        let Some(older) = releases::before(need.since) else {
-            continue;
-        };
         let remedy = if need.name == "reference-types" {
             "if it is to run there, encode it again without long table indexes, as cargo \
              proxy-wasm shrink and wasm-opt do"
         } else {
             "if it is to run there, compile without this feature"
         };
-        report.warning(
-            place,
-            format!(
-                "it needs the proposal {} (V8 {}), so {older} will not load it",
-                need.name, need.v8
-            ),
-            remedy,
-        );
+        let problem = format!("it needs the proposal {} (V8 {})", need.name, need.v8);
+        report.needs(readers, need.since, true, (place, problem, remedy));
     }
 }
 

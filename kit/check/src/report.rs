@@ -1,17 +1,19 @@
-//! What a check reports: findings, facts of the module, and what each consumer reads.
+//! What a check reports: a verdict for each consumer, findings, and facts of the module.
 
 use std::fmt;
 
+use proxy_wasm_abi::EnvoyVersion;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+
+use crate::consumers::{CONSUMERS, Consumer, Consumers};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// No current proxy or mesh accepts it.
+    /// The newest known release of a consumer rejects it.
     Error,
-    /// Some proxies or meshes do not accept it, or it is probably a mistake.
+    /// Older releases reject it, or it is probably a mistake.
     Warning,
 }
 
@@ -32,6 +34,8 @@ pub struct Finding {
     /// How to fix it.
     #[serde(rename = "how")]
     pub remedy: String,
+    /// The names of the consumers that reject it. A warning has none.
+    pub rejected_by: Vec<&'static str>,
 }
 
 impl fmt::Display for Finding {
@@ -40,43 +44,51 @@ impl fmt::Display for Finding {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        // What was read may have line breaks and escape sequences.
-        let line = format!("{}: {}; {}", self.place, self.problem, self.remedy);
-        write!(formatter, "{severity}: ")?;
-        for character in line.chars() {
-            if character.is_control() {
-                write!(formatter, "{}", character.escape_default())?;
-            } else {
-                write!(formatter, "{character}")?;
-            }
+        write!(formatter, "{severity}: {}", self.line())?;
+        if !self.rejected_by.is_empty() && self.rejected_by.len() < CONSUMERS.len() {
+            write!(formatter, " (rejected by {})", self.rejected_by.join(", "))?;
         }
         Ok(())
     }
 }
 
-/// What a consumer reads from the image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Reading {
-    /// The consumer: Maistra or Istio.
-    pub consumer: &'static str,
-    /// The module's path.
-    pub path: String,
-    /// The module's size in bytes.
-    pub bytes: usize,
-    /// The module's digest, `sha256:…`.
-    pub digest: String,
+impl Finding {
+    /// Place, problem and remedy in one line without control characters.
+    fn line(&self) -> String {
+        escaped(&format!(
+            "{}: {}; {}",
+            self.place, self.problem, self.remedy
+        ))
+    }
 }
 
-impl Reading {
-    pub(crate) fn new(consumer: &'static str, path: &str, module: &[u8]) -> Self {
-        Self {
-            consumer,
-            path: path.to_owned(),
-            bytes: module.len(),
-            digest: format!("sha256:{:x}", Sha256::digest(module)),
+/// A text without control characters: what was read may have line breaks and escape sequences.
+fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
         }
     }
+    line
+}
+
+/// What a consumer does with the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// The consumer's name: see [`CONSUMERS`].
+    pub name: &'static str,
+    /// Whether its newest known release accepts the input.
+    pub accepts: bool,
+    /// The oldest known release that accepts it. `None` if it is not accepted.
+    pub since: Option<&'static str>,
+    /// The module that it reads: a path in the image, or a layer.
+    pub reads: Option<String>,
+    /// Why it does not accept the input, and how to fix that.
+    pub reasons: Vec<String>,
 }
 
 /// The facts of the module that consumers read.
@@ -87,13 +99,18 @@ pub struct ModuleFacts {
     pub path: String,
     /// Its size in bytes.
     pub bytes: usize,
+    /// Its digest, `sha256:…`.
+    pub digest: String,
     /// The ABI versions whose markers it exports.
     pub abi: Vec<String>,
     /// The callbacks that it exports.
     pub callbacks: Vec<String>,
+    /// The capabilities that it needs, by the names of Envoy's `allowed_capabilities`: host calls,
+    /// functions of WASI, and callbacks.
+    pub capabilities: Vec<&'static str>,
     /// The WebAssembly proposals that it needs.
     pub proposals: Vec<&'static str>,
-    /// The oldest releases of Envoy, Istio and Maistra that load it.
+    /// The oldest release of Envoy that loads it, if its findings are fixed.
     pub oldest: String,
     /// The size of its memory when it starts, in bytes.
     pub memory: Option<u64>,
@@ -103,19 +120,97 @@ pub struct ModuleFacts {
 
 /// The result of a check.
 ///
-/// Its text has the findings, one a line, and then the facts.
+/// Its text has the findings, one a line, then the facts, and the verdicts.
 #[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
+    /// What each consumer does, in the order of [`CONSUMERS`]. The check of a manifest has none.
+    pub consumers: Vec<Verdict>,
     /// What would go wrong, in the order in which the parts are read.
     pub findings: Vec<Finding>,
     /// The facts of the module, if there is a valid one.
     pub module: Option<ModuleFacts>,
-    /// What each consumer reads.
-    pub reads: Vec<Reading>,
+    /// What each consumer reads, and the oldest Envoy that loads that.
+    #[serde(skip)]
+    reads: Vec<(&'static Consumer, String, EnvoyVersion)>,
 }
 
 impl Report {
+    /// Whether at least one mesh accepts the input.
+    pub fn is_accepted(&self) -> bool {
+        CONSUMERS
+            .iter()
+            .filter(|consumer| consumer.is_mesh)
+            .any(|consumer| self.accepts(consumer.name))
+    }
+
+    /// Whether the consumer of this name accepts the input.
+    pub fn accepts(&self, consumer: &str) -> bool {
+        self.consumers
+            .iter()
+            .any(|verdict| verdict.name == consumer && verdict.accepts)
+    }
+
+    /// Records which module some consumers read.
+    pub(crate) fn read(
+        &mut self,
+        consumers: &[&'static Consumer],
+        path: &str,
+        oldest: EnvoyVersion,
+    ) {
+        for consumer in consumers {
+            self.reads.push((consumer, path.to_owned(), oldest));
+        }
+    }
+
+    /// Adds the verdicts that follow from the findings.
+    pub(crate) fn conclude(mut self) -> Self {
+        let without_module: Consumers = CONSUMERS
+            .iter()
+            .filter(|consumer| !self.has_read(consumer) && self.reasons(consumer).is_empty())
+            .collect();
+        if !without_module.is_empty() {
+            self.error(
+                &without_module,
+                "image",
+                "there is no module to load",
+                "fix the other findings first",
+            );
+        }
+        self.consumers = CONSUMERS
+            .iter()
+            .map(|consumer| self.verdict(consumer))
+            .collect();
+        self
+    }
+
+    fn has_read(&self, consumer: &Consumer) -> bool {
+        self.reads.iter().any(|read| read.0.name == consumer.name)
+    }
+
+    fn reasons(&self, consumer: &Consumer) -> Vec<String> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.rejected_by.contains(&consumer.name))
+            .map(Finding::line)
+            .collect()
+    }
+
+    fn verdict(&self, consumer: &'static Consumer) -> Verdict {
+        let read = self.reads.iter().find(|read| read.0.name == consumer.name);
+        let reasons = self.reasons(consumer);
+        let since = read
+            .filter(|_| reasons.is_empty())
+            .and_then(|(_, _, oldest)| consumer.since(*oldest));
+        Verdict {
+            name: consumer.name,
+            accepts: since.is_some(),
+            since,
+            reads: read.map(|(_, path, _)| path.clone()),
+            reasons,
+        }
+    }
+
     /// The number of errors.
     pub fn errors(&self) -> usize {
         self.count(Severity::Error)
@@ -133,8 +228,10 @@ impl Report {
             .count()
     }
 
+    /// Adds what makes these consumers reject the input.
     pub(crate) fn error(
         &mut self,
+        consumers: &[&'static Consumer],
         place: impl Into<String>,
         problem: impl Into<String>,
         remedy: impl Into<String>,
@@ -144,9 +241,15 @@ impl Report {
             place: place.into(),
             problem: problem.into(),
             remedy: remedy.into(),
+            rejected_by: CONSUMERS
+                .iter()
+                .map(|consumer| consumer.name)
+                .filter(|name| consumers.iter().any(|consumer| consumer.name == *name))
+                .collect(),
         });
     }
 
+    /// Adds what no consumer rejects.
     pub(crate) fn warning(
         &mut self,
         place: impl Into<String>,
@@ -158,7 +261,47 @@ impl Report {
             place: place.into(),
             problem: problem.into(),
             remedy: remedy.into(),
+            rejected_by: Vec::new(),
         });
+    }
+
+    /// Adds what keeps releases with an older Envoy than `since` from loading the module: an error
+    /// for the readers that have no newer one, or else, if `warns`, a warning.
+    pub(crate) fn needs(
+        &mut self,
+        readers: &[&'static Consumer],
+        since: EnvoyVersion,
+        warns: bool,
+        finding: (&str, String, &str),
+    ) {
+        let older: Vec<_> = readers
+            .iter()
+            .filter_map(|consumer| consumer.before(since))
+            .collect();
+        let rejecting: Consumers = readers
+            .iter()
+            .copied()
+            .filter(|consumer| consumer.since(since).is_none())
+            .collect();
+        if older.is_empty() || (rejecting.is_empty() && !warns) {
+            return;
+        }
+        let (place, problem, remedy) = finding;
+        let problem = format!("{problem}, so {} will not load it", listed(&older));
+        if rejecting.is_empty() {
+            self.warning(place, problem, remedy);
+        } else {
+            self.error(&rejecting, place, problem, remedy);
+        }
+    }
+}
+
+/// A list for a sentence.
+fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [items @ .., last] => format!("{}, and {last}", items.join(", ")),
     }
 }
 
@@ -170,39 +313,52 @@ impl fmt::Display for Report {
         if let Some(module) = &self.module {
             writeln!(
                 formatter,
-                "Module:  {}, {} bytes, ABI {}, {} callbacks",
+                "Module:         {}, {} bytes",
                 module.path.escape_debug(),
-                module.bytes,
-                module.abi.join(" and ").escape_debug(),
-                module.callbacks.len()
+                module.bytes
             )?;
+            if !module.abi.is_empty() {
+                writeln!(
+                    formatter,
+                    "Interface:      Proxy-Wasm {}; {} callbacks that a proxy calls",
+                    escaped(&module.abi.join(" and ")),
+                    module.callbacks.len()
+                )?;
+            }
             let needs = if module.proposals.is_empty() {
-                "nothing beyond the first WebAssembly".to_owned()
+                "no additions to the first WebAssembly".to_owned()
             } else {
                 module.proposals.join(", ")
             };
-            writeln!(formatter, "Needs:   {needs}")?;
-            writeln!(formatter, "Loads:   from {} on", module.oldest)?;
+            writeln!(formatter, "Needs:          {needs}")?;
             if let Some(memory) = module.memory {
                 let bound = module.memory_bound.map_or_else(
-                    || "without a bound".to_owned(),
+                    || "without a limit".to_owned(),
                     |bound| format!("up to {bound} bytes"),
                 );
                 writeln!(
                     formatter,
-                    "Memory:  {memory} bytes at the start of each VM, {bound}"
+                    "Memory:         {memory} bytes at first for each worker thread, {bound}"
                 )?;
             }
         }
-        for reading in &self.reads {
-            writeln!(
-                formatter,
-                "{:<9}reads /{}, {} bytes, {}",
-                format!("{}:", reading.consumer),
-                reading.path.escape_debug(),
-                reading.bytes,
-                reading.digest
-            )?;
+        for verdict in &self.consumers {
+            let title = CONSUMERS
+                .iter()
+                .find(|consumer| consumer.name == verdict.name)
+                .map_or(verdict.name, |consumer| consumer.title);
+            write!(formatter, "{:<16}", format!("{title}:"))?;
+            match (&verdict.since, &verdict.reads) {
+                (Some(since), Some(path)) => {
+                    let path = path.escape_debug();
+                    writeln!(formatter, "accepts it from {since} on; reads {path}")?;
+                }
+                _ => {
+                    let count = verdict.reasons.len();
+                    let plural = if count == 1 { "" } else { "s" };
+                    writeln!(formatter, "rejects it for {count} reason{plural} above")?;
+                }
+            }
         }
         let counted = |count: usize, what: &str| {
             let plural = if count == 1 { "" } else { "s" };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use proxy_wasm_check::{self as check, Report};
@@ -101,14 +102,26 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
-    /// Say everything that would go wrong with an image or a module in a mesh
+    /// Predict what each proxy and mesh does with an image or a module
     Check {
-        /// A folder with the image's files, an OCI layout or archive, or a .wasm file beside its
-        /// manifest.yaml; the staged files if not given
+        /// A directory with the image's files, an OCI layout or archive, or a .wasm file; the staged
+        /// files if not given
         path: Option<PathBuf>,
-        /// The manifest of a .wasm file, if it is not the manifest.yaml beside it
+        /// The manifest with which a .wasm file is to be packaged
         #[arg(long)]
         manifest: Option<PathBuf>,
+        /// Fail unless all of these accept it; if not given, one mesh is enough
+        #[arg(
+            long = "for",
+            value_name = "CONSUMER,…",
+            value_delimiter = ',',
+            overrides_with = "required",
+            value_parser = PossibleValuesParser::new(check::CONSUMERS.iter().map(|consumer| consumer.name))
+        )]
+        required: Vec<String>,
+        /// Print Envoy's configuration that allows the module only what it needs
+        #[arg(long, conflicts_with = "format")]
+        capabilities: bool,
         /// How the findings are written
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -159,10 +172,13 @@ impl Packaging {
         }
     }
 
-    /// The same, once nothing is found in them that no mesh takes.
+    /// The same, if every mesh accepts them.
     fn checked(&self) -> Result<StagingDirectory> {
         let staged = self.staged()?;
         findings(staged.report(), Format::Text)?;
+        let meshes = check::CONSUMERS.iter().filter(|consumer| consumer.is_mesh);
+        let meshes: Vec<_> = meshes.map(|consumer| consumer.name.to_owned()).collect();
+        verdict(staged.report(), &meshes)?;
         Ok(staged)
     }
 
@@ -226,14 +242,22 @@ fn perform(task: Task) -> Result<()> {
             explain,
         } => shrink_file(&module, &output, analysis_build.as_deref(), explain),
         Task::Check {
-            path: Some(path),
+            path,
             manifest,
+            required,
+            capabilities: prints_capabilities,
             format,
-        } => findings(&check::check(&path, manifest.as_deref()), format),
-        Task::Check { format, .. } => findings(
-            StagingDirectory::of_project(&Project::find()?)?.report(),
-            format,
-        ),
+        } => {
+            let report = match path {
+                Some(path) => check::check(&path, manifest.as_deref()),
+                None => StagingDirectory::of_project(&Project::find()?)?.into_report(),
+            };
+            if prints_capabilities {
+                return capabilities(&report);
+            }
+            findings(&report, format)?;
+            verdict(&report, &required)
+        }
         Task::Image { image, packaging } => package(&packaging, image),
         Task::Push { image, packaging } => {
             let image = image.context(
@@ -333,16 +357,46 @@ fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{plural}")
 }
 
-/// Prints a report; errors in it are this command's own.
+/// Prints a report.
 fn findings(report: &Report, format: Format) -> Result<()> {
     match format {
         Format::Text => println!("{report}"),
         Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
     }
+    Ok(())
+}
+
+/// Prints the configuration that restricts a module to the capabilities that it needs.
+fn capabilities(report: &Report) -> Result<()> {
+    let module = report
+        .module
+        .as_ref()
+        .with_context(|| format!("there is no valid module:\n{report}"))?;
+    let restriction = check::restriction(&module.capabilities).context(
+        "the module needs no capabilities; to Envoy, an empty list would mean that all are allowed",
+    )?;
+    print!("{restriction}");
+    Ok(())
+}
+
+/// Fails unless all required consumers accept what was checked, or at least one mesh.
+fn verdict(report: &Report, required: &[String]) -> Result<()> {
+    let errors = counted(report.errors() as u64, "error");
+    if required.is_empty() {
+        ensure!(
+            report.is_accepted(),
+            "check failed: no mesh accepts it: {errors}"
+        );
+    }
+    let rejecting: Vec<_> = required
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !report.accepts(name))
+        .collect();
     ensure!(
-        report.errors() == 0,
-        "check failed: {}",
-        counted(report.errors() as u64, "error")
+        rejecting.is_empty(),
+        "check failed: rejected by {}: {errors}",
+        rejecting.join(", ")
     );
     Ok(())
 }

@@ -84,6 +84,11 @@ impl StagingDirectory {
         &self.report
     }
 
+    /// The same, without the directory.
+    pub fn into_report(self) -> Report {
+        self.report
+    }
+
     /// The name and the version in the manifest.
     ///
     /// # Errors

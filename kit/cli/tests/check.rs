@@ -52,7 +52,6 @@ fn of_module(text: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let module = folder.path().join("a.wasm");
     fs::write(&module, wasm(text)).expect("a file");
-    fs::write(folder.path().join("manifest.yaml"), MANIFEST).expect("a file");
     let place = format!("{}: ", module.display());
     lines(&check::check(&module, None))
         .iter()
@@ -110,7 +109,8 @@ fn abi_version_is_checked() {
     assert_eq!(
         of_module(&ASSEMBLY_SCRIPT.replacen("version_0_2_0", "version_0_1_0", 1)),
         [format!(
-            "error: it speaks ABI 0.1.0, which 0.2.0 replaced in 2020; {REMEDY}"
+            "warning: it speaks ABI 0.1.0, which 0.2.0 replaced in 2020; proxies still load it; \
+             {REMEDY}"
         )],
     );
     assert_module(
@@ -136,8 +136,8 @@ fn missing_exports_are_found() {
         r#"(memory (export "memory") 4)"#,
         "(memory 4)",
         &[
-            "error: it exports no memory under the name memory; export its memory: the proxy \
-             passes everything through it",
+            "error: it exports no memory; export its memory as memory: the proxy passes everything \
+             through it",
         ],
     );
     assert_module(
@@ -252,8 +252,8 @@ fn proposals_that_old_proxies_lack_are_a_warning() {
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func (param externref))"#,
         &[
-            "warning: it needs the proposal reference-types (V8 9.6), so Maistra 2.1 and 2.2 \
-             (Envoy 1.20 and older) will not load it; if it is to run there, encode it again \
+            "warning: it needs the proposal reference-types (V8 9.6), so Envoy 1.20 and older, \
+             Istio 1.12 and older, and Maistra 2.2 and older will not load it; if it is to run there, encode it again \
              without long table indexes, as cargo proxy-wasm shrink and wasm-opt do",
         ],
     );
@@ -261,17 +261,17 @@ fn proposals_that_old_proxies_lack_are_a_warning() {
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func v128.const i32x4 0 0 0 0 drop)"#,
         &[
-            "warning: it needs the proposal simd (V8 9.1), so Maistra 2.1 (Envoy 1.18 and older) \
-             will not load it; if it is to run there, compile without this feature",
+            "warning: it needs the proposal simd (V8 9.1), so Envoy 1.18 and older, and Maistra \
+             2.1 and older will not load it; if it is to run there, compile without this feature",
         ],
     );
     assert_module(
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func $f return_call $f)"#,
         &[
-            "warning: it needs the proposal tail-calls (V8 11.2), so every release of Maistra \
-             (Envoy 1.34 and older) will not load it; if it is to run there, compile without this \
-             feature",
+            "error: it needs the proposal tail-calls (V8 11.2), so Envoy 1.34 and older, Istio 1.26 \
+             and older, Envoy Gateway 1.4 and older, and every release of Maistra will not load it; \
+             if it is to run there, compile without this feature (rejected by maistra)",
         ],
     );
     assert_module(
@@ -299,17 +299,20 @@ fn invalid_module_is_an_error() {
 }
 
 #[test]
-fn module_needs_a_manifest() {
-    let folder = root(&[("b.wasm", &wasm(CPP))]);
+fn module_is_judged_without_its_manifest() {
+    let folder = root(&[("b.wasm", &wasm(CPP)), ("manifest.yaml", b"no manifest")]);
     let module = folder.path().join("b.wasm");
-    let findings = lines(&check::check(&module, None));
-    assert!(
-        findings[0].starts_with("error: ")
-            && findings[0].ends_with(
-                "manifest.yaml: cannot be read: No such file or directory (os error 2); put the \
-                 manifest beside the module, or name it with --manifest"
-            ),
-        "{findings:?}"
+    let report = check::check(&module, None);
+    assert_eq!(lines(&report), Vec::<String>::new());
+    assert!(report.consumers.iter().all(|verdict| verdict.accepts));
+
+    let findings = lines(&check::check(&module, Some(Path::new("/no/manifest"))));
+    assert_eq!(
+        findings,
+        [
+            "error: /no/manifest: cannot be read: No such file or directory (os error 2); name a \
+             manifest.yaml with --manifest, or leave it out (rejected by maistra)"
+        ]
     );
     let manifest = folder.path().join("m.yaml");
     fs::write(&manifest, MANIFEST).expect("a file");
@@ -335,33 +338,47 @@ fn root_has_three_files_and_no_others() -> Result<()> {
     let report = check::check(root(&good).path(), None);
     assert_eq!(lines(&report), Vec::<String>::new());
     let reads: Vec<_> = report
-        .reads
+        .consumers
         .iter()
-        .map(|reading| (reading.consumer, reading.path.as_str(), reading.bytes))
+        .map(|verdict| (verdict.name, verdict.since, verdict.reads.as_deref()))
         .collect();
     assert_eq!(
         reads,
         [
-            ("Maistra", "a.wasm", module.len()),
-            ("Istio", "plugin.wasm", module.len())
+            ("envoy", Some("1.23"), Some("a.wasm")),
+            ("istio", Some("1.15"), Some("plugin.wasm")),
+            ("envoy-gateway", Some("1.1"), Some("plugin.wasm")),
+            ("maistra", Some("2.4"), Some("a.wasm")),
         ]
     );
+    assert_eq!(report.module.context("a module")?.bytes, module.len());
 
     let without = |name: &str| {
         let rest: Vec<_> = good.iter().copied().filter(|file| file.0 != name).collect();
-        lines(&check::check(root(&rest).path(), None))
+        let report = check::check(root(&rest).path(), None);
+        assert!(report.is_accepted(), "{report}");
+        lines(&report)
     };
     assert_eq!(
         without("a.wasm"),
-        ["error: a.wasm: it is missing; add it: Maistra reads the module there"]
+        [
+            "error: a.wasm: it is missing; add it: Maistra reads the module there (rejected by \
+             maistra)"
+        ]
     );
     assert_eq!(
         without("manifest.yaml"),
-        ["error: manifest.yaml: it is missing; add it: Maistra reads it first"]
+        [
+            "error: manifest.yaml: it is missing; add it: Maistra reads it first (rejected by \
+             maistra)"
+        ]
     );
     assert_eq!(
         without("plugin.wasm"),
-        ["error: plugin.wasm: it is missing; add it: Istio reads the module there"]
+        [
+            "error: plugin.wasm: it is missing; add it: Istio and Envoy Gateway read the module \
+             there (rejected by istio, envoy-gateway)"
+        ]
     );
 
     let folder = root(&good);
@@ -370,8 +387,8 @@ fn root_has_three_files_and_no_others() -> Result<()> {
     assert_eq!(
         lines(&check::check(folder.path(), None)),
         [
-            "error: plugin.wasm: it is not the same module as a.wasm; make both the same: Maistra \
-             runs the one, and Istio the other",
+            "warning: plugin.wasm: it is not the same module as a.wasm; make both the same: Maistra \
+             runs the one, and Istio and Envoy Gateway the other",
             "warning: \"notes.txt\": no consumer reads it; leave it out of the image",
         ]
     );
@@ -387,8 +404,8 @@ fn link_in_place_of_a_file_is_an_error() -> Result<()> {
     assert_eq!(
         lines(&check::check(folder.path(), None)),
         [
-            "error: plugin.wasm: is a link to \"a.wasm\"; put a file in its place: Istio reads \
-             the module there, and follows no link"
+            "error: plugin.wasm: is a link to \"a.wasm\"; put a file in its place: Istio and Envoy \
+             Gateway read the module there, and follow no link (rejected by istio, envoy-gateway)"
         ]
     );
     Ok(())
@@ -412,7 +429,7 @@ fn archive_and_layout_are_read_like_the_directory() -> Result<()> {
     for path in [&archive, &layout] {
         let report = check::check(path, None);
         assert_eq!(lines(&report), Vec::<String>::new());
-        assert_eq!(report.reads, expected.reads);
+        assert_eq!(report.consumers, expected.consumers);
         assert_eq!(report.module, expected.module);
     }
     Ok(())
@@ -420,8 +437,7 @@ fn archive_and_layout_are_read_like_the_directory() -> Result<()> {
 
 #[test]
 fn path_that_is_not_an_image_is_an_error() -> Result<()> {
-    const REMEDY: &str =
-        "give a directory, an OCI layout or archive, or a .wasm file with its manifest.yaml";
+    const REMEDY: &str = "give a directory, an OCI layout or archive, or a .wasm file";
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("image.tar");
     let finding = |path: &Path| lines(&check::check(path, None)).join("\n");
@@ -450,7 +466,7 @@ fn path_that_is_not_an_image_is_an_error() -> Result<()> {
 }
 
 #[test]
-fn only_errors_make_the_command_fail() -> Result<()> {
+fn command_fails_unless_the_required_consumers_accept() -> Result<()> {
     let module = wasm(CPP);
     let folder = root(&[
         ("a.wasm", &module),
@@ -458,16 +474,41 @@ fn only_errors_make_the_command_fail() -> Result<()> {
         ("plugin.wasm", &module),
         ("notes.txt", b""),
     ]);
-    let output = command(&[], folder.path());
+    const ALL: &str = "envoy,istio,envoy-gateway,maistra";
+    let output = command(&["--for", ALL], folder.path());
     let text = String::from_utf8(output.stdout)?;
     assert!(output.status.success(), "{text}");
     assert!(text.contains("warning: \"notes.txt\""), "{text}");
     assert!(text.ends_with("Checked: 0 errors, 1 warning\n"), "{text}");
 
+    // One mesh is enough if none is named.
     fs::remove_file(folder.path().join("plugin.wasm"))?;
     let output = command(&[], folder.path());
-    assert_eq!(output.status.code(), Some(1));
+    assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8(output.stdout)?.contains("error: plugin.wasm: it is missing"));
+    for (arguments, message) in [
+        (&["--for", "maistra"][..], ""),
+        (
+            &["--for", ALL],
+            "error: check failed: rejected by istio, envoy-gateway: 1 error\n",
+        ),
+        (
+            &["--for", "maistra", "--for", "istio"],
+            "error: check failed: rejected by istio: 1 error\n",
+        ),
+    ] {
+        let output = command(arguments, folder.path());
+        assert_eq!(String::from_utf8(output.stderr)?, message);
+        assert_eq!(output.status.code(), Some(i32::from(!message.is_empty())));
+    }
+
+    fs::remove_file(folder.path().join("manifest.yaml"))?;
+    let output = command(&[], folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr)?;
+    assert!(text.contains("check failed: no mesh accepts it"), "{text}");
+    let output = command(&["--for", "linkerd"], folder.path());
+    assert_eq!(output.status.code(), Some(2));
     Ok(())
 }
 
@@ -477,17 +518,31 @@ fn report_can_be_json() -> Result<()> {
         ("a.wasm", &wasm(CPP)),
         ("manifest.yaml", MANIFEST.as_bytes()),
     ]);
-    let output = command(&["--format", "json"], folder.path());
+    let output = command(&["--format", "json", "--for", "istio"], folder.path());
     assert_eq!(output.status.code(), Some(1));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let finding = &json["findings"][0];
     assert_eq!(finding["severity"], "error");
     assert_eq!(finding["where"], "plugin.wasm");
     assert_eq!(finding["what"], "it is missing");
-    assert_eq!(finding["how"], "add it: Istio reads the module there");
+    const HOW: &str = "add it: Istio and Envoy Gateway read the module there";
+    assert_eq!(finding["how"], HOW);
     assert_eq!(json["module"]["abi"][0], "0.2.1");
     assert_eq!(json["module"]["memory"], 262_144);
-    assert_eq!(json["reads"][0]["consumer"], "Maistra");
+    assert_eq!(json["consumers"].as_array().context("a list")?.len(), 4);
+    assert_eq!(
+        json["consumers"][1],
+        serde_json::json!({
+            "name": "istio", "accepts": false, "since": null, "reads": null,
+            "reasons": [format!("plugin.wasm: it is missing; {HOW}")],
+        })
+    );
+    assert_eq!(
+        json["consumers"][3],
+        serde_json::json!({
+            "name": "maistra", "accepts": true, "since": "2.4", "reads": "a.wasm", "reasons": [],
+        })
+    );
     let callbacks = json["module"]["callbacks"].as_array().context("a list")?;
     assert_eq!(callbacks.len(), 3);
     Ok(())
@@ -514,11 +569,9 @@ fn modules_of_every_sdk_are_packaged() -> Result<()> {
                 .output()?;
             assert!(output.status.success(), "{output:?}");
             let report = check::check(&folder.path().join(file), None);
-            assert_eq!(report.errors(), 0, "{report}");
-            assert_eq!(
-                report.reads.last().context("a reading")?.bytes,
-                module.len()
-            );
+            assert!(report.accepts("istio"), "{report}");
+            assert_eq!(report.accepts("maistra"), variant == "compat");
+            assert_eq!(report.module.context("a module")?.bytes, module.len());
         }
     }
     Ok(())
@@ -540,147 +593,37 @@ fn image_with_errors_is_not_packaged() -> Result<()> {
     Ok(())
 }
 
-/// An image whose parts each break one rule of what consumers read.
-fn image_of(layers: &[(&str, &[u8])]) -> Result<tempfile::TempDir> {
-    use sha2::{Digest, Sha256};
-    let folder = tempfile::tempdir()?;
-    let blobs = folder.path().join("blobs/sha256");
-    fs::create_dir_all(&blobs)?;
-    let blob = |media_type: &str, bytes: &[u8]| -> Result<serde_json::Value> {
-        let hex = format!("{:x}", Sha256::digest(bytes));
-        fs::write(blobs.join(&hex), bytes)?;
-        Ok(serde_json::json!({
-            "mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len(),
-        }))
-    };
-    let layers = layers
-        .iter()
-        .map(|(media_type, bytes)| blob(media_type, bytes))
-        .collect::<Result<Vec<_>>>()?;
-    let config = blob("application/vnd.oci.image.config.v1+json", b"{}")?;
-    let manifest = serde_json::json!({"schemaVersion": 2, "config": config, "layers": layers});
-    let manifest = blob(
-        "application/vnd.oci.image.manifest.v1+json",
-        manifest.to_string().as_bytes(),
-    )?;
-    let index = serde_json::json!({"schemaVersion": 2, "manifests": [manifest]});
-    fs::write(folder.path().join("index.json"), index.to_string())?;
-    fs::write(
-        folder.path().join("oci-layout"),
-        "{\"imageLayoutVersion\": \"1.0.0\"}",
-    )?;
-    Ok(folder)
-}
-
-/// A tar of files, in this order.
-fn tar_of(files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (path, bytes) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        builder.append_data(&mut header, path, *bytes)?;
-    }
-    Ok(builder.into_inner()?)
-}
-
-fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
-    use std::io::Write;
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(bytes)?;
-    Ok(gzip.finish()?)
-}
-
-const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-
 #[test]
-fn layers_are_checked_as_consumers_read_them() -> Result<()> {
-    let module = wasm(CPP);
-    let of = |layers: &[(&str, &[u8])]| -> Result<Vec<String>> {
-        Ok(lines(&check::check(image_of(layers)?.path(), None)))
-    };
-    let files: [(&str, &[u8]); 3] = [
-        ("a.wasm", &module),
-        ("manifest.yaml", MANIFEST.as_bytes()),
-        ("plugin.wasm", &module),
-    ];
-    let whole = tar_of(&files)?;
-    assert_eq!(of(&[(GZIP, &gzip(&whole)?)])?, Vec::<String>::new());
-    let docker = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-    assert_eq!(of(&[(docker, &gzip(&whole)?)])?, Vec::<String>::new());
+fn capabilities_can_be_pasted_into_envoys_configuration() -> Result<()> {
+    let folder = root(&[("a.wasm", &wasm(CPP)), ("b.wasm", b"text")]);
+    let output = command(&["--capabilities"], &folder.path().join("a.wasm"));
+    assert!(output.status.success(), "{output:?}");
     assert_eq!(
-        of(&[("application/vnd.oci.image.layer.v1.tar", &whole)])?,
-        [
-            "error: layer 1: its media type is \"application/vnd.oci.image.layer.v1.tar\"; compress \
-             it with gzip, as application/vnd.oci.image.layer.v1.tar+gzip: Istio reads no other"
-        ]
-    );
-    assert_eq!(
-        of(&[
-            (GZIP, &gzip(&tar_of(&files[2..])?)?),
-            (GZIP, &gzip(&tar_of(&files[..2])?)?)
-        ])?,
-        [
-            "warning: image: it has 2 layers; put the files into one: Istio reads only the \
-             last layer",
-            "error: layer 2: the last layer holds no plugin.wasm; add the module under this name to \
-             the last layer, the only one Istio reads",
-        ]
-    );
-    let before = tar_of(&[("lib/plugin.wasm", &module), files[0], files[1], files[2]])?;
-    assert_eq!(
-        of(&[(GZIP, &gzip(&before)?)])?,
-        [
-            "warning: \"lib/plugin.wasm\": no consumer reads it; leave it out of the image",
-            "warning: layer 1: Istio reads \"lib/plugin.wasm\", the first of this name; put \
-             plugin.wasm at the root, and no other file of this name before it",
-        ]
-    );
-    let findings = of(&[(GZIP, b"no gzip")])?;
-    assert!(findings[0].contains("layer 1: "), "{findings:?}");
-    Ok(())
-}
+        String::from_utf8(output.stdout)?,
+        "# Envoy 1.40 and later:
+vm_config:
+  capability_restriction_config:
+    allowed_capabilities:
+      fd_write: {}
+      proc_exit: {}
+      proxy_log: {}
+      proxy_on_context_create: {}
+      proxy_on_response_headers: {}
+      proxy_on_delete: {}
 
-#[test]
-fn oci_variant_has_its_own_rules() -> Result<()> {
-    const CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
-    const CONTENT: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
-    const NOT_FOR_MAISTRA: &str = "warning: image: it is of the oci variant, which Maistra does \
-                                   not read; package it without --variant oci to serve Maistra, \
-                                   too";
-    let module = wasm(CPP);
-    let config: &[u8] =
-        br#"{"type": "envoy_proxy", "abiVersions": ["v0.2.1"], "config": {"rootIds": []}}"#;
-    let of = |layers: &[(&str, &[u8])]| -> Result<Vec<String>> {
-        Ok(lines(&check::check(image_of(layers)?.path(), None)))
-    };
-    assert_eq!(
-        of(&[(CONFIG, config), (CONTENT, &module)])?,
-        [NOT_FOR_MAISTRA]
+# Envoy 1.39 and older, beside vm_config:
+capability_restriction_config:
+  allowed_capabilities:
+    fd_write: {}
+    proc_exit: {}
+    proxy_log: {}
+    proxy_on_context_create: {}
+    proxy_on_response_headers: {}
+    proxy_on_delete: {}
+"
     );
-    assert_eq!(
-        of(&[(CONTENT, &module)])?,
-        [
-            "error: image: it has 0 configurations and 1 modules; the oci variant has one of each, \
-             in two layers",
-            NOT_FOR_MAISTRA
-        ]
-    );
-    assert_eq!(
-        of(&[(CONFIG, b"{}"), (CONTENT, &module)])?,
-        [
-            "error: layer 1: it is not a configuration of the Wasm image specification; write \
-             {\"type\": \"envoy_proxy\", \"abiVersions\": [\"v0.2.1\"], \"config\": {\"rootIds\": \
-             [\"…\"]}}",
-            NOT_FOR_MAISTRA
-        ]
-    );
-    let findings = of(&[(CONFIG, config), (CONTENT, &module), ("text/plain", b"")])?;
-    assert_eq!(
-        findings[0],
-        format!(
-            "error: layer 3: its media type is \"text/plain\"; the oci variant has {CONFIG} and \
-             {CONTENT}"
-        )
-    );
+    let output = command(&["--capabilities"], &folder.path().join("b.wasm"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
     Ok(())
 }

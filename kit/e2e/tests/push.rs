@@ -169,6 +169,7 @@ fn assert_is_what_consumers_read(image: &ImageReference) -> Result<()> {
     );
     let report = proxy_wasm_check::check(&archive, None);
     assert_eq!(report.errors(), 0, "{report}");
+    assert!(report.consumers.iter().all(|consumer| consumer.accepts));
     Ok(())
 }
 

@@ -34,6 +34,12 @@ pub enum Error {
     /// An image, a layer or a directory is damaged, or larger than an extension can be.
     #[error("{0}")]
     Image(String),
+    /// An index has no image that consumers take.
+    #[error("no child with platform linux/amd64 in index (it has {platforms:?})")]
+    Platform {
+        /// The platforms that it has.
+        platforms: String,
+    },
     /// A text is not an image's reference with a registry.
     #[error("{reference:?} is not an image in a registry: {problem}; write REGISTRY/TEAM/NAME:TAG")]
     Reference {

@@ -22,7 +22,10 @@ pub use annotations::{Annotations, VARIANT};
 pub use blob::Blob;
 pub use engine::{Engine, StoredImage};
 pub use error::{Error, Result};
-pub use media_types::{ISTIO_MODULE, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER};
+pub use media_types::{
+    DOCKER_GZIP_LAYER, DOCKER_MANIFEST, GZIP_LAYER, ISTIO_MODULE, WASM_CONFIG_LAYER,
+    WASM_CONTENT_LAYER,
+};
 pub use package::{Package, WasmConfig};
 #[cfg(feature = "push")]
 pub use push::{PushEvent, push};

@@ -32,3 +32,6 @@ pub const TAR_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// Docker's own name for a layer that is a tar, not compressed.
 pub const DOCKER_TAR_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+
+/// Docker's own name for an image manifest.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";

@@ -6,9 +6,18 @@ const VALID: &str = "schemaVersion: 1\nname: a\ndescription: b\nversion: 1.0.0\n
 
 fn findings(bytes: &[u8]) -> Vec<String> {
     let mut report = Report::default();
-    let manifest = check(&mut report, "m.yaml", bytes);
-    assert_eq!(manifest.is_some(), report.errors() == 0, "{report}");
-    report.findings.iter().map(ToString::to_string).collect()
+    let module = check(&mut report, "m.yaml", bytes);
+    assert_eq!(module.is_some(), report.errors() == 0, "{report}");
+    assert!(
+        report.findings.iter().all(|finding| {
+            (finding.severity == Severity::Error) == (finding.rejected_by == ["maistra"])
+        }),
+        "{report}"
+    );
+    let lines = report.findings.iter().map(ToString::to_string);
+    lines
+        .map(|line| line.replace(" (rejected by maistra)", ""))
+        .collect()
 }
 
 #[track_caller]
@@ -41,12 +50,6 @@ fn findings_have_line_and_column() {
         "error: m.yaml:1:16: schemaVersion is \"2\"; write schemaVersion: 1, the only one there is",
     );
     assert_finding(
-        "schemaVersion: 1",
-        "schemaVersion: '1'",
-        "error: m.yaml:1:16: schemaVersion is a string, \"1\"; write schemaVersion: 1, the only \
-         one there is",
-    );
-    assert_finding(
         "PreStats",
         "prestats",
         "error: m.yaml:5:8: phase is \"prestats\"; write one of PreAuthN, PostAuthN, PreAuthZ, \
@@ -70,7 +73,7 @@ fn findings_have_line_and_column() {
         "error: m.yaml:6:9: priority is empty; write a whole number from -2147483648 to \
          2147483647",
     );
-    for path in ["/a.wasm", "../a.wasm", "a/../../b.wasm", "a/", "."] {
+    for path in ["../a.wasm", "/../a.wasm", "a/../../b.wasm", "a/", "."] {
         assert_finding(
             "extension.wasm",
             path,
@@ -78,6 +81,29 @@ fn findings_have_line_and_column() {
                 "error: m.yaml:7:9: module is {path:?}; write a path relative to the image's \
                  root, without `..`"
             ),
+        );
+    }
+}
+
+#[test]
+fn what_maistra_reads_leniently_is_a_warning() {
+    assert_finding(
+        "schemaVersion: 1",
+        "schemaVersion: '1'",
+        "warning: m.yaml:1:16: schemaVersion is a string, which Maistra accepts; write \
+         schemaVersion: 1, the only one there is",
+    );
+    for path in ["/extension.wasm", "./extension.wasm"] {
+        let text = VALID.replace("extension.wasm", path);
+        let mut report = Report::default();
+        let module = check(&mut report, "m.yaml", text.as_bytes());
+        assert_eq!(module.as_deref(), Some("extension.wasm"));
+        assert_eq!(
+            report.findings[0].to_string(),
+            format!(
+                "warning: m.yaml:7:9: module is {path:?}, which Maistra accepts; write \
+                 extension.wasm"
+            )
         );
     }
 }
@@ -100,7 +126,9 @@ fn unknown_key_gets_the_most_similar_known_one() {
         let text = VALID.replacen(&format!("{key}:"), &format!("{wrong}:"), 1);
         let found = findings(text.as_bytes()).join("\n");
         assert!(
-            found.contains(&format!("unknown key {wrong:?}; write {right}")),
+            found.contains(&format!(
+                "unknown key {wrong:?}, which Maistra ignores; write {right}"
+            )),
             "{found}"
         );
     }
@@ -108,7 +136,7 @@ fn unknown_key_gets_the_most_similar_known_one() {
     assert_eq!(
         found,
         [
-            "error: m.yaml:8:1: unknown key \"author\"; remove it; the keys are schemaVersion, \
+            "warning: m.yaml:8:1: unknown key \"author\", which Maistra ignores; remove it; the keys are schemaVersion, \
              name, description, version, phase, priority, module"
         ]
     );
@@ -186,7 +214,7 @@ fn finding_is_one_line_without_control_characters() {
     assert!(!found[0].contains(char::is_control), "{}", found[0]);
     assert_eq!(
         found[0].split("; ").next(),
-        Some("error: m.yaml:8:1: unknown key \"a\\nb\\u{1b}[2J\"")
+        Some("warning: m.yaml:8:1: unknown key \"a\\nb\\u{1b}[2J\", which Maistra ignores")
     );
 }
 
@@ -197,6 +225,7 @@ fn finding_begins_with_its_severity() {
         place: "here".to_owned(),
         problem: "this".to_owned(),
         remedy: "that".to_owned(),
+        rejected_by: Vec::new(),
     };
     assert_eq!(finding.to_string(), "warning: here: this; that");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::consumers;
 
 /// A module that exports as little as a proxy accepts, and what a test adds.
 fn report(marker: &str, imports: &str, exports: &str) -> Report {
@@ -12,8 +13,11 @@ fn report(marker: &str, imports: &str, exports: &str) -> Report {
             {exports})"#
     );
     let mut report = Report::default();
-    check(&mut report, "a.wasm", &wat::parse_str(&text).expect(&text));
-    report
+    let module = wat::parse_str(&text).expect(&text);
+    let readers = consumers::all();
+    let oldest = check(&mut report, &readers, "a.wasm", &module);
+    report.read(&readers, "a.wasm", oldest);
+    report.conclude()
 }
 
 fn findings(marker: &str, imports: &str, exports: &str) -> Vec<String> {
@@ -24,7 +28,7 @@ fn findings(marker: &str, imports: &str, exports: &str) -> Vec<String> {
 const NONE: [&str; 0] = [];
 
 #[test]
-fn imports_of_go_1_24_pass() {
+fn imports_of_go_1_24_pass_where_envoy_has_them() {
     let imports = r#"
         (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
         (import "wasi_snapshot_preview1" "poll_oneoff"
@@ -32,11 +36,101 @@ fn imports_of_go_1_24_pass() {
         (import "wasi_snapshot_preview1" "fd_fdstat_set_flags"
             (func (param i32 i32) (result i32)))"#;
     let report = report("0_2_1", imports, "");
-    assert_eq!(report.findings, []);
+    let lines: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
     assert_eq!(
-        report.module.expect("a module").oldest,
-        "Envoy 1.33, Istio 1.25, no release of Maistra"
+        lines,
+        [
+            "error: a.wasm: it imports wasi_snapshot_preview1.sched_yield, \
+             wasi_snapshot_preview1.poll_oneoff, wasi_snapshot_preview1.fd_fdstat_set_flags, which \
+             Envoy offers since 1.33, so Envoy 1.32 and older, Istio 1.24 and older, Envoy Gateway \
+             1.2 and older, and every release of Maistra will not load it; if it is to run there, \
+             remove the code that calls it, or use an older compiler or SDK (rejected by maistra)"
+        ]
     );
+    let since: Vec<_> = report
+        .consumers
+        .iter()
+        .map(|verdict| verdict.since)
+        .collect();
+    assert_eq!(since, [Some("1.33"), Some("1.25"), Some("1.3"), None]);
+    assert_eq!(report.module.expect("a module").oldest, "1.33");
+}
+
+#[test]
+fn import_that_only_envoy_has_is_rejected_by_every_mesh() {
+    let import = r#"(import "wasi_snapshot_preview1" "sock_shutdown"
+        (func (param i32 i32) (result i32)))"#;
+    let report = report("0_2_1", import, "");
+    let accepts: Vec<_> = report
+        .consumers
+        .iter()
+        .map(|verdict| (verdict.accepts, verdict.since, verdict.reasons.len()))
+        .collect();
+    let rejects = (false, None, 1);
+    assert_eq!(
+        accepts,
+        [(true, Some("1.39"), 0), rejects, rejects, rejects]
+    );
+    assert!(!report.is_accepted());
+}
+
+#[test]
+fn first_known_marker_counts() {
+    let later = r#"(func (export "proxy_abi_version_0_1_0"))"#;
+    assert_eq!(
+        findings("0_2_1", "", later),
+        [
+            "warning: a.wasm: it speaks 2 ABI versions at once; export one proxy_abi_version_…, or \
+             each proxy picks one by its own rule"
+        ]
+    );
+    let unknown = findings("0_3_0", "", later);
+    assert!(unknown.iter().all(|line| line.starts_with("warning: ")));
+    assert!(unknown[0].contains("ABI 0.1.0"), "{unknown:?}");
+}
+
+#[test]
+fn memory_may_have_another_name_and_a_marker_is_a_function() {
+    let text = r#"(module (memory (export "m") 1) (func (export "proxy_on_tick") (param i32))
+        (func (export "malloc") (param i32) (result i32) i32.const 0)
+        (global (export "proxy_abi_version_0_2_1") i32 (i32.const 0)))"#;
+    let mut report = Report::default();
+    let module = wat::parse_str(text).expect(text);
+    check(&mut report, &consumers::all(), "a.wasm", &module);
+    let lines: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "error: a.wasm: its export for ABI 0.2.1 is not a function; build it with a Proxy-Wasm \
+             SDK for ABI 0.2.1",
+            "warning: a.wasm: it exports its memory under another name than memory, which only V8 \
+             accepts; export it as memory"
+        ]
+    );
+}
+
+#[test]
+fn more_memory_than_v8_allows_is_an_error() {
+    let with = |pages: u32| {
+        let text = format!("(module (memory (export \"memory\") {pages}))");
+        let mut report = Report::default();
+        let module = wat::parse_str(&text).expect(&text);
+        check(&mut report, &consumers::all(), "a.wasm", &module);
+        let is_memory = |line: &String| line.contains("bytes of memory");
+        let lines = report.findings.iter().map(ToString::to_string);
+        lines.filter(is_memory).collect::<Vec<_>>().join("\n")
+    };
+    assert!(with(16_384).starts_with("warning: "));
+    assert!(with(16_385).starts_with("error: "));
+}
+
+#[test]
+fn length_is_limited_by_those_that_load_modules_themselves() {
+    let mut report = Report::default();
+    check_length(&mut report, &consumers::all(), "a.wasm", 256 << 20);
+    assert_eq!(report.findings, []);
+    check_length(&mut report, &consumers::all(), "a.wasm", (256 << 20) + 1);
+    assert_eq!(report.findings[0].rejected_by, ["istio", "envoy-gateway"]);
 }
 
 #[test]

@@ -37,12 +37,14 @@ impl ByteBudget {
     }
 
     pub fn take(&mut self, count: u64) -> Result<()> {
-        self.left = self.left.checked_sub(count).ok_or_else(|| {
+        // Beyond the limit nothing is left, for later layers either.
+        let left = self.left.checked_sub(count);
+        self.left = left.unwrap_or_default();
+        left.map(|_| ()).ok_or_else(|| {
             Error::Image(format!(
                 "it unpacks to more than {MAX_CONTENT_LENGTH} bytes; an extension is smaller"
             ))
-        })?;
-        Ok(())
+        })
     }
 
     /// A reader that takes what is read from the budget, and fails where it ends.

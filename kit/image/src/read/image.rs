@@ -1,6 +1,7 @@
 //! Images: manifest, layers, and what a container would have at its root.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 use serde::de::DeserializeOwned;
@@ -21,16 +22,29 @@ const MAX_DOCUMENT_LENGTH: u64 = 4 * 1024 * 1024;
 /// The number of layers that container engines support.
 const MAX_LAYERS: usize = 127;
 
+/// How deep indexes may be nested.
+const MAX_DEPTH: usize = 8;
+
+/// The most platforms of an index that an error lists.
+const MAX_LISTED: usize = 8;
+
+/// The platform whose image Istio and Envoy Gateway take from an index, on any machine.
+const CONSUMERS_PLATFORM: &str = "linux/amd64";
+
 /// An image.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Image {
     /// The digest of its manifest, `sha256:…`.
     pub digest: String,
+    /// The media type that its manifest states. Docker's own manifests always state it.
+    pub media_type: Option<String>,
     /// Its layers, from the lowest to the last.
     pub layers: Vec<Layer>,
     /// The number of other images in the same layout or index.
     pub other_images: usize,
+    /// The number of attestations in the same index. Docker's BuildKit adds them.
+    pub attestations: usize,
 }
 
 /// A layer of an image.
@@ -50,19 +64,16 @@ pub enum Content {
     Tar(Entries),
     /// The bytes of a layer that is not a tar.
     Bytes(Vec<u8>),
+    /// Why a layer whose media type is that of a tar cannot be read.
+    Unreadable(String),
 }
 
 impl Layer {
-    /// Whether its media type is that of a tar compressed with gzip.
-    pub fn is_gzip(&self) -> bool {
-        is_gzip(&self.media_type)
-    }
-
     /// Its entries, if it is a tar.
     pub fn entries(&self) -> Option<&Entries> {
         match &self.content {
             Content::Tar(entries) => Some(entries),
-            Content::Bytes(_) => None,
+            Content::Bytes(_) | Content::Unreadable(_) => None,
         }
     }
 
@@ -70,12 +81,9 @@ impl Layer {
         let media_type = descriptor.media_type.clone();
         let bytes = layout.blob(descriptor, budget.bytes.left())?;
         let content = if is_gzip(&media_type) {
-            Content::Tar(tarball::read(
-                MultiGzDecoder::new(bytes.as_slice()),
-                budget,
-            )?)
+            tar(MultiGzDecoder::new(bytes.as_slice()), budget)
         } else if [TAR_LAYER, DOCKER_TAR_LAYER].contains(&media_type.as_str()) {
-            Content::Tar(tarball::read(bytes.as_slice(), budget)?)
+            tar(bytes.as_slice(), budget)
         } else {
             budget.bytes.take(bytes.len() as u64)?;
             Content::Bytes(bytes)
@@ -128,16 +136,29 @@ impl Image {
     pub(crate) fn read(layout: &mut Layout) -> Result<Self> {
         let bytes = layout.read("index.json", MAX_DOCUMENT_LENGTH)?;
         let mut index: ImageIndex = parse(&bytes, "index.json is not an image index")?;
-        // An image for several platforms is an index, too. Deeper ones are an error below.
-        if let [descriptor] = index.manifests.as_slice()
-            && is_index(descriptor)
-        {
-            let descriptor = descriptor.clone();
+        let mut siblings = Siblings::default();
+        let mut depth = 0;
+        let descriptor = loop {
+            // The only entry of index.json is what a push of the layout writes to a registry.
+            let selected = match index.manifests.as_slice() {
+                [_] if depth == 0 => 0,
+                manifests => select(manifests)?,
+            };
+            siblings.count(&index.manifests, selected);
+            let descriptor = index.manifests.swap_remove(selected);
+            if !is_index(&descriptor) {
+                break descriptor;
+            }
+            depth += 1;
+            if depth > MAX_DEPTH {
+                return Err(Error::Image(format!(
+                    "its indexes are nested more than {MAX_DEPTH} deep; keep one image"
+                )));
+            }
             let bytes = layout.blob(&descriptor, MAX_DOCUMENT_LENGTH)?;
             index = parse(&bytes, "the image is not an image index")?;
-        }
-        let descriptor = select(&index.manifests)?;
-        let bytes = layout.blob(descriptor, MAX_DOCUMENT_LENGTH)?;
+        };
+        let bytes = layout.blob(&descriptor, MAX_DOCUMENT_LENGTH)?;
         let manifest: ImageManifest = parse(&bytes, "the image has no valid manifest")?;
         let count = manifest.layers.len();
         if count > MAX_LAYERS {
@@ -156,9 +177,11 @@ impl Image {
             layers.push(layer);
         }
         Ok(Self {
-            digest: descriptor.digest.clone(),
+            digest: descriptor.digest,
+            media_type: manifest.media_type,
             layers,
-            other_images: index.manifests.len() - 1,
+            other_images: siblings.images,
+            attestations: siblings.attestations,
         })
     }
 }
@@ -175,24 +198,59 @@ fn is_index(descriptor: &Descriptor) -> bool {
     [INDEX, DOCKER_INDEX].contains(&descriptor.media_type.as_str())
 }
 
-/// The image of an index that a consumer on linux/amd64 takes, or else the first.
-fn select(manifests: &[Descriptor]) -> Result<&Descriptor> {
-    let descriptor = manifests
-        .iter()
-        .find(|descriptor| {
-            descriptor
-                .platform
-                .as_ref()
-                .is_some_and(|platform| platform.os == "linux" && platform.architecture == "amd64")
-        })
-        .or_else(|| manifests.first())
-        .ok_or_else(|| Error::Image("index.json names no image".to_owned()))?;
-    if is_index(descriptor) {
-        return Err(Error::Image(
-            "it has an index inside an index; keep one image".to_owned(),
-        ));
+/// What stands beside the image in its indexes.
+#[derive(Default)]
+struct Siblings {
+    images: usize,
+    attestations: usize,
+}
+
+impl Siblings {
+    fn count(&mut self, manifests: &[Descriptor], selected: usize) {
+        for (number, descriptor) in manifests.iter().enumerate() {
+            if number == selected {
+                continue;
+            }
+            if platform(descriptor) == "unknown/unknown" {
+                self.attestations += 1;
+            } else {
+                self.images += 1;
+            }
+        }
     }
-    Ok(descriptor)
+}
+
+/// The position of the image that consumers take from an index: the first for linux/amd64.
+fn select(manifests: &[Descriptor]) -> Result<usize> {
+    if manifests.is_empty() {
+        return Err(Error::Image("its index names no image".to_owned()));
+    }
+    manifests
+        .iter()
+        .position(|descriptor| platform(descriptor) == CONSUMERS_PLATFORM)
+        .ok_or_else(|| {
+            let mut platforms: Vec<_> = manifests.iter().map(platform).take(MAX_LISTED).collect();
+            platforms.dedup();
+            Error::Platform {
+                platforms: platforms.join(", "),
+            }
+        })
+}
+
+/// The platform of a descriptor. One that states none counts as the one that consumers look for.
+fn platform(descriptor: &Descriptor) -> String {
+    match &descriptor.platform {
+        Some(platform) => format!("{}/{}", platform.os, platform.architecture),
+        None => CONSUMERS_PLATFORM.to_owned(),
+    }
+}
+
+/// The entries of a tar, or why it cannot be read. Consumers do not read every layer.
+fn tar(reader: impl Read, budget: &mut Budget) -> Content {
+    match tarball::read(reader, budget) {
+        Ok(entries) => Content::Tar(entries),
+        Err(error) => Content::Unreadable(error.to_string()),
+    }
 }
 
 /// Removes all paths that begin with `prefix`.

@@ -269,6 +269,8 @@ fn image_of(layers: &[&[(&str, Entry)]]) -> Image {
             })
             .collect(),
         other_images: 0,
+        attestations: 0,
+        media_type: None,
     }
 }
 

@@ -1,0 +1,263 @@
+//! The consumers of modules and images: their releases, the Envoy in each, and what each reads.
+//!
+//! To add a consumer or a release, add a row.
+
+use proxy_wasm_abi::EnvoyVersion;
+
+/// A proxy or a mesh that runs modules.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Consumer {
+    /// Its name in the report, and for `--for`.
+    pub name: &'static str,
+    /// Its name in a sentence.
+    pub title: &'static str,
+    /// Whether it is a mesh, which reads images. Envoy is a proxy.
+    pub is_mesh: bool,
+    /// What it reads of an image.
+    pub reads: Reads,
+    /// The greatest length of a module, in bytes. `None` if it sets no limit.
+    pub max_module_length: Option<u64>,
+    /// The known releases, oldest first.
+    pub releases: &'static [Release],
+}
+
+/// A minor release of a consumer.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Release {
+    /// Its version.
+    pub version: &'static str,
+    /// The Envoy in it.
+    pub envoy: EnvoyVersion,
+}
+
+/// How a consumer finds the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reads {
+    /// A file on the proxy's disk. Of an image, it is the module that a mesh would read.
+    File,
+    /// The first file named `plugin.wasm` in the last layer, or the module of an artifact.
+    LastLayer,
+    /// The file that `manifest.yaml` names, over all layers. Without a manifest, nothing.
+    Manifest,
+}
+
+/// The limit of Istio and Envoy Gateway.
+const MAX_LENGTH: u64 = 256 * 1024 * 1024;
+
+/// All consumers, in the order of the report.
+pub static CONSUMERS: [Consumer; 4] = [
+    Consumer {
+        name: "envoy",
+        title: "Envoy",
+        is_mesh: false,
+        reads: Reads::File,
+        max_module_length: None,
+        releases: &[
+            release("1.17", 17),
+            release("1.18", 18),
+            release("1.19", 19),
+            release("1.20", 20),
+            release("1.21", 21),
+            release("1.22", 22),
+            release("1.23", 23),
+            release("1.24", 24),
+            release("1.25", 25),
+            release("1.26", 26),
+            release("1.27", 27),
+            release("1.28", 28),
+            release("1.29", 29),
+            release("1.30", 30),
+            release("1.31", 31),
+            release("1.32", 32),
+            release("1.33", 33),
+            release("1.34", 34),
+            release("1.35", 35),
+            release("1.36", 36),
+            release("1.37", 37),
+            release("1.38", 38),
+            release("1.39", 39),
+            release("1.40", 40),
+        ],
+    },
+    Consumer {
+        name: "istio",
+        title: "Istio",
+        is_mesh: true,
+        reads: Reads::LastLayer,
+        max_module_length: Some(MAX_LENGTH),
+        // 1.12 is the first with WasmPlugin.
+        releases: &[
+            release("1.12", 20),
+            release("1.13", 21),
+            release("1.14", 22),
+            release("1.15", 23),
+            release("1.16", 24),
+            release("1.17", 25),
+            release("1.18", 26),
+            release("1.19", 27),
+            release("1.20", 28),
+            release("1.21", 29),
+            release("1.22", 30),
+            release("1.23", 31),
+            release("1.24", 32),
+            release("1.25", 33),
+            release("1.26", 34),
+            release("1.27", 35),
+            release("1.28", 36),
+            release("1.29", 37),
+        ],
+    },
+    Consumer {
+        name: "envoy-gateway",
+        title: "Envoy Gateway",
+        is_mesh: true,
+        reads: Reads::LastLayer,
+        max_module_length: Some(MAX_LENGTH),
+        // 1.1 is the first with Wasm in EnvoyExtensionPolicy. The Envoys are those of the project's
+        // compatibility matrix.
+        releases: &[
+            release("1.1", 31),
+            release("1.2", 32),
+            release("1.3", 33),
+            release("1.4", 34),
+            release("1.5", 35),
+            release("1.6", 36),
+            release("1.7", 37),
+        ],
+    },
+    Consumer {
+        name: "maistra",
+        title: "Maistra",
+        is_mesh: true,
+        reads: Reads::Manifest,
+        max_module_length: None,
+        releases: &[
+            release("2.1", 17),
+            release("2.2", 20),
+            release("2.3", 22),
+            release("2.4", 24),
+            release("2.5", 26),
+            release("2.6", 28),
+        ],
+    },
+];
+
+const fn release(version: &'static str, envoy_minor: u32) -> Release {
+    Release {
+        version,
+        envoy: EnvoyVersion::new(1, envoy_minor),
+    }
+}
+
+/// Some of the consumers.
+pub type Consumers = Vec<&'static Consumer>;
+
+/// The consumers that find the module in this way.
+pub fn that_read(reads: Reads) -> Consumers {
+    CONSUMERS
+        .iter()
+        .filter(|consumer| consumer.reads == reads)
+        .collect()
+}
+
+/// The consumers that read images.
+pub fn meshes() -> Consumers {
+    CONSUMERS
+        .iter()
+        .filter(|consumer| consumer.is_mesh)
+        .collect()
+}
+
+/// All consumers.
+pub fn all() -> Consumers {
+    CONSUMERS.iter().collect()
+}
+
+impl Consumer {
+    /// The oldest known release with this Envoy or a later one.
+    pub fn since(&self, envoy: EnvoyVersion) -> Option<&'static str> {
+        self.releases
+            .iter()
+            .find(|release| release.envoy >= envoy)
+            .map(|release| release.version)
+    }
+
+    /// Its releases with an older Envoy, for a sentence: `Maistra 2.2 and older`. `None` if it has
+    /// none.
+    pub fn before(&self, envoy: EnvoyVersion) -> Option<String> {
+        let older = self
+            .releases
+            .iter()
+            .rev()
+            .find(|release| release.envoy < envoy)?;
+        Some(if self.since(envoy).is_none() {
+            format!("every release of {}", self.title)
+        } else {
+            format!("{} {} and older", self.title, older.version)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumer(name: &str) -> &'static Consumer {
+        CONSUMERS
+            .iter()
+            .find(|consumer| consumer.name == name)
+            .expect(name)
+    }
+
+    #[test]
+    fn releases_are_oldest_first_and_their_envoys_too() {
+        for consumer in &CONSUMERS {
+            for pair in consumer.releases.windows(2) {
+                assert!(pair[0].envoy < pair[1].envoy, "{}", pair[1].version);
+            }
+            let name = consumer.name;
+            assert!(
+                consumer.releases.iter().all(|release| {
+                    release.version.split('.').count() == 2 && release.envoy >= EnvoyVersion::OLDEST
+                }),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn oldest_releases_have_the_version_or_a_later_one() {
+        for (minor, expected) in [
+            (17, ["1.17", "1.12", "1.1", "2.1"].map(Some)),
+            (19, ["1.19", "1.12", "1.1", "2.2"].map(Some)),
+            (21, ["1.21", "1.13", "1.1", "2.3"].map(Some)),
+            (35, [Some("1.35"), Some("1.27"), Some("1.5"), None]),
+            (39, [Some("1.39"), None, None, None]),
+        ] {
+            let envoy = EnvoyVersion::new(1, minor);
+            let since: Vec<_> = CONSUMERS
+                .iter()
+                .map(|consumer| consumer.since(envoy))
+                .collect();
+            assert_eq!(since, expected, "{minor}");
+        }
+    }
+
+    #[test]
+    fn releases_before_a_version_are_named() {
+        for (name, minor, expected) in [
+            ("maistra", 17, None),
+            ("maistra", 19, Some("Maistra 2.1 and older")),
+            ("maistra", 23, Some("Maistra 2.3 and older")),
+            ("maistra", 35, Some("every release of Maistra")),
+            ("envoy", 35, Some("Envoy 1.34 and older")),
+            ("envoy-gateway", 19, None),
+        ] {
+            let before = consumer(name).before(EnvoyVersion::new(1, minor));
+            assert_eq!(before.as_deref(), expected, "{name} {minor}");
+        }
+    }
+}
