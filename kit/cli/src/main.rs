@@ -242,10 +242,8 @@ fn perform(task: Task) -> Result<()> {
             push(&packaging, &image)
         }
         Task::Deploy { mesh, image, yes } => {
-            const EXAMPLE: &str =
-                "--mesh istio --image registry.example/team/name:tag, or the variables MESH and IMAGE";
-            let mesh =
-                mesh.with_context(|| format!("to which kind of mesh? Pass {EXAMPLE}"))?;
+            const EXAMPLE: &str = "--mesh istio --image registry.example/team/name:tag, or the variables MESH and IMAGE";
+            let mesh = mesh.with_context(|| format!("to which kind of mesh? Pass {EXAMPLE}"))?;
             let image = image.with_context(|| format!("which image? Pass {EXAMPLE}"))?;
             deploy(&Project::find()?, &mesh, &image, yes)
         }

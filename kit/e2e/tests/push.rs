@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use proxy_wasm_e2e::{copy, image_root, run, template, toolkit};
-use proxy_wasm_test::envoy::process::KillOnDrop;
 use proxy_wasm_image::credentials::{self, Credentials};
 use proxy_wasm_image::manifest::Manifest;
 use proxy_wasm_image::read;
 use proxy_wasm_image::{Error, ImageReference, Package, WasmConfig};
+use proxy_wasm_test::envoy::process::KillOnDrop;
 use serde_json::Value;
 
 /// A registry on a free port, with storage of its own.
