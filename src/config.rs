@@ -1,4 +1,4 @@
-//! What operators write.
+//! The plugin configuration.
 //!
 //! A byte order mark is skipped. Then the first character that is not white space decides how the
 //! configuration is read:
@@ -238,7 +238,7 @@ fn is_encoded_struct(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x0A]) && bytes.contains(&0x12)
 }
 
-/// What is wrong with the JSON. `serde_json` adds line and column to errors of this module, too.
+/// The message for invalid JSON. `serde_json` adds line and column to errors of this module, too.
 fn describe(error: serde_json::Error) -> String {
     if error.is_data() {
         error.to_string()

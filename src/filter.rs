@@ -1,4 +1,4 @@
-//! What happens to traffic.
+//! The root context and the HTTP contexts.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What the extension does, in the embedded proxy.
+//! Tests in the embedded proxy.
 #![cfg(not(target_family = "wasm"))]
 
 use proxy_wasm_test::{Error, HostCall, LogLevel, Proxy, Reply, Status, extension};

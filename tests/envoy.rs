@@ -1,4 +1,4 @@
-//! What the extension does in a real Envoy.
+//! Tests in a real Envoy.
 #![cfg(not(target_family = "wasm"))]
 
 use std::net::TcpListener;
@@ -156,7 +156,7 @@ fn invalid_update_is_rejected_and_the_last_good_configuration_stays() -> Result<
         (text(r#"{"content-type": "a"}"#), "may occur only once"),
         (text("one\ntwo"), "U+000A"),
         (base64("/w=="), "not UTF-8"),
-        // What a google.protobuf.Struct in place of a StringValue arrives as.
+        // A google.protobuf.Struct instead of a StringValue, as the module receives it.
         (base64("CgkKAWESBBoCaGk="), "protobuf message"),
     ] {
         assert_rejected(envoy.update(&configuration), reason);

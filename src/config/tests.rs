@@ -1,4 +1,4 @@
-//! The configuration's contract, row by row. `cargo make test` runs these natively and in wasm.
+//! Tests of the configuration's contract. `cargo make test` runs them natively and in wasm.
 
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -13,6 +13,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = path.parent().context("it is not in a directory")?;
+    // A file name alone is in the current directory.
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     let builder = {

@@ -1,4 +1,4 @@
-//! `cargo proxy-wasm`: builds, checks, packages, runs and deploys a Proxy-Wasm extension.
+#![doc = include_str!("../README.md")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -261,16 +261,14 @@ fn perform(task: Task) -> Result<()> {
         Task::Image { image, packaging } => package(&packaging, image),
         Task::Push { image, packaging } => {
             let image = image.context(
-                "where to? Name the image: IMAGE=registry.example/team/name:tag cargo make push",
+                "where to? Pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
             )?;
             push(&packaging, &image)
         }
         Task::Deploy { mesh, image, yes } => {
-            const EXAMPLE: &str =
-                "MESH=istio IMAGE=registry.example/team/name:tag cargo make deploy";
-            let mesh =
-                mesh.with_context(|| format!("to which kind of mesh? Name it: {EXAMPLE}"))?;
-            let image = image.with_context(|| format!("which image? Name it: {EXAMPLE}"))?;
+            const EXAMPLE: &str = "--mesh istio --image registry.example/team/name:tag, or the variables MESH and IMAGE";
+            let mesh = mesh.with_context(|| format!("to which kind of mesh? Pass {EXAMPLE}"))?;
+            let image = image.with_context(|| format!("which image? Pass {EXAMPLE}"))?;
             deploy(&Project::find()?, &mesh, &image, yes)
         }
         #[cfg(feature = "run")]
@@ -317,8 +315,7 @@ fn shrink_file(
     let analysis_build = analysis_build.map(read).transpose()?;
     let shrunk = shrink(&read(module)?, analysis_build.as_deref())
         .with_context(|| format!("cannot shrink {}", module.display()))?;
-    std::fs::write(output, strip(&shrunk.module)?)
-        .with_context(|| format!("cannot write {}", output.display()))?;
+    files::write_whole(output, &strip(&shrunk.module)?)?;
     report(&shrunk, explain);
     println!("Module: {}", shown(output));
     Ok(())

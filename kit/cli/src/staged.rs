@@ -49,7 +49,7 @@ impl StagingDirectory {
         let root = project.image_root();
         ensure!(
             root.is_dir(),
-            "{} does not exist; run `cargo make build` first",
+            "{} does not exist; run `cargo proxy-wasm build` first",
             root.display()
         );
         Ok(Self {
@@ -57,7 +57,8 @@ impl StagingDirectory {
             root,
             manifest: project.manifest.clone(),
             annotations: annotations::of_project(project),
-            containerfile: Some(project.package.root().join("Containerfile")),
+            containerfile: Some(project.package.root().join("Containerfile"))
+                .filter(|path| path.is_file()),
             output: project.package.target(),
         })
     }

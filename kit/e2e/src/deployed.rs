@@ -8,15 +8,20 @@ use proxy_wasm_test::envoy::Configuration;
 use proxy_wasm_test::http::Response;
 use serde_json::Value;
 
-/// A mesh's file, in a project's folder.
+/// A mesh's file in a project's directory.
+///
+/// # Errors
+///
+/// If there is no such file, or it is not YAML.
 pub fn read(project: &Path, mesh: &str) -> Result<Value> {
     let path = project.join(format!("deploy/{mesh}.yaml"));
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("{} is no YAML", path.display()))
+    serde_saphyr::from_str(&text).with_context(|| format!("{} is not YAML", path.display()))
 }
 
 /// The configuration that these files show, whatever the extension is.
+///
 /// # Errors
 ///
 /// If there is no such file.
@@ -33,8 +38,7 @@ pub fn as_handed_over(configuration: &Value) -> Configuration {
     })
 }
 
-/// A response shows that the configuration under `deploy/` is in force. Another extension says here
-/// what its own example does.
+/// A response shows that the configuration under `deploy/` is in force.
 #[track_caller]
 pub fn assert_in_force(response: &Response) {
     assert_eq!(response.header("custom-header"), ["test"], "{response:?}");

@@ -16,6 +16,9 @@ mod upstream;
 pub use built::{extension, image_root, module_path, name, recipe, recipe_path, template, toolkit};
 pub use upstream::{LARGE, start_upstream};
 
+/// The most files that an author of an extension owns.
+pub const MAX_FILES: usize = 36;
+
 /// Prints a line that the test runner does not capture.
 pub fn print_line(line: &str) {
     // Without a standard error nobody reads it.

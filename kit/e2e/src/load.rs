@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use proxy_wasm_test::envoy::process::KillOnDrop;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Counts what wrk sees.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
 
 /// A load generator at work. Dropped, it is stopped.
-pub struct Load(Child);
+pub struct Load(KillOnDrop);
 
 /// What a load generator has seen.
 #[derive(Debug, Default)]
@@ -40,33 +41,26 @@ impl Load {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .map(Self)
+            .map(|child| Self(KillOnDrop(child)))
             .context("cannot run wrk")
     }
 
     /// Stops the load and counts.
     pub fn finish(mut self) -> Result<Report> {
-        ensure!(self.0.try_wait()?.is_none(), "wrk has ended by itself");
-        let pid = Pid::from_child(&self.0);
+        ensure!(self.0.0.try_wait()?.is_none(), "wrk has ended by itself");
+        let pid = Pid::from_child(&self.0.0);
         kill_process(pid, Signal::INT).context("cannot stop wrk")?;
         let mut output = String::new();
         let stdout = self
+            .0
             .0
             .stdout
             .as_mut()
             .context("wrk's output is not piped")?;
         stdout.read_to_string(&mut output)?;
-        let status = self.0.wait()?;
+        let status = self.0.0.wait()?;
         ensure!(status.success(), "wrk failed: {status}\n{output}");
         read(&output).with_context(|| format!("wrk printed:\n{output}"))
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        // Both fail only when the process has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -130,6 +130,7 @@ fn graph(krate: &Path) -> Result<BTreeMap<Module, BTreeSet<Module>>> {
 }
 
 #[test]
+#[cfg_attr(missing_git, ignore = "needs git: install it")]
 fn files_of_a_crate_do_not_import_each_other_in_cycles() -> Result<()> {
     let mut cycles = Vec::new();
     let crates = [
@@ -156,6 +157,7 @@ fn files_of_a_crate_do_not_import_each_other_in_cycles() -> Result<()> {
 }
 
 #[test]
+#[cfg_attr(missing_git, ignore = "needs git: install it")]
 fn cycle_is_found() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let source = folder.path().join("src");

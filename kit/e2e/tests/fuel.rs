@@ -48,7 +48,7 @@ fn a_request_costs_no_more_than_it_did() -> Result<()> {
         assert!(
             fuel * 100 <= figure * (100 + TOLERANCE),
             "a request with {headers} headers costs {fuel}, and {FIGURES} has {figure}. If that is \
-             worth it: ACCEPT_FUEL=true cargo test --test fuel"
+             worth it: ACCEPT_FUEL=true cargo make test-kit --test fuel"
         );
     }
     Ok(())

@@ -123,6 +123,13 @@ fn print_image(project: &Path, arguments: &[&str]) -> Result<BTreeMap<String, St
         .collect())
 }
 
+/// What an engine lists of an image. It may list the image once for each of its names.
+fn list(engine: &str, format: &str, image: &str) -> Result<String> {
+    let arguments = ["images", "--no-trunc", "--format", format, image];
+    let listed = run(engine, &arguments)?;
+    Ok(listed.lines().next().unwrap_or_default().to_owned())
+}
+
 /// Builds the template's image with an engine, and returns its name and the image ID.
 fn build_with(engine: &str) -> Result<(String, String)> {
     let _ = image_root();
@@ -136,10 +143,7 @@ fn build_with(engine: &str) -> Result<(String, String)> {
     );
     // A registry will report another digest.
     assert_eq!(printed.get("Digest"), None, "{printed:?}");
-    let listed = run(
-        engine,
-        &["images", "--no-trunc", "--format", "{{.ID}}", &image],
-    )?;
+    let listed = list(engine, "{{.ID}}", &image)?;
     assert_eq!(printed["Image ID"], listed);
     Ok((image, listed))
 }
@@ -287,8 +291,7 @@ fn podman_and_buildah_build_the_layer_that_the_toolkit_writes() -> Result<()> {
         let name = format!("localhost/layers-{engine}:{}", id());
         let printed = print_image(template(), &["--engine", engine, "--image", &name])?;
         let layers = diff_ids(engine, &name);
-        let format = "{{.Digest}}";
-        let digest = run(engine, &["images", "--no-trunc", "--format", format, &name]);
+        let digest = list(engine, "{{.Digest}}", &name);
         run(engine, &["rmi", &name])?;
         assert_eq!(layers?, expected, "{engine}");
         images.push((printed["Image ID"].clone(), digest?));

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -16,11 +16,12 @@ use proxy_wasm_image::credentials::{self, Credentials};
 use proxy_wasm_image::manifest::Manifest;
 use proxy_wasm_image::read;
 use proxy_wasm_image::{Error, ImageReference, Package, WasmConfig};
+use proxy_wasm_test::envoy::process::KillOnDrop;
 use serde_json::Value;
 
 /// A registry on a free port, with storage of its own.
 struct Registry {
-    process: Child,
+    process: KillOnDrop,
     address: SocketAddr,
     _directory: tempfile::TempDir,
 }
@@ -53,7 +54,7 @@ impl Registry {
             .spawn()
             .context("cannot run docker-registry")?;
         let mut registry = Self {
-            process,
+            process: KillOnDrop(process),
             address,
             _directory: directory,
         };
@@ -61,7 +62,7 @@ impl Registry {
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(address).is_err() {
             ensure!(
-                registry.process.try_wait()?.is_none() && Instant::now() < deadline,
+                registry.process.0.try_wait()?.is_none() && Instant::now() < deadline,
                 "docker-registry does not start"
             );
             thread::yield_now();
@@ -71,14 +72,6 @@ impl Registry {
 
     fn image(&self, name: &str) -> Result<ImageReference> {
         Ok(ImageReference::parse(&format!("{}/{name}", self.address))?)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        // If it has ended already, there is nothing to do.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

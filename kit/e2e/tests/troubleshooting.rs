@@ -1,4 +1,4 @@
-//! What docs/troubleshooting.md says of a real Envoy: each of its messages is seen here.
+//! What kit/docs/troubleshooting.md says of a real Envoy: each of its messages is seen here.
 
 use std::fs;
 use std::path::Path;

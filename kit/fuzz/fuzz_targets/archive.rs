@@ -3,8 +3,8 @@
 
 use std::io::Cursor;
 
-use proxy_wasm_image::read;
 use libfuzzer_sys::fuzz_target;
+use proxy_wasm_image::read;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(image) = read::archive_from(Cursor::new(bytes.to_vec())) {

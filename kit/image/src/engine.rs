@@ -66,9 +66,8 @@ impl Engine {
     /// stage `prebuilt` of a Containerfile. The engine reports its progress on standard error.
     ///
     /// With podman and buildah, the same files and annotations give the same image. Docker ignores
-    /// the annotations, because its classic builder has no option for them, and its classic builder
-    /// also writes the time into the image. An image that docker pushes is a single manifest, not an
-    /// index with an attestation.
+    /// the annotations: its classic builder has no option for them and writes the time into the
+    /// image. An image that docker pushes is a single manifest, not an index with an attestation.
     ///
     /// # Errors
     ///

@@ -23,11 +23,15 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
+#[doc(hidden)] // for the toolkit's own commands
 pub mod admin;
 mod find;
+#[doc(hidden)] // for the toolkit's own commands
 pub mod process;
+#[doc(hidden)] // for the toolkit's own commands
 pub mod resources;
 mod server;
+#[doc(hidden)] // for the toolkit's own commands
 pub mod updates;
 
 pub use find::{VERSION, find_or_fetch, named};

@@ -73,7 +73,7 @@ fn compile(directory: &Path) -> Result<PathBuf, String> {
     if !output.status.success() {
         return Err(format!(
             "it does not compile, see the lines above. If the target is missing, run `rustup target \
-             add {TARGET}`, or set PROXY_WASM_MODULE to a module; `cargo make test` does both"
+             add {TARGET}`, or set PROXY_WASM_MODULE to a module"
         ));
     }
     let messages = String::from_utf8_lossy(&output.stdout);

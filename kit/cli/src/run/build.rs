@@ -17,7 +17,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// This program, which has to be found again when it has been compiled anew.
+    /// The path of this program.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What operators write: a JSON object with the name of a header.
+//! The plugin configuration: a JSON object with the name of a header.
 
 use serde::Deserialize;
 

@@ -1,8 +1,8 @@
-//! Fuzzes the configuration parser.
+//! Fuzzes the parser of the template's configuration.
 
 #![no_main]
 
-#[path = "../../../src/config.rs"]
+#[path = "../../../../src/config.rs"]
 mod config;
 
 use config::Config;
