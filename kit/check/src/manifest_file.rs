@@ -3,6 +3,7 @@
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use proxy_wasm_image::manifest::{self, Manifest, PHASES};
+use proxy_wasm_image::{is_repository_component, is_tag};
 
 use crate::consumers::{self, Consumer, Reads};
 use crate::report::{Report, excerpt};
@@ -157,7 +158,7 @@ fn rule(report: &mut Report, readers: &[&'static Consumer], key: &str, value: &V
         return;
     }
     match key {
-        "name" if !is_repository(text) => report.warning(
+        "name" if !is_repository_component(text) => report.warning(
             &value.place,
             format!("name is {}, which can't name an image", excerpt(text)),
             "use lower-case letters and digits, with . _ or - between them",
@@ -188,26 +189,6 @@ fn rule(report: &mut Report, readers: &[&'static Consumer], key: &str, value: &V
             ),
         _ => {}
     }
-}
-
-/// A component of a repository's name (OCI distribution specification, "Pulling manifests").
-fn is_repository(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let ends = |byte: Option<&u8>| byte.is_some_and(|byte| plain(*byte));
-    let bytes = name.as_bytes();
-    ends(bytes.first())
-        && ends(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| plain(*byte) || b"._-".contains(byte))
-}
-
-/// A tag (OCI distribution specification, "Pulling manifests").
-fn is_tag(text: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    text.len() <= 128
-        && text.bytes().next().is_some_and(word)
-        && text.bytes().all(|byte| word(byte) || b".-".contains(&byte))
 }
 
 type Entry = (String, String, Value);

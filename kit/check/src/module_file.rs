@@ -6,8 +6,8 @@ use proxy_wasm_abi::{
     AbiVersion, EnvoyVersion, Function, HOST_MODULE, WASI_MODULES, callback, host_function,
     is_looked_up,
 };
+use proxy_wasm_image::sha256;
 use proxy_wasm_module::{Import, Item, Memory, Module};
-use sha2::{Digest, Sha256};
 
 use crate::capabilities;
 use crate::consumers::{Consumer, Consumers};
@@ -78,7 +78,7 @@ pub fn check(
     report.module = Some(ModuleFacts {
         path: place.to_owned(),
         bytes: module.size,
-        digest: format!("sha256:{:x}", Sha256::digest(bytes)),
+        digest: sha256(bytes),
         abi: module.abi.clone(),
         callbacks: module.callbacks().map(str::to_owned).collect(),
         capabilities: capabilities::of(&module, version),

@@ -19,7 +19,7 @@ mod reference;
 mod tar_file;
 
 pub use annotations::{Annotations, VARIANT};
-pub use blob::Blob;
+pub use blob::{Blob, sha256};
 pub use engine::{Engine, StoredImage};
 pub use error::{Error, Result};
 pub use media_types::{
@@ -29,4 +29,4 @@ pub use media_types::{
 pub use package::{Package, WasmConfig};
 #[cfg(feature = "push")]
 pub use push::{PushEvent, push};
-pub use reference::ImageReference;
+pub use reference::{ImageReference, is_repository_component, is_tag};

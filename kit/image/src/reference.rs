@@ -117,7 +117,9 @@ fn split(text: &str) -> Result<(&str, &str), &'static str> {
     Ok((registry, repository))
 }
 
-fn is_repository_component(component: &str) -> bool {
+/// Whether this is a component of a repository's name (OCI distribution specification, "Pulling
+/// manifests").
+pub fn is_repository_component(component: &str) -> bool {
     let is_alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = component.as_bytes();
     bytes.first().is_some_and(is_alphanumeric)
@@ -127,7 +129,8 @@ fn is_repository_component(component: &str) -> bool {
             .all(|byte| is_alphanumeric(byte) || b"._-".contains(byte))
 }
 
-fn is_tag(tag: &str) -> bool {
+/// Whether this is a tag (OCI distribution specification, "Pulling manifests").
+pub fn is_tag(tag: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     tag.len() <= MAX_TAG_LENGTH
         && tag.bytes().next().is_some_and(is_word)
