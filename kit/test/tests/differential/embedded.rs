@@ -17,7 +17,7 @@ pub fn run(scenario: &Scenario) -> Observation {
         .vm_configuration(scenario.vm_configuration.as_deref().unwrap_or_default())
         .missing_cluster(MISSING_CLUSTER);
     let mut observation = Observation::default();
-    let proxy = match options.load(scenario.module.text()) {
+    let proxy = match options.load(scenario.module.as_str()) {
         Ok(proxy) => proxy,
         Err(error) => {
             observation.log = log_of(&error);
@@ -41,7 +41,7 @@ pub fn run(scenario: &Scenario) -> Observation {
         answered: BTreeSet::new(),
         calls: Vec::new(),
     };
-    let result = run.steps().and_then(|()| run.end());
+    let result = run.settle().and_then(|()| run.steps()).and_then(|()| run.end());
     run.observe(&mut observation);
     if let Err(error) = result {
         note(error, &mut observation);

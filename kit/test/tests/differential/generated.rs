@@ -3,21 +3,27 @@
 mod calls;
 mod places;
 
-use crate::module::{Module, Out, probe};
+use crate::module::{Out, probe};
 use crate::scenario::Scenario;
 
-use places::{PLACES, Place};
+use places::Place;
 
-/// A host call with its arguments, as a module makes it.
+/// Host calls with their arguments, as a module makes them one after another.
 pub struct Probe {
-    call: String,
-    outs: Vec<Out>,
+    calls: Vec<(String, Vec<Out>)>,
+}
+
+impl Probe {
+    fn body(&self) -> String {
+        let calls = self.calls.iter();
+        calls.map(|(call, outs)| probe(call, outs)).collect()
+    }
 }
 
 /// Host calls of one kind.
 pub struct Group {
     /// The name of the host call.
-    name: &'static str,
+    name: String,
     /// Whether each of them changes what follows, so that it needs a scenario of its own.
     is_single: bool,
     /// The places where they are made.
@@ -36,12 +42,12 @@ impl Group {
             if self.is_single {
                 for (number, call) in (1..).zip(&self.probes) {
                     let name = format!("{}.{}.{number}", self.name, place.name);
-                    scenarios.push(place.scenario(name, &probe(&call.call, &call.outs)));
+                    scenarios.push(place.scenario(name, &call.body()));
                 }
             } else {
                 let name = format!("{}.{}", self.name, place.name);
-                let calls = self.probes.iter().map(|call| probe(&call.call, &call.outs));
-                scenarios.push(place.scenario(name, &calls.collect::<String>()));
+                let body: String = self.probes.iter().map(Probe::body).collect();
+                scenarios.push(place.scenario(name, &body));
             }
         }
         scenarios

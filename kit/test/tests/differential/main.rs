@@ -18,6 +18,7 @@ mod typical;
 mod wat;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
@@ -76,7 +77,7 @@ fn run_all(scenarios: &[Scenario]) -> Result<Vec<Observation>> {
         let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
         lanes.into_iter().map(|lane| lane.join().expect("a lane does not panic")).collect()
     });
-    let mut results: std::collections::BTreeMap<&str, Observation> = results?.into_iter().flatten().collect();
+    let mut results: BTreeMap<&str, Observation> = results?.into_iter().flatten().collect();
     Ok(scenarios.iter().map(|scenario| results.remove(scenario.name.as_str()).expect("an observation")).collect())
 }
 

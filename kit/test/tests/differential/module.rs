@@ -29,6 +29,9 @@ const TRACED: [&str; 15] = [
 /// Builds a line of the log from texts and numbers.
 const LINE: &str = "(global $line_end (mut i32) (i32.const 40000))
   (global $status (mut i32) (i32.const 0))
+  (global $kept (mut i32) (i32.const 0))
+  (func $keep (if (i32.ne (i32.load (i32.const 16)) (i32.const 0xeeeeeeee))
+    (then (global.set $kept (i32.load (i32.const 16))))))
   (func $text (param $from i32) (param $size i32)
     (if (i32.gt_u (local.get $size) (i32.const 4000)) (then (local.set $size (i32.const 4000))))
     (memory.copy (global.get $line_end) (local.get $from) (local.get $size))
@@ -132,7 +135,7 @@ fn trace(name: &str) -> String {
     text + "(call $end_line)\n"
 }
 
-/// Where a host call leaves a result.
+/// Where a host call leaves a result. An identifier at the address 16 is kept in `$kept`.
 #[derive(Clone, Copy)]
 pub enum Out {
     Number(u32),
@@ -150,13 +153,14 @@ pub fn probe(call: &str, outs: &[Out]) -> String {
         .replace("@out", "out")
         .replace("@\"", "'")
         .replace('"', "'")
-        .replace('#', "");
+        .replace('#', "")
+        .replace(|character: char| character.is_ascii_control(), ".");
     let mut text = format!(
         "(call $clear) (global.set $status (call {call}))
          (call $text @\"{label} -> \") (call $decimal (i64.extend_i32_u (global.get $status)))"
     );
     // What a failed call leaves there, nobody reads.
-    text.push_str("(if (i32.eqz (global.get $status)) (then ");
+    text.push_str("(call $keep) (if (i32.eqz (global.get $status)) (then ");
     for out in outs {
         let _ = match out {
             Out::Number(address) => write!(text, "(call $put_number #{address})"),

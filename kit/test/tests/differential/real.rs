@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use proxy_wasm_test::envoy::find_or_fetch;
 use proxy_wasm_test::envoy::process::{Launch, Process};
 use proxy_wasm_test::envoy::resources::{discovery_response, replace};
 
 use crate::log::{self, Entry, entries};
-use crate::observation::{Observation, Response};
+use crate::observation::{Observation, Received, Response};
 use crate::resources::{self, BARRIER};
-use crate::scenario::{Request, Scenario, Step};
+use crate::scenario::{Reaction, Request, Scenario, Step, reaction};
 use crate::server::{Peer, Server};
 use crate::wire::{Kind, Pieces, parse};
 
@@ -35,6 +35,9 @@ const POLL: Duration = Duration::from_millis(2);
 /// what one socket has sent to another.
 const IDLE_ROUNDS: u32 = 4;
 
+/// How often something may happen before a scenario counts as endless.
+const MAX_ROUNDS: u32 = 2000;
+
 /// Runs scenarios in one Envoy. If it does not survive one of them, the others run in another.
 pub fn run(scenarios: &[&Scenario]) -> Result<Vec<Observation>> {
     let (index, observation) = match try_all(scenarios)? {
@@ -42,6 +45,10 @@ pub fn run(scenarios: &[&Scenario]) -> Result<Vec<Observation>> {
         Outcome::Failed(index, observation) => (index, observation),
     };
     let (before, after) = (&scenarios[..index], &scenarios[index + 1..]);
+    if scenarios.len() > 1 {
+        // It costs time.
+        eprintln!("CRASH {} {:?}", scenarios[index].name, observation.failure);
+    }
     let mut observations = match before.len() + after.len() {
         0 => Vec::new(),
         _ => run(&[before, after].concat())?,
@@ -102,6 +109,20 @@ struct RealEnvoy {
     barrier: TcpStream,
     upstream: Server,
     service: Server,
+    callers: Callers,
+}
+
+/// The scenarios of a batch, by the authority of their HTTP calls: a plugin may make one as soon as it
+/// starts.
+struct Callers(BTreeMap<String, Vec<(String, Reaction)>>);
+
+impl Callers {
+    fn react(&self, call: &Received) -> Reaction {
+        let mut parts = call.start.split(' ');
+        let (path, authority) = (parts.nth(1).unwrap_or_default(), parts.next());
+        let service = authority.and_then(|authority| self.0.get(authority));
+        reaction(service.map_or(&[], Vec::as_slice), path)
+    }
 }
 
 /// The clients of a scenario.
@@ -118,7 +139,7 @@ impl RealEnvoy {
         let mut listeners = vec![resources::barrier()];
         for scenario in scenarios {
             let module = folder.path().join(format!("{}.wasm", scenario.name));
-            fs::write(&module, ::wat::parse_str(scenario.module.text())?)?;
+            fs::write(&module, ::wat::parse_str(&scenario.module)?)?;
             listeners.push(resources::listener(scenario, &module));
         }
         let file = listeners_file(folder.path());
@@ -145,6 +166,8 @@ impl RealEnvoy {
             Ok(updates > 0 && stat("listener_create_success") == stat("listener_added"))
         })
         .with_context(|| format!("Envoy's log:\n{}", process.log_from(0)))?;
+        let callers = scenarios.iter();
+        let callers = callers.map(|scenario| (scenario.id(), scenario.service.clone()));
         let listeners = process.admin().listener_addresses()?;
         let address = listeners.get(BARRIER).context("Envoy has no listener")?;
         let barrier = TcpStream::connect(address)?;
@@ -157,6 +180,7 @@ impl RealEnvoy {
             barrier,
             upstream,
             service,
+            callers: Callers(callers.collect()),
         })
     }
 
@@ -168,11 +192,12 @@ impl RealEnvoy {
         if let Some(address) = self.listeners.get(&scenario.name).copied() {
             observation.has_started = true;
             let mut clients = Vec::new();
+            self.settle(scenario, &mut clients)?;
             for step in &scenario.steps {
                 self.step(scenario, step, address, &mut clients)?;
             }
             observation.responses = clients.iter().map(Client::response).collect();
-            observation.upstream = self.upstream.take_requests();
+            observation.upstream = self.upstream.take_requests(|_| true);
             for client in &mut clients {
                 client.peer.is_closed = true;
             }
@@ -180,7 +205,8 @@ impl RealEnvoy {
             self.settle(scenario, &mut [])?;
             self.upstream.reset();
             self.service.reset();
-            observation.calls = self.service.take_requests();
+            let id = scenario.id();
+            observation.calls = self.service.take_requests(|call| call.start.ends_with(&id));
             self.settle(scenario, &mut [])?;
             if !scenario.metrics.is_empty() {
                 let stats = self.process.admin().stats("wasmcustom")?;
@@ -237,17 +263,17 @@ impl RealEnvoy {
     /// Lets Envoy and the servers react until nothing happens any more.
     fn settle(&mut self, scenario: &Scenario, clients: &mut [Client]) -> Result<()> {
         let mut idle_rounds = 0;
+        let mut rounds = 0;
         while idle_rounds < IDLE_ROUNDS {
+            rounds += 1;
+            ensure!(rounds < MAX_ROUNDS, "there is no end");
             self.wait_for_worker()?;
             let mut has_progress = false;
             for client in &mut *clients {
                 has_progress |= client.peer.read();
             }
             has_progress |= self.upstream.poll(|_| scenario.upstream.clone())?;
-            has_progress |= self.service.poll(|call| {
-                let path = call.start.split(' ').nth(1);
-                scenario.service_reaction(path.unwrap_or_default())
-            })?;
+            has_progress |= self.service.poll(|call| self.callers.react(call))?;
             idle_rounds = if has_progress { 0 } else { idle_rounds + 1 };
             if idle_rounds == IDLE_ROUNDS && (self.service.send_piece() || self.upstream.send_piece())
             {

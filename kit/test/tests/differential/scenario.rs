@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::wat::Wat;
 
+/// Stands in the texts of a module for what tells the scenario from all others: in the authority of
+/// HTTP calls and in the names of metrics.
+pub const ID: &str = "SCENARIO";
+
 /// A field: its name and its value.
 pub type Field = (String, String);
 
@@ -12,7 +16,8 @@ pub type Field = (String, String);
 pub struct Scenario {
     /// Unique, without spaces. It is also the plugin's name, its root ID and its VM ID.
     pub name: String,
-    pub module: Wat,
+    /// In the text format.
+    pub module: String,
     /// The plugin's configuration, if it has one.
     pub configuration: Option<String>,
     pub vm_configuration: Option<String>,
@@ -81,9 +86,11 @@ pub enum Reaction {
 
 impl Scenario {
     /// A scenario without steps: the plugin starts and is shut down.
-    pub fn new(name: impl Into<String>, module: Wat) -> Self {
+    pub fn new(name: impl Into<String>, module: &Wat) -> Self {
+        let name = name.into();
+        let module = module.text().replace(&hex(ID), &hex(&id(&name)));
         Self {
-            name: name.into(),
+            name,
             module,
             configuration: Some("configuration".to_owned()),
             vm_configuration: None,
@@ -142,7 +149,7 @@ impl Scenario {
     }
 
     pub fn metric(mut self, name: &str) -> Self {
-        self.metrics.push(name.to_owned());
+        self.metrics.push(name.replace(ID, &id(&self.name)));
         self
     }
 
@@ -156,10 +163,14 @@ impl Scenario {
         self
     }
 
+    /// What stands for [`ID`] in the module.
+    pub fn id(&self) -> String {
+        id(&self.name)
+    }
+
     /// What the service does with a call to this path.
     pub fn service_reaction(&self, path: &str) -> Reaction {
-        let found = self.service.iter().find(|(prefix, _)| prefix == path);
-        found.map_or_else(|| Reply::hello().into(), |(_, reaction)| reaction.clone())
+        reaction(&self.service, path)
     }
 }
 
@@ -286,6 +297,25 @@ impl From<Reply> for Reaction {
     fn from(reply: Reply) -> Self {
         Self::Reply(reply)
     }
+}
+
+/// What a service does with a call to this path.
+pub fn reaction(service: &[(String, Reaction)], path: &str) -> Reaction {
+    let found = service.iter().find(|(other, _)| other == path);
+    found.map_or_else(|| Reply::hello().into(), |(_, reaction)| reaction.clone())
+}
+
+/// What stands for [`ID`] in the module of a scenario: as many letters (FNV-1a).
+pub fn id(name: &str) -> String {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("{hash:08x}")
+}
+
+/// A text as the text format writes data.
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
 pub fn field(name: &str, value: &str) -> Field {

@@ -130,13 +130,16 @@ impl Server {
         true
     }
 
-    /// The requests that have arrived since the last call: those that have ended, and then those that
-    /// have not.
-    pub fn take_requests(&mut self) -> Vec<Received> {
-        let mut requests = std::mem::take(&mut self.requests);
+    /// Takes requests that have arrived: those that have ended, and then those that have not.
+    pub fn take_requests(&mut self, is_wanted: impl Fn(&Received) -> bool) -> Vec<Received> {
+        let mut requests: Vec<_> = self
+            .requests
+            .extract_if(.., |request| is_wanted(request))
+            .collect();
         for connection in &mut self.connections {
             let partial = parse(&connection.peer.arrived, Kind::Request, false);
-            requests.extend(partial.map(|(request, _)| request));
+            let partial = partial.map(|(request, _)| request);
+            requests.extend(partial.filter(&is_wanted));
         }
         requests
     }

@@ -60,7 +60,7 @@ impl Place {
 
     pub fn scenario(self, name: String, body: &str) -> Scenario {
         let module = self.module(body);
-        let scenario = Scenario::new(name, module.wat())
+        let scenario = Scenario::new(name, &module.wat())
             .vm_configuration("vm configuration")
             .upstream(
                 Reply::new(200)
@@ -107,6 +107,7 @@ impl Place {
             Kind::CallResponse => module
                 .with(CALL_HEADERS)
                 .with("(global $stream (mut i32) (i32.const 0))")
+                .with("(global $is_done (mut i32) (i32.const 0))")
                 .on(
                     "proxy_on_request_headers",
                     "(global.set $stream (local.get $stream_context_id))
@@ -116,8 +117,11 @@ impl Place {
                 )
                 .on(
                     "proxy_on_http_call_response",
+                    // A call that it makes has no consequences.
                     &format!(
-                        "{body}
+                        "(if (global.get $is_done) (then (return)))
+                         (global.set $is_done #1)
+                         {body}
                          (drop (call $proxy_set_effective_context (global.get $stream)))
                          (drop (call $proxy_continue_stream #0))"
                     ),
