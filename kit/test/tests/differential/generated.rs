@@ -1,7 +1,10 @@
 //! Scenarios that are generated: host calls × callbacks × arguments.
 
+mod actions;
 mod calls;
 mod places;
+mod traps;
+mod wasi;
 
 use crate::module::{Out, probe};
 use crate::scenario::Scenario;
@@ -31,8 +34,35 @@ pub struct Group {
     probes: Vec<Probe>,
 }
 
+/// Scenarios that Envoy does not survive.
+const CRASHES: [&str; 16] = [
+    "close_stream.delete_stream.1",
+    "close_stream.delete_stream.2",
+    "close_stream.done_stream.1",
+    "close_stream.done_stream.2",
+    "close_stream.log.1",
+    "close_stream.log.2",
+    "close_stream.response_trailers.1",
+    "close_stream.response_trailers.2",
+    "continue_stream.create_stream.2",
+    "continue_stream.request_body.2",
+    "continue_stream.request_headers.2",
+    "continue_stream.request_trailers.2",
+    "continue_stream.response_trailers.2",
+    "send_local_response.delete_stream.1",
+    "send_local_response.done_stream.1",
+    "send_local_response.log.1",
+];
+
 pub fn scenarios() -> Vec<Scenario> {
-    calls::groups().iter().flat_map(Group::scenarios).collect()
+    let mut scenarios: Vec<_> = calls::groups().iter().flat_map(Group::scenarios).collect();
+    scenarios.extend(actions::scenarios());
+    scenarios.extend(traps::scenarios());
+    scenarios.extend(wasi::scenarios());
+    for scenario in &mut scenarios {
+        scenario.is_alone = CRASHES.contains(&scenario.name.as_str());
+    }
+    scenarios
 }
 
 impl Group {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use proxy_wasm_abi::{AbiVersion, CALLBACKS, callback};
 
+use crate::scenario::ID;
 use crate::wat::Wat;
 
 /// The callbacks that a module logs, whether it does anything else in them or not.
@@ -169,4 +170,27 @@ pub fn probe(call: &str, outs: &[Out]) -> String {
         };
     }
     text + "))(call $end_line)\n"
+}
+
+/// Fields as the ABI encodes them.
+pub fn pairs(fields: &[(&str, &str)]) -> String {
+    let number = |number: usize| {
+        let bytes = u32::try_from(number).expect("a short text").to_le_bytes();
+        bytes.map(char::from).iter().collect::<String>()
+    };
+    let mut text = number(fields.len());
+    for (name, value) in fields {
+        text += &(number(name.len()) + &number(value.len()));
+    }
+    for (name, value) in fields {
+        text += &format!("{name}\0{value}\0");
+    }
+    text
+}
+
+
+/// The headers of an HTTP call to this path, as an argument of `proxy_http_call`.
+pub fn call_headers(path: &str) -> String {
+    let headers = [(":method", "GET"), (":path", path), (":authority", ID)];
+    format!("@\"{}\"", pairs(&headers))
 }

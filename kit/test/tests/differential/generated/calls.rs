@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::module::Out;
+use crate::module::{Out, call_headers, pairs};
 use crate::scenario::ID;
 
 use super::places::{PLACES, Place};
@@ -22,9 +22,9 @@ const STREAM: &[&str] = &[
     "response_body",
     "response_trailers",
 ];
-/// Callbacks that Envoy's main thread does not call, too, before it starts a plugin.
-const AFTER_START: &[&str] = &[
-    "tick",
+/// The callbacks of streams. Those of plugins run in Envoy's main thread as well, which has a VM of its
+/// own, and share data with it.
+const ONLY_IN_WORKER: &[&str] = &[
     "create_stream",
     "request_headers",
     "request_body",
@@ -37,8 +37,6 @@ const AFTER_START: &[&str] = &[
     "log",
     "done_stream",
     "delete_stream",
-    "done_plugin",
-    "delete_plugin",
 ];
 
 /// Host calls of which one follows another, in all callbacks.
@@ -96,22 +94,6 @@ fn each<A: Display, B: Display>(first: impl IntoIterator<Item = A>, second: &[B]
     first
         .flat_map(|first| second.iter().map(move |second| format!("#{first} {second}")))
         .collect()
-}
-
-/// Fields as the ABI encodes them.
-pub fn pairs(fields: &[(&str, &str)]) -> String {
-    let number = |number: usize| {
-        let bytes = u32::try_from(number).expect("a short text").to_le_bytes();
-        bytes.map(char::from).iter().collect::<String>()
-    };
-    let mut text = number(fields.len());
-    for (name, value) in fields {
-        text += &(number(name.len()) + &number(value.len()));
-    }
-    for (name, value) in fields {
-        text += &format!("{name}\0{value}\0");
-    }
-    text
 }
 
 pub fn groups() -> Vec<Group> {
@@ -360,9 +342,8 @@ fn single(name: String, place: &str, probes: Vec<Probe>) -> Group {
 }
 
 fn call_groups() -> Vec<Group> {
-    let headers = pairs(&[(":method", "GET"), (":path", "/call"), (":authority", ID)]);
     let text = |text: &str| format!("@\"{text}\"");
-    let good = text(&headers);
+    let good = call_headers("/call");
     let more = text(&pairs(&[
         (":method", "POST"),
         (":path", "/call"),
@@ -455,7 +436,8 @@ fn state_groups() -> Vec<Group> {
     vec![
         Group { name: "get_property".to_owned(), is_single: false, places: PLACES.to_vec(), probes: get_property },
         Group { name: "call_foreign_function".to_owned(), is_single: false, places: PLACES.to_vec(), probes: foreign },
-        sequence("set_property", AFTER_START, &[
+        sequence("shared_data", &["tick"], &[("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]), ("$proxy_set_shared_data @\"key\" @\"one\" #0", &[])]),
+        sequence("set_property", ONLY_IN_WORKER, &[
             ("$proxy_set_property @\"own\" @\"value\"", &[]),
             ("$proxy_get_property @\"own\" @out", &[VALUE]),
             ("$proxy_get_property @\"wasm.own\" @out", &[VALUE]),
@@ -471,7 +453,7 @@ fn state_groups() -> Vec<Group> {
             ("$proxy_set_property #0x7fffffff #1 @\"value\"", &[]),
             ("$proxy_set_property @\"own\" #0x7fffffff #1", &[]),
         ]),
-        sequence("shared_data", AFTER_START, &[
+        sequence("shared_data", ONLY_IN_WORKER, &[
             ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
             ("$proxy_set_shared_data @\"key\" @\"one\" #7", &[]),
             ("$proxy_set_shared_data @\"key\" @\"one\" #0", &[]),
@@ -489,7 +471,7 @@ fn state_groups() -> Vec<Group> {
             ("$proxy_get_shared_data @\"key\" #0x7fffffff #4 #8", &[]),
             ("$proxy_get_shared_data @\"key\" @out #0x7fffffff", &[]),
         ]),
-        sequence("queue", AFTER_START, &[
+        sequence("queue", ONLY_IN_WORKER, &[
             ("$proxy_resolve_shared_queue @\"\" @\"other\" #16", &[]),
             ("$proxy_register_shared_queue @\"other\" #16", &[]),
             ("$proxy_register_shared_queue @\"other\" #16", &[]),
@@ -547,7 +529,7 @@ fn metric(name: &'static str, kind: u32) -> Group {
     Group {
         name: name.to_owned(),
         is_single: false,
-        places: Place::named(AFTER_START),
+        places: Place::named(ONLY_IN_WORKER),
         probes: vec![Probe { calls }],
     }
 }

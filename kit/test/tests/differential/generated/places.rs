@@ -1,8 +1,7 @@
 //! The callbacks in which host calls are made, and what makes a proxy call them.
 
-use crate::module::Module;
+use crate::module::{Module, call_headers};
 use crate::scenario::{Reply, Request, Scenario};
-use crate::wat::CALL_HEADERS;
 
 /// A callback, or one case of it.
 #[derive(Clone, Copy)]
@@ -105,15 +104,16 @@ impl Place {
                     &format!("(drop (call $proxy_set_tick_period_milliseconds #0)) {body}"),
                 ),
             Kind::CallResponse => module
-                .with(CALL_HEADERS)
                 .with("(global $stream (mut i32) (i32.const 0))")
                 .with("(global $is_done (mut i32) (i32.const 0))")
                 .on(
                     "proxy_on_request_headers",
-                    "(global.set $stream (local.get $stream_context_id))
-                     (call $headers)
-                     (drop (call $proxy_http_call @\"service\" #100 #61 #0 #0 #0 #0 #5000 #0))
-                     (return #1)",
+                    &format!(
+                        "(global.set $stream (local.get $stream_context_id))
+                         (drop (call $proxy_http_call @\"service\" {} #0 #0 #0 #0 #5000 #0))
+                         (return #1)",
+                        call_headers("/")
+                    ),
                 )
                 .on(
                     "proxy_on_http_call_response",
