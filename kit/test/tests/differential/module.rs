@@ -46,6 +46,8 @@ const LINE: &str = "(global $line_end (mut i32) (i32.const 40000))
       (local.set $number (i64.div_u (local.get $number) (i64.const 10)))
       (br_if $digits (i64.ne (local.get $number) (i64.const 0))))
     (call $text (local.get $place) (i32.sub (i32.const 1024) (local.get $place))))
+  (func $vector (param $text i32) (param $size i32)
+    (i32.store (i32.const 128) (local.get $text)) (i32.store (i32.const 132) (local.get $size)))
   (func $end_line
     (drop (call $proxy_log (i32.const 2) (i32.const 40000)
       (i32.sub (global.get $line_end) (i32.const 40000))))
@@ -73,6 +75,7 @@ pub struct Module {
     bodies: BTreeMap<String, String>,
     parts: String,
     is_quiet: bool,
+    version: Option<AbiVersion>,
 }
 
 impl Module {
@@ -86,6 +89,12 @@ impl Module {
             is_quiet: true,
             ..Self::default()
         }
+    }
+
+    /// Another version of the ABI than 0.2.1.
+    pub fn version(mut self, version: AbiVersion) -> Self {
+        self.version = Some(version);
+        self
     }
 
     /// Does something more in a callback, after what it does there already.
@@ -104,10 +113,11 @@ impl Module {
     }
 
     pub fn wat(&self) -> Wat {
-        let mut wat = Wat::new().with(LINE).with(&self.parts);
+        let version = self.version.unwrap_or(AbiVersion::V0_2_1);
+        let mut wat = Wat::new().version(version).with(LINE).with(&self.parts);
         for name in TRACED.iter().filter(|_| !self.is_quiet) {
             let body = self.bodies.get(*name).map_or("", String::as_str);
-            wat = wat.on(name, &format!("{} {body}", trace(name)));
+            wat = wat.on(name, &format!("{} {body}", trace(name, version)));
         }
         for (name, body) in &self.bodies {
             if self.is_quiet || !TRACED.contains(&name.as_str()) {
@@ -119,8 +129,8 @@ impl Module {
 }
 
 /// Logs a callback and its arguments.
-fn trace(name: &str) -> String {
-    let Some(callback) = callback(name, AbiVersion::V0_2_1) else {
+fn trace(name: &str, version: AbiVersion) -> String {
+    let Some(callback) = callback(name, version) else {
         panic!("there is no callback {name} among {}", CALLBACKS.len());
     };
     let mut text = format!("(call $text @\"{name}\")");

@@ -122,7 +122,8 @@ fn escape(bytes: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(bytes)
         .chars()
         .map(|character| match character {
-            '\0'..='\x1f' | '\\' => character.escape_default().to_string(),
+            '\0' => "\\0".to_owned(),
+            '\x01'..='\x1f' | '\\' => character.escape_default().to_string(),
             _ => character.to_string(),
         })
         .collect();

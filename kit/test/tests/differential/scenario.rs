@@ -104,6 +104,12 @@ impl Scenario {
         }
     }
 
+    /// Another module, in the text format.
+    pub fn text(mut self, module: &str) -> Self {
+        module.clone_into(&mut self.module);
+        self
+    }
+
     pub fn configuration(mut self, configuration: Option<&str>) -> Self {
         self.configuration = configuration.map(str::to_owned);
         self

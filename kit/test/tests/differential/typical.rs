@@ -1,27 +1,22 @@
 //! What typical extensions do.
 
-use crate::scenario::{Reaction, Reply, Request, Scenario};
-use crate::module::Module;
-use crate::wat::Wat;
+mod bodies;
+mod calls;
+mod headers;
+mod lifecycle;
+mod local_responses;
+mod state;
+
+use crate::scenario::Scenario;
 
 pub fn scenarios() -> Vec<Scenario> {
-    vec![
-        Scenario::new("typical.nothing", &tracer()).request(Request::get()),
-        Scenario::new("typical.post", &tracer()).request(Request::post(&["one", "two"])),
-        Scenario::new("typical.trailers", &tracer())
-            .upstream(Reply::hello().body("more").trailer("a", "b"))
-            .request(Request::post(&["one", "two"]).trailer("c", "d")),
-        Scenario::new("typical.leave", &tracer()).upstream(Reaction::Silence).request(Request::get()).leave(),
-        Scenario::new("typical.trap", &Module::new().on("proxy_on_request_trailers", "unreachable").wat())
-            .request(Request::post(&["one", "two"]).trailer("c", "d")),
-        Scenario::new("typical.reset", &tracer()).upstream(Reaction::Reset).request(Request::get()),
-        Scenario::new("typical.cut", &tracer()).upstream(Reply::hello().cut_off()).request(Request::get()),
-        Scenario::new("typical.reject", &Wat::new().on("proxy_on_configure", "(call $say @\"no\") (return #0)")).request(Request::get()),
-        Scenario::new("typical.head", &tracer()).request(Request::new("HEAD", "/x")),
+    [
+        bodies::scenarios(),
+        calls::scenarios(),
+        headers::scenarios(),
+        lifecycle::scenarios(),
+        local_responses::scenarios(),
+        state::scenarios(),
     ]
-}
-
-/// Logs every callback.
-fn tracer() -> Wat {
-    Module::new().wat()
+    .concat()
 }

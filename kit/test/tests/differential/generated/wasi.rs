@@ -11,7 +11,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let mut scenarios = Vec::new();
     for place in Place::named(&["initialize", "configure", "request_headers", "delete_stream"]) {
         for function in WASI_FUNCTIONS {
-            let mut body = String::new();
+            let mut body = "(call $vector @\"text\")".to_owned();
             for (call, outs) in calls(function) {
                 body += &probe(&format!("$wasi_{} {call}", function.name), &outs);
             }
@@ -56,11 +56,11 @@ fn calls(function: &Function) -> Vec<(String, Vec<Out>)> {
         calls.iter().map(|call| ((*call).to_owned(), outs.to_vec())).collect()
     };
     match function.name {
-        // A vector of two texts at the address 48.
+        // A vector at the address 128.
         "fd_write" => list(
             &[
-                "#1 #48 #0 #8", "#1 #48 #1 #8", "#2 #48 #1 #8", "#0 #48 #1 #8", "#3 #48 #1 #8",
-                "#1 #0x7fffffff #1 #8", "#1 #48 #1 #0x7fffffff", "#1 #48 #-1 #8",
+                "#1 #128 #0 #8", "#1 #128 #1 #8", "#2 #128 #1 #8", "#0 #128 #1 #8", "#3 #128 #1 #8",
+                "#1 #0x7fffffff #1 #8", "#1 #128 #1 #0x7fffffff", "#1 #128 #-1 #8",
             ],
             &number,
         ),
