@@ -5,6 +5,7 @@
 mod bodies;
 mod contexts;
 mod fuel;
+mod grpc;
 mod headers;
 mod hostile;
 mod http_calls;
