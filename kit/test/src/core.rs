@@ -150,7 +150,7 @@ impl Core {
 
     /// Runs queued actions.
     fn run_pending(&mut self) -> Result<(), Error> {
-        while let Some(action) = self.host_mut().actions.pop_front() {
+        while let Some(action) = self.host_mut().next_action() {
             match action {
                 Action::Next(id, direction) => self.next_event(id, direction)?,
                 Action::Resume(id, direction) => self.resume(id, direction),

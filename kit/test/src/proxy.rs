@@ -163,14 +163,11 @@ impl Proxy {
         self.core.borrow().host().host_calls.clone()
     }
 
-    /// The metric of this name (ABI: "Metrics").
+    /// The metric of this name (ABI: "Metrics"), which Envoy's statistics show as `wasmcustom.NAME`.
+    /// If there are several, of different types, it is the first.
     pub fn metric(&self, name: &str) -> Option<Metric> {
         let core = self.core.borrow();
-        let metrics = &core.host().metrics;
-        metrics
-            .iter()
-            .find(|(other, _)| other == name.as_bytes())
-            .map(|(_, metric)| metric.clone())
+        core.host().metrics.named(name.as_bytes()).cloned()
     }
 
     /// A shared value (ABI: "Shared Key-Value Store").

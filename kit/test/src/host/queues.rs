@@ -9,10 +9,16 @@ use crate::queue::Queue;
 
 impl Host {
     /// The identifier of the queue with this name in the module's own VM (ABI:
-    /// `proxy_register_shared_queue`). If there is none, it is created.
+    /// `proxy_register_shared_queue`). If there is none, it is created. As in Envoy, the last plugin
+    /// that registers it is notified.
     pub(crate) fn register_queue(&mut self, name: Vec<u8>) -> Result<u32, Status> {
+        let plugin = self.plugin_id();
         let vm_id = self.options.vm_id.clone().into_bytes();
-        if let Some(id) = self.find_queue(&vm_id, &name) {
+        let found = self.find_queue(&vm_id, &name);
+        if let Some(queue) = found.and_then(|id| self.queues.get_mut(&id)) {
+            queue.plugin = plugin;
+        }
+        if let Some(id) = found {
             return Ok(id);
         }
         let last = self.queues.last_key_value().map_or(0, |(id, _)| *id);
@@ -20,7 +26,7 @@ impl Host {
         let queue = Queue {
             vm_id,
             name,
-            plugin: self.plugin_id(),
+            plugin,
             items: VecDeque::new(),
         };
         self.queues.insert(id, queue);
@@ -35,14 +41,21 @@ impl Host {
             .map(|(id, _)| *id)
     }
 
-    /// Puts an item into a queue, and queues the call of its plugin's `proxy_on_queue_ready`.
+    /// Puts an item into a queue, and posts the call of its plugin's `proxy_on_queue_ready`.
     pub(crate) fn enqueue(&mut self, id: u32, item: Vec<u8>) -> Result<(), Status> {
         let queue = self.queues.get_mut(&id).ok_or(Status::NotFound)?;
         queue.items.push_back(item);
         let plugin = queue.plugin;
-        self.actions
+        self.posted
             .push_back(Action::QueueReady { plugin, queue: id });
         Ok(())
+    }
+
+    /// The next action. As Envoy's event loop does, it runs posted ones when no other is left: at the
+    /// end of a step.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        let next = self.actions.pop_front();
+        next.or_else(|| self.posted.pop_front())
     }
 
     /// As [`Host::enqueue`], for the queue with this name in the module's own VM.
