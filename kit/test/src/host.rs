@@ -10,7 +10,7 @@ use crate::context::{Direction, Part, PluginContext, StreamContext};
 use crate::headers::{EMPTY, Headers};
 use crate::options::Options;
 use crate::queue::Queue;
-use crate::records::{HostCall, HttpCall, LogLine};
+use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
 
 mod metrics;
 mod properties;
@@ -31,6 +31,9 @@ const BYTE_COST: u64 = 10;
 
 /// How many log lines are kept. Older ones are dropped.
 const MAX_LOG_LINES: usize = 10_000;
+
+/// How many calls of foreign functions are kept. Older ones are dropped.
+const MAX_FOREIGN_CALLS: usize = 1_000;
 
 /// What the host does after a callback has returned, because no callback runs inside another.
 #[derive(Debug)]
@@ -74,6 +77,7 @@ pub(crate) struct Host {
     /// What the running callback has logged.
     pub(crate) callback_log: Vec<LogLine>,
     pub(crate) host_calls: BTreeMap<&'static str, u64>,
+    pub(crate) foreign_calls: VecDeque<ForeignCall>,
     /// Values and their versions.
     pub(crate) shared_data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     shared_data_version: u32,
@@ -106,6 +110,7 @@ impl Host {
             log: VecDeque::new(),
             callback_log: Vec::new(),
             host_calls: BTreeMap::new(),
+            foreign_calls: VecDeque::new(),
             shared_data: BTreeMap::new(),
             shared_data_version: 0,
             queues: BTreeMap::new(),
@@ -167,6 +172,13 @@ impl Host {
         if let Some(stream) = self.stream() {
             stream.host_calls.push(HostCall { name, status });
         }
+    }
+
+    pub(crate) fn record_foreign_call(&mut self, call: ForeignCall) {
+        if self.foreign_calls.len() == MAX_FOREIGN_CALLS {
+            self.foreign_calls.pop_front();
+        }
+        self.foreign_calls.push_back(call);
     }
 
     /// A map that the extension can read now (ABI: "HTTP fields").

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::message::Reply;
 use crate::module::Module;
 use crate::options::Options;
-use crate::records::{HttpCall, LogLine, Metric};
+use crate::records::{ForeignCall, HttpCall, LogLine, Metric};
 use crate::stream::Request;
 
 /// An extension that runs in the embedded proxy: a VM, and a plugin in it.
@@ -163,6 +163,12 @@ impl Proxy {
         self.core.borrow().host().host_calls.clone()
     }
 
+    /// The last 1,000 calls of foreign functions, oldest first (ABI: `proxy_call_foreign_function`).
+    pub fn foreign_calls(&self) -> Vec<ForeignCall> {
+        let core = self.core.borrow();
+        core.host().foreign_calls.iter().cloned().collect()
+    }
+
     /// The metric of this name (ABI: "Metrics"), which Envoy's statistics show as `wasmcustom.NAME`.
     /// If there are several, of different types, it is the first.
     pub fn metric(&self, name: &str) -> Option<Metric> {
@@ -194,9 +200,8 @@ impl Proxy {
         core.enqueue(queue.as_ref(), item.as_ref().to_vec())
     }
 
-    /// Sets a property that the plugin and its streams see (ABI: "Properties").
-    ///
-    /// The value is encoded as a proxy encodes it, for example a number in 8 bytes, little-endian.
+    /// Sets a property that the plugin and its streams see from now on: see
+    /// [`properties`](crate::properties).
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) {
         let mut core = self.core.borrow_mut();
         if let Ok(plugin) = core.plugin(self.id) {
