@@ -190,6 +190,24 @@ impl Proxy {
         core.host_mut().replace_shared_data(key, value);
     }
 
+    /// Registers a queue, as another VM does, for items of the extension (ABI: "Shared Queues").
+    ///
+    /// A queue of the module's own VM ID, which other VMs of this ID share, is no longer that of the
+    /// plugin until it registers the queue again.
+    pub fn register_queue(&self, vm_id: &str, queue: impl AsRef<[u8]>) {
+        let mut core = self.core.borrow_mut();
+        let queue = queue.as_ref().to_vec();
+        // It fails only after 2^32 queues.
+        let _ = core.host_mut().register_queue(vm_id.into(), queue, None);
+    }
+
+    /// Takes the oldest item out of the queue of a VM, as another VM does. `None` if there is none.
+    pub fn dequeue(&self, vm_id: &str, queue: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        let mut core = self.core.borrow_mut();
+        let vm_id = vm_id.as_bytes();
+        core.host_mut().dequeue_by_name(vm_id, queue.as_ref())
+    }
+
     /// Puts an item into a queue that the extension has registered (ABI: "Shared Queues").
     ///
     /// # Errors

@@ -8,12 +8,22 @@ use super::{Action, Host};
 use crate::queue::Queue;
 
 impl Host {
-    /// The identifier of the queue with this name in the module's own VM (ABI:
-    /// `proxy_register_shared_queue`). If there is none, it is created. As in Envoy, the last plugin
-    /// that registers it is notified.
-    pub(crate) fn register_queue(&mut self, name: Vec<u8>) -> Result<u32, Status> {
+    /// Registers a queue of the module's own VM for the current plugin, and returns its identifier
+    /// (ABI: `proxy_register_shared_queue`).
+    pub(crate) fn register_own_queue(&mut self, name: Vec<u8>) -> Result<u32, Status> {
         let plugin = self.plugin_id();
         let vm_id = self.options.vm_id.clone().into_bytes();
+        self.register_queue(vm_id, name, Some(plugin))
+    }
+
+    /// Registers a queue for a plugin, and returns its identifier. As in Envoy, the last plugin that
+    /// registers a queue is notified.
+    pub(crate) fn register_queue(
+        &mut self,
+        vm_id: Vec<u8>,
+        name: Vec<u8>,
+        plugin: Option<u32>,
+    ) -> Result<u32, Status> {
         let found = self.find_queue(&vm_id, &name);
         if let Some(queue) = found.and_then(|id| self.queues.get_mut(&id)) {
             queue.plugin = plugin;
@@ -45,10 +55,17 @@ impl Host {
     pub(crate) fn enqueue(&mut self, id: u32, item: Vec<u8>) -> Result<(), Status> {
         let queue = self.queues.get_mut(&id).ok_or(Status::NotFound)?;
         queue.items.push_back(item);
-        let plugin = queue.plugin;
-        self.posted
-            .push_back(Action::QueueReady { plugin, queue: id });
+        if let Some(plugin) = queue.plugin {
+            self.posted
+                .push_back(Action::QueueReady { plugin, queue: id });
+        }
         Ok(())
+    }
+
+    /// Takes the oldest item out of the queue with this name in a VM.
+    pub(crate) fn dequeue_by_name(&mut self, vm_id: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+        let id = self.find_queue(vm_id, name)?;
+        self.queues.get_mut(&id)?.items.pop_front()
     }
 
     /// The next action. As Envoy's event loop does, it runs posted ones when no other is left: at the

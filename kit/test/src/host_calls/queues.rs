@@ -12,7 +12,7 @@ impl Call<'_> {
         queue: u32,
     ) -> Outcome {
         let name = self.read(name, name_size)?;
-        let id = self.host().register_queue(name)?;
+        let id = self.host().register_own_queue(name)?;
         self.write_u32(queue, id)
     }
 

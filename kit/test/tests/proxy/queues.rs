@@ -133,6 +133,29 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
 }
 
 #[test]
+fn queue_of_another_vm_takes_items() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on(
+            "proxy_on_tick",
+            r#"(call $number (call $proxy_resolve_shared_queue @"other" @"name" #8))
+               (call $number (call $proxy_enqueue_shared_queue (i32.load #8) @"item"))"#,
+        )
+        .on("proxy_on_queue_ready", READY);
+    let proxy = wat.load_with(Options::new().vm_id("own"))?;
+    assert_eq!(proxy.dequeue("other", "name"), None);
+    proxy.register_queue("other", "name");
+    proxy.tick()?;
+    assert_eq!(said(&proxy), ["0", "0"], "the plugin is not notified");
+    assert_eq!(proxy.dequeue("own", "name"), None);
+    assert_eq!(
+        proxy.dequeue("other", "name").as_deref(),
+        Some(&b"item"[..])
+    );
+    assert_eq!(proxy.dequeue("other", "name"), None);
+    Ok(())
+}
+
+#[test]
 fn a_plugin_that_has_ended_is_not_told() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
