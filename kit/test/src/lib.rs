@@ -13,6 +13,8 @@ mod error;
 mod extension;
 mod filter_state;
 mod foreign;
+mod grpc;
+mod grpc_service;
 mod headers;
 mod host;
 mod host_calls;
@@ -40,6 +42,7 @@ mod wasi;
 
 pub use error::{Error, Frame, Trap};
 pub use extension::{extension, module_path};
+pub use grpc::{GrpcCall, GrpcReply};
 pub use headers::Headers;
 pub use message::{Message, Reply, Response};
 pub use module::Module;

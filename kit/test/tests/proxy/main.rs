@@ -6,6 +6,7 @@ mod bodies;
 mod contexts;
 mod foreign;
 mod fuel;
+mod grpc;
 mod headers;
 mod hostile;
 mod http_calls;
