@@ -72,9 +72,9 @@ impl Host {
             (b"plugin_vm_id", []) => text(&self.options.vm_id),
             (b"xds", []) => unreadable(),
             (b"xds", [b"node", path @ ..]) => node(path),
-            _ if !is_name_of_envoy(name) => Ok(None),
-            // The rest belongs to streams.
+            // The rest belongs to streams, and so does what filters have set.
             _ if self.stream().is_none() => Err(Status::NotFound),
+            _ if !is_name_of_envoy(name) => Ok(None),
             (b"request", path) => self.request_property(path),
             (b"response", path) => self.response_property(path),
             (b"upstream", path) => self.upstream_property(path),
