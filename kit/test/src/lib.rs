@@ -11,6 +11,8 @@ pub mod differences {}
 pub mod envoy;
 mod error;
 mod extension;
+mod filter_state;
+mod foreign;
 mod grpc;
 mod grpc_service;
 mod headers;
@@ -26,6 +28,9 @@ mod message;
 mod module;
 mod offer;
 mod options;
+#[doc = include_str!("properties.md")]
+pub mod properties {}
+mod protobuf;
 mod proxy;
 mod queue;
 mod records;
@@ -44,7 +49,7 @@ pub use module::Module;
 pub use options::Options;
 pub use proxy::Proxy;
 pub use proxy_wasm_abi::{LogLevel, Status};
-pub use records::{HostCall, HttpCall, LogLine, Metric};
+pub use records::{ForeignCall, HostCall, HttpCall, LogLine, Metric};
 pub use stream::{Request, Stream};
 #[cfg(feature = "envoy")]
 pub use upstream::Upstream;

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod contexts;
+mod foreign;
 mod fuel;
 mod grpc;
 mod headers;
@@ -17,6 +18,7 @@ mod memory;
 mod metrics;
 mod pausing;
 mod properties;
+mod property_table;
 mod queues;
 mod shared_data;
 mod statuses;
