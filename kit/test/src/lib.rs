@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod backtrace;
+mod binary;
 mod context;
 mod core;
 #[doc = include_str!("differences.md")]
@@ -24,12 +25,14 @@ mod message;
 mod module;
 mod offer;
 mod options;
+mod phase;
 mod proxy;
 mod queue;
 mod records;
 mod stream;
 #[cfg(feature = "envoy")]
 mod upstream;
+mod validation;
 mod vm;
 mod wasi;
 
