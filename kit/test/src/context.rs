@@ -160,10 +160,20 @@ pub(crate) struct PluginContext {
     pub(crate) next_tick: Duration,
     /// Only during `proxy_on_http_call_response`.
     pub(crate) call_response: Option<Reply>,
+    /// Only during the callbacks of a gRPC call.
+    pub(crate) grpc_response: GrpcResponse,
     /// What `proxy_get_status` returns.
-    pub(crate) status: (u32, &'static str),
+    pub(crate) status: (u32, String),
     /// `proxy_on_done` returned false: the plugin will call `proxy_done`.
     pub(crate) awaits_done: bool,
+}
+
+/// The part of a gRPC response that the extension can read now.
+#[derive(Debug, Default)]
+pub(crate) struct GrpcResponse {
+    pub(crate) initial_metadata: Option<Headers>,
+    pub(crate) message: Option<Vec<u8>>,
+    pub(crate) trailing_metadata: Option<Headers>,
 }
 
 /// The context of a stream (ABI: "Stream Context").

@@ -8,6 +8,7 @@ use wasmi::{Caller, Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
 use crate::backtrace;
 use crate::context::{Direction, Part, PluginContext, StreamContext};
+use crate::grpc::GrpcCall;
 use crate::headers::{EMPTY, Headers};
 use crate::options::Options;
 use crate::phase::Phase;
@@ -44,6 +45,11 @@ pub(crate) enum Action {
         queue: u32,
     },
     DeletePlugin(u32),
+    /// Reports a gRPC call to a cluster that does not exist as closed.
+    GrpcUnavailable {
+        plugin: u32,
+        call: u32,
+    },
 }
 
 /// All that host calls read and change.
@@ -81,6 +87,9 @@ pub(crate) struct Host {
     pub(crate) metrics: Vec<(Vec<u8>, Metric)>,
     pub(crate) calls: BTreeMap<u32, HttpCall>,
     next_call: u32,
+    pub(crate) grpc_calls: BTreeMap<u32, GrpcCall>,
+    next_grpc_call: u32,
+    next_grpc_stream: u32,
 }
 
 impl Host {
@@ -109,7 +118,10 @@ impl Host {
             queues: BTreeMap::new(),
             metrics: Vec::new(),
             calls: BTreeMap::new(),
-            next_call: 1,
+            next_call: 0,
+            grpc_calls: BTreeMap::new(),
+            next_grpc_call: 1,
+            next_grpc_stream: 2,
             options,
         }
     }
@@ -183,6 +195,12 @@ impl Host {
             MapType::CallResponseTrailers => {
                 return self.plugin()?.call_response.as_ref()?.trailers.as_ref();
             }
+            MapType::GrpcInitialMetadata => {
+                return self.plugin()?.grpc_response.initial_metadata.as_ref();
+            }
+            MapType::GrpcTrailingMetadata => {
+                return self.plugin()?.grpc_response.trailing_metadata.as_ref();
+            }
             _ => place(map)?,
         };
         let stream = self.stream()?;
@@ -230,6 +248,7 @@ impl Host {
                 let reply = self.plugin()?.call_response.as_ref()?;
                 return Some(reply.chunks.first().map_or(&[], Vec::as_slice));
             }
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_deref(),
             _ => return None,
         };
         let state = self.stream()?.state(direction);
@@ -239,6 +258,7 @@ impl Host {
     /// A body that the extension can change now.
     pub(crate) fn buffer_mut(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
         let direction = match buffer {
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
             _ => return None,
@@ -257,13 +277,20 @@ impl Host {
 
     /// Adds an HTTP call, gives it an identifier, and returns that.
     pub(crate) fn start_call(&mut self, mut call: HttpCall) -> u32 {
-        while call.id == 0 || self.calls.contains_key(&call.id) {
-            call.id = self.next_call;
-            self.next_call = self.next_call.wrapping_add(1);
-        }
-        let id = call.id;
+        let id = next_id(&mut self.next_call, &self.calls);
+        call.id = id;
         self.calls.insert(id, call);
         id
+    }
+
+    /// An identifier for a gRPC call or stream.
+    pub(crate) fn next_grpc_id(&mut self, is_stream: bool) -> u32 {
+        let next = if is_stream {
+            &mut self.next_grpc_stream
+        } else {
+            &mut self.next_grpc_call
+        };
+        next_id(next, &self.grpc_calls)
     }
 
     /// The next random number (SplitMix64).
@@ -295,6 +322,16 @@ pub(crate) fn limits(memory: usize) -> StoreLimits {
         .table_elements(MAX_TABLE_ELEMENTS)
         .tables(MAX_TABLES)
         .build()
+}
+
+/// The next identifier of a call that is not in use. As in Envoy, the lowest two bits are its kind.
+fn next_id<T>(last: &mut u32, calls: &BTreeMap<u32, T>) -> u32 {
+    loop {
+        *last = last.wrapping_add(4);
+        if *last >= 4 && !calls.contains_key(last) {
+            return *last;
+        }
+    }
 }
 
 /// The direction and part that a map belongs to.

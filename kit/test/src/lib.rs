@@ -12,6 +12,8 @@ pub mod differences {}
 pub mod envoy;
 mod error;
 mod extension;
+mod grpc;
+mod grpc_service;
 mod headers;
 mod host;
 mod host_calls;
@@ -38,6 +40,7 @@ mod wasi;
 
 pub use error::{Error, Frame, Trap};
 pub use extension::{extension, module_path};
+pub use grpc::{GrpcCall, GrpcReply};
 pub use headers::Headers;
 pub use message::{Message, Reply, Response};
 pub use module::Module;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::context::property_path;
 use crate::core::Core;
 use crate::error::Error;
+use crate::grpc::{GrpcCall, GrpcReply};
 use crate::message::Reply;
 use crate::module::Module;
 use crate::options::Options;
@@ -144,7 +145,8 @@ impl Proxy {
         self.core.borrow().host().time
     }
 
-    /// Lets time pass. Timers run and HTTP calls time out, each at its time.
+    /// Lets time pass. Timers run, and HTTP and gRPC calls time out, each at its time. As in Envoy, an
+    /// HTTP call that times out gets a response with status 504, and a gRPC call the status 14.
     ///
     /// # Errors
     ///
@@ -224,13 +226,52 @@ impl Proxy {
             .respond_to_call(call, Some(reply.into()))
     }
 
-    /// Lets an HTTP call fail: the extension gets a response without headers.
+    /// Lets an HTTP call fail because the service cannot be reached: like Envoy, the embedded proxy
+    /// responds with status 503.
     ///
     /// # Errors
     ///
     /// As for [`Proxy::respond_to_call`].
     pub fn fail_call(&self, call: u32) -> Result<(), Error> {
+        let body = "upstream connect error or disconnect/reset before headers. reset reason: \
+                    remote connection failure";
+        self.respond_to_call(call, Reply::of_envoy(503, body))
+    }
+
+    /// Breaks the connection of an HTTP call after the service has begun to respond: the extension
+    /// gets a response without headers (ABI: `proxy_get_status`).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Proxy::respond_to_call`].
+    pub fn reset_call(&self, call: u32) -> Result<(), Error> {
         self.core.borrow_mut().respond_to_call(call, None)
+    }
+
+    /// The gRPC calls and streams that wait for a response, in the order in which they were made;
+    /// streams are last.
+    pub fn grpc_calls(&self) -> Vec<GrpcCall> {
+        let core = self.core.borrow();
+        let calls = core.host().grpc_calls.values();
+        let mut calls: Vec<_> = calls
+            .filter(|call| !call.is_closed_by_service)
+            .cloned()
+            .collect();
+        calls.sort_by_key(|call| (call.is_stream(), call.id));
+        calls
+    }
+
+    /// Responds to a gRPC call or stream, by its [`GrpcCall::id`] (ABI:
+    /// `proxy_on_grpc_receive_initial_metadata`, `proxy_on_grpc_receive`,
+    /// `proxy_on_grpc_receive_trailing_metadata`, `proxy_on_grpc_close`).
+    ///
+    /// As in Envoy, a call gets either a message or, if it fails, a status.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidState`] if no such call waits, [`Error::Trap`] if the module traps.
+    pub fn respond_to_grpc_call(&self, call: u32, reply: GrpcReply) -> Result<(), Error> {
+        self.core.borrow_mut().respond_to_grpc_call(call, reply)
     }
 
     /// The size of the module's memory, in pages of 64 KiB.

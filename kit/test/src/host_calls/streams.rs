@@ -37,7 +37,10 @@ impl Call<'_> {
     }
 
     pub(super) fn get_status(&mut self, code: u32, data: u32, size: u32) -> Outcome {
-        let (number, message) = self.host().plugin().map_or((0, ""), |plugin| plugin.status);
+        let (number, message) = {
+            let plugin = self.host().plugin();
+            plugin.map_or_else(Default::default, |plugin| plugin.status.clone())
+        };
         self.check([code, data, size])?;
         self.write_u32(code, number)?;
         self.return_bytes(message.as_bytes(), data, size)

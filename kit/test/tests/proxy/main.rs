@@ -6,6 +6,7 @@ mod abi_0_1_0;
 mod bodies;
 mod contexts;
 mod fuel;
+mod grpc;
 mod headers;
 mod hostile;
 mod http_calls;
