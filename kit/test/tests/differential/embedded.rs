@@ -1,6 +1,6 @@
 //! Runs a scenario in the embedded proxy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use proxy_wasm_test::{
     Error, GrpcCall, GrpcReply, Headers, HttpCall, Message, Metric, Options, Proxy, Stream,
@@ -16,8 +16,8 @@ const DEAD_CLUSTER: &str = "dead";
 pub fn run(scenario: &Scenario) -> Observation {
     let options = Options::new()
         .vm_id(&scenario.name)
-        .plugin_name(&scenario.name)
-        .root_id(&scenario.name)
+        .plugin_name(scenario.plugin_name())
+        .root_id(scenario.root_id())
         .vm_configuration(scenario.vm_configuration.as_deref().unwrap_or_default())
         .missing_cluster(MISSING_CLUSTER);
     let mut observation = Observation::default();
@@ -26,7 +26,6 @@ pub fn run(scenario: &Scenario) -> Observation {
         Err(error) => {
             observation.log = log_of(&error);
             note(&error, &mut observation);
-            observation.trap = None;
             return observation;
         }
     };
@@ -34,7 +33,6 @@ pub fn run(scenario: &Scenario) -> Observation {
     if let Err(error) = proxy.reconfigure(configuration) {
         observation.log = log(&proxy);
         note(&error, &mut observation);
-        observation.trap = None;
         return observation;
     }
     observation.has_started = true;
@@ -56,6 +54,9 @@ pub fn run(scenario: &Scenario) -> Observation {
 /// What an error means for an observation.
 fn note(error: &Error, observation: &mut Observation) {
     match error {
+        // Where a module traps before it has a plugin, Envoy rejects it.
+        Error::Trap(trap)
+            if ["_initialize", "_start", "main"].contains(&trap.callback.as_str()) => {}
         Error::Trap(trap) => observation.trap = Some(trap.callback.clone()),
         Error::Load(reason) if reason.contains("Envoy crashes") => {
             observation.failure = Some(Failure::SaysCrash);
@@ -124,13 +125,7 @@ impl Run<'_> {
         } else {
             builder.send()?
         };
-        self.exchanges.push(Exchange {
-            stream: Some(stream),
-            is_head: request.method == "HEAD",
-            has_reply: false,
-            response: Response::Waiting,
-            upstream: None,
-        });
+        self.exchanges.push(Exchange::new(stream, request));
         self.settle()?;
         for piece in &request.body {
             if let Some(stream) = self.last_stream() {
@@ -144,7 +139,6 @@ impl Run<'_> {
         if request.is_unfinished || !request.has_body() {
             return Ok(());
         }
-        // Over HTTP/1.1, the end of a body is an empty piece.
         if request.trailers.is_empty() {
             stream.send_body("", true)
         } else {
@@ -158,26 +152,41 @@ impl Run<'_> {
 
     /// Lets the upstream and the services react until nothing happens any more.
     fn settle(&mut self) -> Result<(), Error> {
-        let mut has_progress = true;
-        while has_progress {
-            has_progress = false;
-            for call in self.proxy.http_calls() {
-                if self.answered.insert(call.id) {
-                    self.answer(&call)?;
-                    has_progress = true;
-                }
-            }
-            for call in self.proxy.grpc_calls() {
-                if self.answered.insert(call.id) {
-                    self.answer_grpc(&call)?;
-                    has_progress = true;
-                }
-            }
-            for exchange in &mut self.exchanges {
-                has_progress |= exchange.proceed(&self.scenario.upstream)?;
+        while self.finish()? || self.answer_calls()? || self.proceed()? {}
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<bool, Error> {
+        let mut has_finished = false;
+        for exchange in &mut self.exchanges {
+            has_finished |= exchange.finish()?;
+        }
+        Ok(has_finished)
+    }
+
+    fn answer_calls(&mut self) -> Result<bool, Error> {
+        let mut has_answered = false;
+        for call in self.proxy.http_calls() {
+            if self.answered.insert(call.id) {
+                self.answer(&call)?;
+                has_answered = true;
             }
         }
-        Ok(())
+        for call in self.proxy.grpc_calls() {
+            if self.answered.insert(call.id) {
+                self.answer_grpc(&call)?;
+                has_answered = true;
+            }
+        }
+        Ok(has_answered)
+    }
+
+    fn proceed(&mut self) -> Result<bool, Error> {
+        let mut has_progress = false;
+        for exchange in &mut self.exchanges {
+            has_progress |= exchange.proceed(&self.scenario.upstream)?;
+        }
+        Ok(has_progress)
     }
 
     fn answer(&mut self, call: &HttpCall) -> Result<(), Error> {
@@ -257,24 +266,51 @@ struct Exchange {
     stream: Option<Stream>,
     is_head: bool,
     has_reply: bool,
+    /// What the upstream has not sent yet.
+    pieces: VecDeque<Piece>,
     response: Response,
     upstream: Option<Message>,
 }
 
+/// What an upstream sends at a time.
+enum Piece {
+    /// Headers that more follows.
+    Headers(proxy_wasm_test::Reply),
+    /// Headers that nothing follows.
+    Whole(proxy_wasm_test::Reply),
+    Body(String),
+    End,
+    Trailers(Headers),
+    Disconnect,
+}
+
 impl Exchange {
-    /// Lets the upstream respond, and the response end. Returns whether either has happened.
+    fn new(stream: Stream, request: &Request) -> Self {
+        Self {
+            stream: Some(stream),
+            is_head: request.method == "HEAD",
+            has_reply: false,
+            pieces: VecDeque::new(),
+            response: Response::Waiting,
+            upstream: None,
+        }
+    }
+
+    /// Lets the upstream do one thing. Returns whether it has done any.
     fn proceed(&mut self, reaction: &Reaction) -> Result<bool, Error> {
-        let mut has_progress = false;
         if self.is_upstream_ready() {
             self.has_reply = true;
-            has_progress = true;
             match reaction {
-                Reaction::Reply(reply) => self.reply(reply)?,
-                Reaction::Reset => self.leave()?,
+                Reaction::Reply(reply) => self.pieces = pieces(reply, self.is_head),
+                Reaction::Reset => self.pieces.push_back(Piece::Disconnect),
                 Reaction::Silence => {}
             }
         }
-        Ok(self.finish()? || has_progress)
+        let Some(piece) = self.pieces.pop_front() else {
+            return Ok(false);
+        };
+        self.send(piece)?;
+        Ok(true)
     }
 
     /// Whether the upstream has the whole request, and nobody has responded.
@@ -291,67 +327,49 @@ impl Exchange {
             return Ok(false);
         };
         self.upstream = stream.upstream();
-        match stream.finish() {
-            Ok(response) => self.complete(&response),
-            Err(Error::Closed) => {
-                self.response = Response::CutOff;
-                self.stream = None;
-            }
+        let result = stream.finish();
+        self.note(result)
+    }
+
+    /// Notes what has become of the response. Returns whether the stream has ended.
+    fn note(&mut self, result: Result<proxy_wasm_test::Response, Error>) -> Result<bool, Error> {
+        self.response = match result {
+            Ok(response) => Response::Complete(received(Message {
+                headers: response.headers().clone(),
+                body: response.body().to_vec(),
+                trailers: response.trailers().clone(),
+                is_complete: true,
+            })),
+            Err(Error::Closed) => Response::CutOff,
             // The extension holds it, or it has not come.
             Err(Error::Paused(_) | Error::InvalidState(_)) => return Ok(false),
             Err(error) => return Err(error),
-        }
+        };
+        self.stream = None;
+        self.pieces.clear();
         Ok(true)
     }
 
-    /// The upstream sends a reply, piece by piece.
-    fn reply(&mut self, reply: &Reply) -> Result<(), Error> {
+    /// The upstream sends a piece of its reply.
+    fn send(&mut self, piece: Piece) -> Result<(), Error> {
         let Some(stream) = &self.stream else {
             return Ok(());
         };
-        let mut headers = proxy_wasm_test::Reply::new(reply.status);
-        for (name, value) in reply.all_fields() {
-            headers = headers.header(name, value);
-        }
-        if !reply.has_body() || self.is_head {
-            self.upstream = stream.upstream();
-            return match stream.respond(headers) {
-                Ok(response) => {
-                    self.complete(&response);
-                    Ok(())
-                }
-                Err(Error::Paused(_) | Error::Closed) => Ok(()),
-                Err(error) => Err(error),
-            };
-        }
-        stream.begin_response(headers)?;
-        for piece in &reply.body {
-            if !stream.has_local_response() {
-                stream.send_response_body(piece, false)?;
+        match piece {
+            Piece::Headers(headers) => stream.begin_response(headers),
+            Piece::Whole(headers) => {
+                self.upstream = stream.upstream();
+                let result = stream.respond(headers);
+                self.note(result).map(drop)
             }
+            Piece::Body(_) | Piece::End | Piece::Trailers(_) if stream.has_local_response() => {
+                Ok(())
+            }
+            Piece::Body(piece) => stream.send_response_body(piece, false),
+            Piece::End => stream.send_response_body("", true),
+            Piece::Trailers(trailers) => stream.send_response_trailers(trailers),
+            Piece::Disconnect => self.leave(),
         }
-        if reply.is_cut_off {
-            return self.leave();
-        }
-        if stream.has_local_response() {
-            return Ok(());
-        }
-        if reply.trailers.is_empty() {
-            stream.send_response_body("", true)
-        } else {
-            stream.send_response_trailers(reply.trailers.iter().cloned().collect())
-        }
-    }
-
-    /// The client has received all.
-    fn complete(&mut self, response: &proxy_wasm_test::Response) {
-        self.response = Response::Complete(received(Message {
-            headers: response.headers().clone(),
-            body: response.body().to_vec(),
-            trailers: response.trailers().clone(),
-            is_complete: true,
-        }));
-        self.stream = None;
     }
 
     /// The client disconnects, if it still waits.
@@ -362,6 +380,31 @@ impl Exchange {
         self.upstream = stream.upstream();
         stream.reset()
     }
+}
+
+/// A reply of the upstream, piece by piece.
+fn pieces(reply: &Reply, is_head: bool) -> VecDeque<Piece> {
+    let mut headers = proxy_wasm_test::Reply::new(reply.status);
+    for (name, value) in reply.all_fields() {
+        headers = headers.header(name, value);
+    }
+    if !reply.has_body() || is_head {
+        return [Piece::Whole(headers)].into();
+    }
+    let body = reply.body.iter().cloned().map(Piece::Body);
+    let end = if reply.is_cut_off {
+        Piece::Disconnect
+    } else if reply.trailers.is_empty() {
+        // Over HTTP/1.1, the end of a body is an empty piece.
+        Piece::End
+    } else {
+        Piece::Trailers(reply.trailers.iter().cloned().collect())
+    };
+    [Piece::Headers(headers)]
+        .into_iter()
+        .chain(body)
+        .chain([end])
+        .collect()
 }
 
 /// A reply to a call, whose pieces come together.

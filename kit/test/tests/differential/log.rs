@@ -48,6 +48,11 @@ impl Entry {
         })
     }
 
+    /// Whether a module has logged it.
+    pub fn is_line(&self) -> bool {
+        self.text.starts_with(MODULE)
+    }
+
     /// What the scenario's module has logged here, as the embedded proxy prints it.
     ///
     /// Before the text are the plugin's name, root ID and VM ID, or only the latter two. Before the VM

@@ -76,14 +76,11 @@ impl Observation {
     /// Lines to compare and to print.
     pub fn lines(&self, is_unfiltered: bool) -> Vec<String> {
         let mut lines = self.log_lines();
-        if !self.has_started {
-            lines.push("the plugin does not start".to_owned());
+        match &self.trap {
+            Some(callback) => lines.push(format!("trap in {callback}")),
+            None if !self.has_started => lines.push("the plugin does not start".to_owned()),
+            None => {}
         }
-        lines.extend(
-            self.trap
-                .iter()
-                .map(|callback| format!("trap in {callback}")),
-        );
         lines.extend(self.failure.as_ref().map(|failure| match failure {
             Failure::Crash => "Envoy crashes".to_owned(),
             Failure::SaysCrash => "an error says that Envoy does not survive".to_owned(),
@@ -137,7 +134,13 @@ pub fn lines_of(
     is_unfiltered: bool,
 ) -> (Vec<String>, Vec<String>) {
     if embedded.failure != Some(Failure::SaysCrash) || !envoy.is_broken() {
-        return (envoy.lines(is_unfiltered), embedded.lines(is_unfiltered));
+        let mut left = envoy.lines(is_unfiltered);
+        // An error of the embedded proxy has what the last callback has logged.
+        if !embedded.has_started {
+            let earlier = envoy.log.len().saturating_sub(embedded.log.len());
+            left.drain(..earlier);
+        }
+        return (left, embedded.lines(is_unfiltered));
     }
     let (mut left, mut right) = (envoy.log_lines(), embedded.log_lines());
     let length = left.len().min(right.len());

@@ -334,7 +334,8 @@ impl RealEnvoy {
         }))
     }
 
-    /// Adds what the module has logged in the worker, or anywhere if it did not get that far.
+    /// Adds what the module has logged in the worker, or anywhere if it did not get that far, until a
+    /// callback traps.
     fn observe_log(
         &self,
         log: &[Entry],
@@ -343,15 +344,25 @@ impl RealEnvoy {
         observation: &mut Observation,
     ) {
         let has_started = observation.has_started;
-        for entry in log
+        let mut entries = log
             .iter()
-            .filter(|entry| !has_started || self.is_worker(entry))
-        {
-            if has_started && places.contains(&entry.place) && entry.trap().is_some() {
-                observation.trap = entry.trap();
-                break;
+            .filter(|entry| self.is_worker(entry) == has_started);
+        // A trap does not say whose it is: it is of the module that has logged the line before, or of
+        // the scenario that runs.
+        let mut is_own = false;
+        let mut last_line = 0;
+        for entry in &mut entries {
+            if entry.is_line() {
+                let line = entry.line_of(scenario);
+                is_own = line.is_some();
+                last_line = entry.place;
+                observation.log.extend(line);
+            } else if let Some(callback) = entry.trap()
+                && (is_own || places.contains(&entry.place) && !places.contains(&last_line))
+            {
+                observation.trap = Some(callback);
+                return;
             }
-            observation.log.extend(entry.line_of(scenario));
         }
     }
 

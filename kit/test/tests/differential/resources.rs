@@ -23,8 +23,8 @@ pub fn listener(scenario: &Scenario, module: &Path) -> Value {
     let filter = json!({"name": "extension", "typed_config": {
         "@type": format!("{TYPES}.extensions.filters.http.wasm.v3.Wasm"),
         "config": {
-            "name": scenario.name,
-            "root_id": scenario.name,
+            "name": scenario.plugin_name(),
+            "root_id": scenario.root_id(),
             "configuration": configuration(scenario.configuration.as_ref()),
             "allow_on_headers_stop_iteration": scenario.stops_iteration,
             "vm_config": {

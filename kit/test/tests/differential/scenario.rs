@@ -17,7 +17,7 @@ pub type Field = (String, String);
 /// A module, and what happens to it. Both proxies run it.
 #[derive(Clone)]
 pub struct Scenario {
-    /// Unique, without spaces. It is also the plugin's name, its root ID and its VM ID.
+    /// Unique, without spaces. It is also the VM ID.
     pub name: String,
     /// In the text format.
     pub module: String,
@@ -179,6 +179,16 @@ impl Scenario {
     pub fn grpc(mut self) -> Self {
         self.hops = 3;
         self
+    }
+
+    /// The name of the plugin.
+    pub fn plugin_name(&self) -> String {
+        format!("plugin-{}", self.name)
+    }
+
+    /// The root ID of the plugin.
+    pub fn root_id(&self) -> String {
+        format!("root-{}", self.name)
     }
 
     /// What stands for [`ID`] in the module.
