@@ -13,6 +13,7 @@ mod error;
 mod extension;
 mod grpc;
 mod grpc_service;
+mod header_map;
 mod headers;
 mod host;
 mod host_calls;
@@ -20,7 +21,9 @@ mod host_calls;
 pub mod http;
 #[cfg(feature = "envoy")]
 mod http1;
+mod inline_headers;
 mod interface;
+mod local_reply;
 mod maps;
 mod message;
 mod module;

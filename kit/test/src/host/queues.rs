@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proxy_wasm_abi::Status;
 
-use super::{Action, Host};
+use super::{Host, Posted};
 use crate::queue::Queue;
 
 impl Host {
@@ -40,8 +40,8 @@ impl Host {
         let queue = self.queues.get_mut(&id).ok_or(Status::NotFound)?;
         queue.items.push_back(item);
         let plugin = queue.plugin;
-        self.actions
-            .push_back(Action::QueueReady { plugin, queue: id });
+        self.posted
+            .push_back(Posted::QueueReady { plugin, queue: id });
         Ok(())
     }
 

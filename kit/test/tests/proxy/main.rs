@@ -3,7 +3,9 @@
 //! "ABI" is `abi-versions/v0.2.1/README.md` of the Proxy-Wasm specification.
 
 mod bodies;
+mod breaks;
 mod contexts;
+mod ends;
 mod fuel;
 mod grpc;
 mod headers;
@@ -20,6 +22,7 @@ mod properties;
 mod queues;
 mod shared_data;
 mod statuses;
+mod stopping_headers;
 mod time;
 mod trailers;
 mod traps;
