@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::filter_state::FilterState;
 use crate::headers::Headers;
 use crate::local_reply::LocalReply;
 use crate::message::Reply;
@@ -190,13 +191,21 @@ impl DirectionState {
     }
 }
 
+/// The values of properties, by their encoded paths.
+pub(crate) type Properties = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The properties that a context has declared (foreign function `declare_property`), and whether they
+/// are read-only.
+pub(crate) type Declarations = BTreeMap<Vec<u8>, bool>;
+
 /// The context of a plugin (ABI: "Plugin Context").
 #[derive(Debug, Default)]
 pub(crate) struct PluginContext {
-    pub(crate) root_id: String,
     /// Only during `proxy_on_configure`.
     pub(crate) configuration: Option<Vec<u8>>,
-    pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What a test has set, for the plugin and its streams.
+    pub(crate) properties: Properties,
+    pub(crate) declarations: Declarations,
     pub(crate) tick_period: Duration,
     pub(crate) next_tick: Duration,
     /// Only during `proxy_on_http_call_response`.
@@ -224,7 +233,13 @@ pub(crate) struct StreamContext {
     pub(crate) plugin: u32,
     pub(crate) request: DirectionState,
     pub(crate) response: DirectionState,
-    pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// When the request began, and when the stream ended.
+    pub(crate) started: Duration,
+    pub(crate) ended: Option<Duration>,
+    /// What a test has set.
+    pub(crate) properties: Properties,
+    pub(crate) filter_state: FilterState,
+    pub(crate) declarations: Declarations,
     pub(crate) is_grpc: bool,
     pub(crate) is_head: bool,
     /// The callback that runs.
@@ -233,7 +248,9 @@ pub(crate) struct StreamContext {
     pub(crate) shows_end: bool,
     /// The response that is sent when the running callback of the request has returned.
     pub(crate) pending_reply: Option<LocalReply>,
-    /// Why the response is what it is (Envoy: "response code details").
+    /// The code of the response as it has arrived.
+    pub(crate) response_code: Option<u64>,
+    /// Why the response is what it is (Envoy: "response code details"), if it is not the upstream's.
     pub(crate) response_details: Option<Vec<u8>>,
     /// Whether the extension, or Envoy, has responded instead of the upstream.
     pub(crate) is_local: bool,

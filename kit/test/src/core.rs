@@ -58,11 +58,7 @@ impl Core {
         self.vm.refuel()?;
         let host = self.host_mut();
         let id = host.new_context();
-        let plugin = PluginContext {
-            root_id: host.options.root_id.clone(),
-            ..PluginContext::default()
-        };
-        host.plugins.insert(id, plugin);
+        host.plugins.insert(id, PluginContext::default());
         let size = host.options.vm_configuration.len();
         self.call("proxy_on_context_create", id, &[0])?;
         let started = self.call("proxy_on_vm_start", id, &[length(size)])?;

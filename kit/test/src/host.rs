@@ -3,22 +3,27 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use proxy_wasm_abi::{BufferType, LogLevel, MapType, Status};
-use wasmi::{Caller, StoreLimits, StoreLimitsBuilder};
+use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
+use wasmi::{Caller, Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
+use crate::backtrace;
 use crate::context::{Direction, Part, PluginContext, StreamContext};
 use crate::grpc::GrpcCall;
 use crate::header_map::Kind;
 use crate::headers::Headers;
 use crate::local_reply::LocalReply;
 use crate::options::Options;
+use crate::phase::Phase;
 use crate::queue::Queue;
-use crate::records::{HostCall, HttpCall, LogLine, Metric};
+use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
 
 mod metrics;
 mod properties;
 mod queues;
 mod shared_data;
+
+use metrics::Metrics;
+pub(crate) use metrics::metric_type;
 
 /// The limits of V8: elements of a table, and a few tables where one is the rule.
 const MAX_TABLE_ELEMENTS: usize = 10_000_000;
@@ -31,6 +36,9 @@ const BYTE_COST: u64 = 10;
 
 /// How many log lines are kept. Older ones are dropped.
 const MAX_LOG_LINES: usize = 10_000;
+
+/// How many calls of foreign functions are kept. Older ones are dropped.
+const MAX_FOREIGN_CALLS: usize = 1_000;
 
 /// What the host does when a callback has returned, because no callback runs inside another.
 #[derive(Debug)]
@@ -58,6 +66,15 @@ pub(crate) enum Posted {
 pub(crate) struct Host {
     pub(crate) options: Options,
     pub(crate) limits: StoreLimits,
+    /// The version of the module's ABI.
+    pub(crate) version: AbiVersion,
+    pub(crate) phase: Phase,
+    /// The memory that host calls read and write.
+    pub(crate) memory: Option<Memory>,
+    /// The function that allocates memory for what host calls return.
+    pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    /// The exit code of the last `proc_exit` of the callback that runs.
+    pub(crate) exit_code: Option<u32>,
     pub(crate) plugins: BTreeMap<u32, PluginContext>,
     pub(crate) streams: HashMap<u32, StreamContext>,
     /// Streams that have ended, until the test has read them.
@@ -67,10 +84,6 @@ pub(crate) struct Host {
     pub(crate) current: u32,
     /// The context that the module has chosen instead (ABI: `proxy_set_effective_context`).
     pub(crate) effective: Option<u32>,
-    /// Whether `_initialize`, `main` or `_start` runs, which can only log and call WASI.
-    pub(crate) is_starting: bool,
-    /// Whether the module's allocator runs, which cannot make host calls that need memory.
-    pub(crate) is_allocating: bool,
     /// The cost of the host calls that the running callback has made.
     pub(crate) host_fuel: u64,
     pub(crate) actions: VecDeque<Action>,
@@ -83,9 +96,12 @@ pub(crate) struct Host {
     /// What the running callback has logged.
     pub(crate) callback_log: Vec<LogLine>,
     pub(crate) host_calls: BTreeMap<&'static str, u64>,
+    pub(crate) foreign_calls: VecDeque<ForeignCall>,
+    /// Values and their versions.
     pub(crate) shared_data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    shared_data_version: u32,
     pub(crate) queues: BTreeMap<u32, Queue>,
-    pub(crate) metrics: Vec<(Vec<u8>, Metric)>,
+    pub(crate) metrics: Metrics,
     pub(crate) calls: BTreeMap<u32, HttpCall>,
     next_call: u32,
     pub(crate) grpc_calls: BTreeMap<u32, GrpcCall>,
@@ -94,21 +110,21 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options, version: AbiVersion) -> Self {
         Self {
-            limits: StoreLimitsBuilder::new()
-                .memory_size(options.memory_limit)
-                .table_elements(MAX_TABLE_ELEMENTS)
-                .tables(MAX_TABLES)
-                .build(),
+            // The memory of the backtrace is made with those of the module.
+            limits: limits(options.memory_limit.max(backtrace::SIZE)),
+            version,
+            phase: Phase::Instantiating,
+            memory: None,
+            allocator: None,
+            exit_code: None,
             plugins: BTreeMap::new(),
             streams: HashMap::new(),
             ended_streams: HashMap::new(),
             next_context: 1,
             current: 0,
             effective: None,
-            is_starting: false,
-            is_allocating: false,
             host_fuel: 0,
             actions: VecDeque::new(),
             posted: VecDeque::new(),
@@ -118,9 +134,11 @@ impl Host {
             log: VecDeque::new(),
             callback_log: Vec::new(),
             host_calls: BTreeMap::new(),
+            foreign_calls: VecDeque::new(),
             shared_data: BTreeMap::new(),
+            shared_data_version: 0,
             queues: BTreeMap::new(),
-            metrics: Vec::new(),
+            metrics: Metrics::default(),
             calls: BTreeMap::new(),
             next_call: 0,
             grpc_calls: BTreeMap::new(),
@@ -128,6 +146,13 @@ impl Host {
             next_grpc_stream: 2,
             options,
         }
+    }
+
+    /// The memory for a call of a function that uses it or the context, if the module may call it now.
+    pub(crate) fn callable_memory(&self, function: &str) -> Result<Memory, wasmi::Error> {
+        self.phase.check(function)?;
+        let memory = self.memory;
+        memory.ok_or_else(|| wasmi::Error::new("the module has no memory"))
     }
 
     /// An identifier for a new context, which no living context has.
@@ -184,6 +209,13 @@ impl Host {
         if let Some(stream) = self.stream() {
             stream.host_calls.push(HostCall { name, status });
         }
+    }
+
+    pub(crate) fn record_foreign_call(&mut self, call: ForeignCall) {
+        if self.foreign_calls.len() == MAX_FOREIGN_CALLS {
+            self.foreign_calls.pop_front();
+        }
+        self.foreign_calls.push_back(call);
     }
 
     /// A map that the module can read now (ABI: "HTTP fields").
@@ -324,6 +356,15 @@ pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), 
     let cost = caller.data_mut().cost_of_host_call(bytes);
     let left = caller.get_fuel()?.saturating_sub(cost);
     caller.set_fuel(left)
+}
+
+/// The limits of an instance whose memories may have so many bytes.
+pub(crate) fn limits(memory: usize) -> StoreLimits {
+    StoreLimitsBuilder::new()
+        .memory_size(memory)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .tables(MAX_TABLES)
+        .build()
 }
 
 /// The next identifier of a call that is not in use. As in Envoy, the lowest two bits are its kind.

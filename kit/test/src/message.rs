@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::filter_state::FilterState;
 use crate::header_map::is_pseudo;
 use crate::headers::Headers;
 use crate::records::HostCall;
@@ -81,6 +82,7 @@ pub struct Response {
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Headers,
     pub(crate) is_local: bool,
+    pub(crate) filter_state: FilterState,
     pub(crate) fuel: u64,
     pub(crate) host_calls: Vec<HostCall>,
 }
@@ -112,6 +114,11 @@ impl Response {
     /// All trailers.
     pub fn trailers(&self) -> &Headers {
         &self.trailers
+    }
+
+    /// A value of the stream's filter state: see [`Stream::filter_state`](crate::Stream::filter_state).
+    pub fn filter_state(&self, key: &str) -> Option<&[u8]> {
+        self.filter_state.get(key.as_bytes())
     }
 
     /// Whether it is a local reply: the extension has sent it instead of the upstream (ABI:

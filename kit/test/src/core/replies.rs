@@ -28,12 +28,12 @@ impl Core {
             }
             return self.send_through_extension(id, reply);
         }
+        stream.response_details = Some(reply.details.clone());
         if stream.response.forwarded_headers.is_some() {
             return self.close(id);
         }
         stream.is_local = true;
         stream.request.is_aborted = true;
-        stream.response_details = Some(reply.details.clone());
         let (mut headers, body) = reply.write(stream.is_grpc, stream.is_head);
         let written = write(&mut headers, Direction::Response);
         stream.response = DirectionState::of_forwarded(headers, written, body);

@@ -2,7 +2,9 @@
 
 use super::Core;
 use super::breaks::STUCK;
-use crate::context::{Direction, DirectionState, Event, Iteration, Part, StreamContext};
+use crate::context::{
+    Direction, DirectionState, Event, Iteration, Part, Properties, StreamContext,
+};
 use crate::error::Error;
 use crate::header_map::Kind;
 use crate::headers::Headers;
@@ -11,12 +13,14 @@ use crate::message::Response;
 
 impl Core {
     /// Creates a stream.
-    pub(crate) fn open(&mut self, plugin: u32) -> Result<u32, Error> {
+    pub(crate) fn open(&mut self, plugin: u32, properties: Properties) -> Result<u32, Error> {
         self.plugin(plugin)?;
         let host = self.host_mut();
         let id = host.new_context();
         let stream = StreamContext {
             plugin,
+            started: host.time,
+            properties,
             ..StreamContext::default()
         };
         host.streams.insert(id, stream);
@@ -45,7 +49,7 @@ impl Core {
         self.vm.refuel()?;
         for event in events {
             if self.host().ended_streams.contains_key(&id) {
-                return Ok(());
+                break;
             }
             let stream = self.stream(id)?;
             let is_ignored = match direction {
@@ -54,10 +58,9 @@ impl Core {
             };
             if !is_ignored {
                 self.receive_event(id, direction, event)?;
-                self.run_pending()?;
             }
         }
-        Ok(())
+        self.run_pending()
     }
 
     fn receive_event(&mut self, id: u32, direction: Direction, event: Event) -> Result<(), Error> {
@@ -103,10 +106,11 @@ impl Core {
         headers: Headers,
         end: bool,
     ) -> Result<(), Error> {
-        let Some(state) = self.state(id, direction) else {
+        let Ok(stream) = self.stream(id) else {
             return Ok(());
         };
-        begin(state, Kind::Response, headers, end);
+        stream.response_code = headers.status();
+        begin(stream.state(direction), Kind::Response, headers, end);
         self.filter_headers(id, direction, end)
     }
 
@@ -162,12 +166,14 @@ impl Core {
 
     /// Ends a stream (ABI: "Context lifecycle"; the order is Envoy's).
     pub(super) fn end(&mut self, id: u32) -> Result<(), Error> {
+        let now = self.host().time;
         let Ok(stream) = self.stream(id) else {
             return Ok(());
         };
         if std::mem::replace(&mut stream.has_ended, true) {
             return Ok(());
         }
+        stream.ended = Some(now);
         stream.is_logging = true;
         self.call("proxy_on_log", id, &[])?;
         if let Ok(stream) = self.stream(id) {
@@ -202,6 +208,7 @@ impl Core {
             body: stream.response.forwarded_body,
             trailers: stream.response.forwarded_trailers.unwrap_or_default(),
             is_local: stream.is_local,
+            filter_state: stream.filter_state,
             fuel: stream.fuel,
             host_calls: stream.host_calls,
         })

@@ -1,6 +1,6 @@
 //! Header maps (ABI: "HTTP fields").
 
-use proxy_wasm_abi::{MapType, Status};
+use proxy_wasm_abi::{AbiVersion, MapType, Status};
 
 use super::{Call, Outcome};
 use crate::header_map::{self, Kind};
@@ -54,6 +54,8 @@ impl Call<'_> {
         };
         match value {
             Some(value) => self.return_bytes(&value, data, size),
+            // As in Envoy: the older ABI has an empty value.
+            None if self.host().version == AbiVersion::V0_1_0 => self.return_bytes(&[], data, size),
             None => Err(Status::NotFound.into()),
         }
     }

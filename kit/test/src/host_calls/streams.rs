@@ -88,7 +88,7 @@ impl Call<'_> {
 /// As in Envoy, white space in the details of a response becomes underscores.
 fn without_spaces(mut details: Vec<u8>) -> Vec<u8> {
     for byte in &mut details {
-        if byte.is_ascii_whitespace() {
+        if byte.is_ascii_whitespace() || *byte == 0x0b {
             *byte = b'_';
         }
     }

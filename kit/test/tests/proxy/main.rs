@@ -2,10 +2,12 @@
 //!
 //! "ABI" is `abi-versions/v0.2.1/README.md` of the Proxy-Wasm specification.
 
+mod abi_0_1_0;
 mod bodies;
 mod breaks;
 mod contexts;
 mod ends;
+mod foreign;
 mod fuel;
 mod grpc;
 mod headers;
@@ -17,8 +19,10 @@ mod local_responses;
 mod logging;
 mod memory;
 mod metrics;
+mod modules;
 mod pausing;
 mod properties;
+mod property_table;
 mod queues;
 mod shared_data;
 mod statuses;
