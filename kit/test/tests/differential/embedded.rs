@@ -37,6 +37,8 @@ pub fn run(scenario: &Scenario) -> Observation {
         return observation;
     }
     observation.has_started = true;
+    let second = scenario.second_configuration.as_ref();
+    let second = second.map(|configuration| proxy.add_plugin(configuration));
     let mut run = Run {
         scenario,
         proxy: &proxy,
@@ -44,7 +46,10 @@ pub fn run(scenario: &Scenario) -> Observation {
         answered: BTreeSet::new(),
         calls: Vec::new(),
     };
-    let result = run.all();
+    let result = run.all().and_then(|()| match second {
+        Some(second) => second?.shut_down(),
+        None => Ok(()),
+    });
     run.observe(&mut observation);
     if let Err(error) = result {
         note(&error, &mut observation);
@@ -472,11 +477,16 @@ fn received(message: Message) -> Received {
         let parts = [":method", ":path", ":authority"];
         parts.map(|name| first(name).unwrap_or_default()).join(" ")
     });
+    // HTTP/1.1 has no trailers after a body whose length it declares.
+    let trailers = match first("content-length") {
+        Some(_) => Vec::new(),
+        None => fields(&message.trailers),
+    };
     Received {
         start,
         fields: fields(&message.headers),
         body: message.body,
-        trailers: fields(&message.trailers),
+        trailers,
         is_complete: message.is_complete,
         has_rest: false,
     }

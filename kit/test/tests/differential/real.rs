@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -87,21 +86,21 @@ fn try_all(scenarios: &[&Scenario]) -> Result<Outcome> {
                     has_started: true,
                     ..crash
                 };
-                envoy.observe_log(&log, &(0..0), scenario, &mut observation);
+                envoy.observe_log(&log, &[], index, scenario, &mut observation);
                 return Ok(Outcome::Crashed(index, observation));
             }
             Err(error) => return Err(error.context(format!("{} in Envoy", scenario.name))),
         }
     }
+    let end = envoy.log_length();
     envoy.shut_plugins_down()?;
     let log = entries(&envoy.log()?);
-    let observations = scenarios
-        .iter()
-        .zip(runs)
-        .map(|(scenario, (places, mut observation))| {
-            envoy.observe_log(&log, &places, scenario, &mut observation);
-            observation
-        });
+    let starts: Vec<usize> = runs.iter().map(|(start, _)| *start).chain([end]).collect();
+    let runs = scenarios.iter().zip(runs).enumerate();
+    let observations = runs.map(|(index, (scenario, (_, mut observation)))| {
+        envoy.observe_log(&log, &starts, index, scenario, &mut observation);
+        observation
+    });
     Ok(Outcome::Survived(observations.collect()))
 }
 
@@ -167,7 +166,7 @@ impl RealEnvoy {
         for scenario in scenarios {
             let module = folder.path().join(format!("{}.wasm", scenario.name));
             fs::write(&module, ::wat::parse_str(&scenario.module)?)?;
-            listeners.push(resources::listener(scenario, &module));
+            listeners.extend(resources::listeners(scenario, &module));
         }
         let file = listeners_file(folder.path());
         fs::write(&file, discovery_response(&listeners).to_string())?;
@@ -211,9 +210,9 @@ impl RealEnvoy {
         })
     }
 
-    /// Runs a scenario. Returns where its part of the log begins and ends, and what is observed
-    /// outside of the log.
-    fn run(&mut self, scenario: &Scenario) -> Result<(Range<usize>, Observation)> {
+    /// Runs a scenario. Returns where its part of the log begins, and what is observed outside of the
+    /// log.
+    fn run(&mut self, scenario: &Scenario) -> Result<(usize, Observation)> {
         let start = self.log_length();
         let mut observation = Observation::default();
         if let Some(address) = self.listeners.get(&scenario.name).copied() {
@@ -244,7 +243,7 @@ impl RealEnvoy {
                 }
             }
         }
-        Ok((start..self.log_length(), observation))
+        Ok((start, observation))
     }
 
     fn step(
@@ -337,33 +336,38 @@ impl RealEnvoy {
     }
 
     /// Adds what the module has logged in the worker, or anywhere if it did not get that far, until a
-    /// callback traps.
+    /// callback traps. `starts` is where the parts of the log begin in which scenarios run, and this
+    /// is the one with the index `own`.
     fn observe_log(
         &self,
         log: &[Entry],
-        places: &Range<usize>,
+        starts: &[usize],
+        own: usize,
         scenario: &Scenario,
         observation: &mut Observation,
     ) {
         let has_started = observation.has_started;
-        let mut entries = log
-            .iter()
-            .filter(|entry| self.is_worker(entry) == has_started);
+        let part = |place: usize| starts.partition_point(|start| *start <= place);
         // A trap does not say whose it is: it is of the module that has logged the line before, or of
         // the scenario that runs.
-        let mut is_own = false;
-        let mut last_line = 0;
-        for entry in &mut entries {
+        let mut last_line = None;
+        for entry in log
+            .iter()
+            .filter(|entry| self.is_worker(entry) == has_started)
+        {
             if entry.is_line() {
                 let line = entry.line_of(scenario);
-                is_own = line.is_some();
-                last_line = entry.place;
+                last_line = Some((part(entry.place), line.is_some()));
                 observation.log.extend(line);
-            } else if let Some(callback) = entry.trap()
-                && (is_own || places.contains(&entry.place) && !places.contains(&last_line))
-            {
-                observation.trap = Some(callback);
-                return;
+            } else if let Some(callback) = entry.trap() {
+                let is_own = match last_line {
+                    Some((last, is_own)) if last == part(entry.place) => is_own,
+                    _ => part(entry.place) == own + 1,
+                };
+                if is_own {
+                    observation.trap = Some(callback);
+                    return;
+                }
             }
         }
     }

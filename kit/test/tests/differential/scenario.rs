@@ -23,6 +23,8 @@ pub struct Scenario {
     pub module: String,
     /// The plugin's configuration, if it has one.
     pub configuration: Option<String>,
+    /// The configuration of another plugin in the same VM.
+    pub second_configuration: Option<String>,
     pub vm_configuration: Option<String>,
     /// Envoy's `allow_on_headers_stop_iteration`.
     pub stops_iteration: bool,
@@ -37,7 +39,7 @@ pub struct Scenario {
     /// Whether Envoy crashes, hangs, or logs what cannot be told from other scenarios, so that it
     /// needs an Envoy of its own.
     pub is_alone: bool,
-    /// Whether to compare the fields that Envoy adds, too.
+    /// Whether Envoy may add fields, which are then compared, too.
     pub is_unfiltered: bool,
     /// How many turns Envoy's worker may need before the next thing is seen to happen.
     pub hops: u32,
@@ -98,6 +100,7 @@ impl Scenario {
             name,
             module,
             configuration: Some("configuration".to_owned()),
+            second_configuration: None,
             vm_configuration: None,
             stops_iteration: false,
             upstream: Reaction::Reply(Reply::hello()),
@@ -118,6 +121,11 @@ impl Scenario {
 
     pub fn configuration(mut self, configuration: Option<&str>) -> Self {
         self.configuration = configuration.map(str::to_owned);
+        self
+    }
+
+    pub fn second_configuration(mut self, configuration: &str) -> Self {
+        self.second_configuration = Some(configuration.to_owned());
         self
     }
 

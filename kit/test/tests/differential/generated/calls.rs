@@ -346,7 +346,6 @@ fn map_groups() -> Vec<Group> {
         "@\":status\" @\"418\"",
         "@\":new\" @\"value\"",
         "@\"host\" @\"new\"",
-        "@\"content-length\" @\"3\"",
         "@\"content-type\" @\"a/b\"",
         "@\"trailer\" @\"value\"",
         "@\"x\" #0x7fffffff #1",
