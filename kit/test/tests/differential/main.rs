@@ -6,15 +6,12 @@
 mod differences;
 mod embedded;
 mod generated;
-mod log;
+mod messages;
 mod module;
 mod observation;
 mod real;
-mod resources;
 mod scenario;
-mod server;
 mod typical;
-mod wire;
 
 #[path = "../proxy/modules.rs"]
 #[allow(dead_code)] // what the other tests need of it

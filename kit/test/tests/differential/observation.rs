@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::scenario::Field;
+use crate::messages::Field;
 
 /// What one proxy did in a scenario.
 #[derive(Debug, Default)]

@@ -2,9 +2,10 @@
 
 use proxy_wasm_abi::AbiVersion;
 
+use crate::messages::{Reaction, Reply, Request};
 use crate::module::{Module, Out, probe};
 use crate::modules::{Expected, cases};
-use crate::scenario::{Reaction, Reply, Request, Scenario};
+use crate::scenario::Scenario;
 use crate::wat::Wat;
 
 pub fn scenarios() -> Vec<Scenario> {

@@ -1,7 +1,8 @@
 //! What few extensions do, and what only some of them see.
 
+use crate::messages::Request;
 use crate::module::{Module, Out, probe};
-use crate::scenario::{Request, Scenario};
+use crate::scenario::Scenario;
 use crate::wat::Wat;
 
 const VALUE: &[Out] = &[Out::Bytes(0, 4)];
