@@ -1,0 +1,22 @@
+//! What typical extensions do.
+
+mod bodies;
+mod calls;
+mod headers;
+mod lifecycle;
+mod local_responses;
+mod state;
+
+use crate::scenario::Scenario;
+
+pub fn scenarios() -> Vec<Scenario> {
+    [
+        bodies::scenarios(),
+        calls::scenarios(),
+        headers::scenarios(),
+        lifecycle::scenarios(),
+        local_responses::scenarios(),
+        state::scenarios(),
+    ]
+    .concat()
+}
