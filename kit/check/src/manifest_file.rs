@@ -154,7 +154,7 @@ fn type_of(report: &mut Report, key: &str, value: &Value, place: &str) {
     let readers = consumers::that_read(Reads::Manifest);
     let problem = match value {
         Value::Nested => format!("{key} is not a plain value"),
-        Value::Tagged => {
+        Value::Tagged(_) => {
             let problem = format!("{key} has a tag");
             report.not_checked(&readers, place, problem, "write the value without a tag");
             return;

@@ -74,9 +74,18 @@ pub fn archive_from(reader: impl Read + Seek + 'static) -> Result<Image> {
     Image::read(&mut Layout::archive(reader)?)
 }
 
-/// Reads the entries of a layer, a tar archive that is not compressed.
-pub fn tarball(reader: impl Read) -> Tar {
-    Tar::read(reader, &Budget::default())
+/// Reads a layer from its blob, whose digest is not checked.
+///
+/// # Errors
+///
+/// [`Error::Image`] if the blob can't be read. What is wrong with a tar is in [`Tar::problem`].
+pub fn layer(media_type: &str, blob: impl Read) -> Result<Layer> {
+    Layer::read(
+        media_type.to_owned(),
+        String::new(),
+        blob,
+        &Budget::default(),
+    )
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub enum Value {
     /// Nothing.
     Null,
     /// A scalar with a tag.
-    Tagged,
+    Tagged(String),
     /// A list or a mapping.
     Nested,
 }
@@ -44,7 +44,7 @@ impl Value {
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Plain(text) | Self::Text(text) => Some(text),
-            Self::Null | Self::Tagged | Self::Nested => None,
+            Self::Null | Self::Tagged(_) | Self::Nested => None,
         }
     }
 }
@@ -71,6 +71,13 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
         let is_mapping = matches!(event, Event::MappingStart(..));
         let is_start = is_mapping || matches!(event, Event::SequenceStart(..));
         let (value, anchor) = match event {
+            Event::DocumentStart(_, Some(version)) if (version.major, version.minor) != (1, 1) => {
+                let problem = format!(
+                    "it is YAML {}.{}, and Maistra reads 1.1",
+                    version.major, version.minor
+                );
+                return Err((at(span), problem));
+            }
             Event::DocumentEnd => {
                 document.is_followed =
                     matches!(parser.next(), Some(Ok((Event::DocumentStart(..), _))));
@@ -107,9 +114,9 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
             continue;
         };
         let key = match &key_value {
-            Value::Plain(text) | Value::Text(text) => text.clone(),
+            Value::Plain(text) | Value::Text(text) | Value::Tagged(text) => text.clone(),
             Value::Null => String::new(),
-            Value::Tagged | Value::Nested => {
+            Value::Nested => {
                 return Err((key_place, "a key is not a plain value".to_owned()));
             }
         };
@@ -126,7 +133,7 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
 
 fn scalar(text: String, style: ScalarStyle, has_tag: bool) -> Value {
     if has_tag {
-        Value::Tagged
+        Value::Tagged(text)
     } else if style != ScalarStyle::Plain {
         Value::Text(text)
     } else if ["", "~", "null", "Null", "NULL"].contains(&text.as_str()) {

@@ -282,7 +282,7 @@ fn headers_of_every_dialect_are_read() {
     let mut builder = tar::Builder::new(Vec::new());
     let comment = b"18 comment=a text\n";
     let global = header(comment.len(), tar::EntryType::XGlobalHeader);
-    append(&mut builder, global, "plugin.wasm", comment);
+    append(&mut builder, global, "pax_global_header", comment);
     for (name, bytes) in [
         ("a.wasm", &module[..]),
         ("manifest.yaml", MANIFEST),
@@ -339,6 +339,7 @@ fn sparse_files_of_pax_archives_are_not_checked() {
     builder
         .append_pax_extensions([
             ("GNU.sparse.name", &b"plugin.wasm"[..]),
+            ("GNU.sparse.numblocks", b"1"),
             ("GNU.sparse.map", map.as_bytes()),
             ("GNU.sparse.size", length.as_bytes()),
         ])

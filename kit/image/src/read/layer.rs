@@ -15,7 +15,8 @@ use crate::read::zstd::ZstdReader;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Layer {
-    /// Its digest, `sha256:…`.
+    /// The digest of its blob, or, in an archive of an engine that is not an OCI layout, of its tar:
+    /// `sha256:…`.
     pub digest: String,
     /// Its media type.
     pub media_type: String,
