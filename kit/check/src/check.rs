@@ -23,6 +23,12 @@ use crate::{image, manifest_file, module_file};
 pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
     let mut report = Report::default();
     if let Err(error) = checked(&mut report, path, manifest) {
+        let place = path.display().to_string();
+        if let Error::Image(proxy_wasm_image::Error::Limit(problem)) = &error {
+            let remedy = "leave out what no consumer reads";
+            report.not_checked(&consumers::all(), place, problem, remedy);
+            return report.conclude();
+        }
         let remedy = match error {
             Error::Image(proxy_wasm_image::Error::Platform { .. }) => {
                 "build for --platform linux/amd64, on any machine: meshes take this image of an \
@@ -30,12 +36,7 @@ pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
             }
             _ => "give a directory, an OCI layout or archive, or a .wasm file",
         };
-        report.error(
-            &consumers::all(),
-            path.display().to_string(),
-            error.to_string(),
-            remedy,
-        );
+        report.error(&consumers::all(), place, error.to_string(), remedy);
     }
     report.conclude()
 }

@@ -9,6 +9,7 @@ mod image;
 mod manifest_file;
 mod module_file;
 mod report;
+mod report_text;
 
 pub use capabilities::restriction;
 pub use check::{check, check_manifest, check_module};

@@ -9,10 +9,12 @@ use crate::consumers::{CONSUMERS, Consumer, Consumers};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The newest known release of a consumer rejects it.
     Error,
+    /// A consumer may accept it: the check does not read it, or not all of it.
+    NotChecked,
     /// Older releases reject it, or it is probably a mistake.
     Warning,
 }
@@ -36,23 +38,41 @@ pub struct Finding {
     pub remedy: String,
     /// The names of the consumers that reject it. A warning has none.
     pub rejected_by: Vec<&'static str>,
+    /// The names of the consumers of which the check does not know whether they reject it.
+    pub not_checked_for: Vec<&'static str>,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write!(formatter, "{severity}: {}", self.line())?;
-        if !self.rejected_by.is_empty() && self.rejected_by.len() < CONSUMERS.len() {
-            write!(formatter, " (rejected by {})", self.rejected_by.join(", "))?;
+        self.write_line(formatter)?;
+        for (what, names) in [
+            ("rejected by", &self.rejected_by),
+            ("not checked for", &self.not_checked_for),
+        ] {
+            if !names.is_empty() && names.len() < CONSUMERS.len() {
+                write!(formatter, " ({what} {})", names.join(", "))?;
+            }
         }
         Ok(())
     }
 }
 
 impl Finding {
+    /// Writes the finding without its consumers.
+    pub(crate) fn write_line(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::NotChecked => "not checked",
+            Severity::Warning => "warning",
+        };
+        write!(formatter, "{severity}: {}", self.line())
+    }
+
+    /// Whether a consumer rejects it, or may reject it.
+    pub(crate) fn concerns(&self, consumer: &str) -> bool {
+        self.rejected_by.contains(&consumer) || self.not_checked_for.contains(&consumer)
+    }
+
     /// Place, problem and remedy in one line without control characters.
     fn line(&self) -> String {
         escaped(&format!(
@@ -63,7 +83,7 @@ impl Finding {
 }
 
 /// A text without control characters: what was read may have line breaks and escape sequences.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
@@ -87,7 +107,7 @@ pub struct Verdict {
     pub since: Option<&'static str>,
     /// The module that it reads: a path in the image, or a layer.
     pub reads: Option<String>,
-    /// Why it does not accept the input, and how to fix that.
+    /// Why it does not accept the input, or why that is not known, and how to fix it.
     pub reasons: Vec<String>,
 }
 
@@ -120,7 +140,7 @@ pub struct ModuleFacts {
 
 /// The result of a check.
 ///
-/// Its text has the findings, one a line, then the facts, and the verdicts.
+/// Its text has the verdicts with their reasons, the warnings, and the facts.
 #[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -191,7 +211,7 @@ impl Report {
     fn reasons(&self, consumer: &Consumer) -> Vec<String> {
         self.findings
             .iter()
-            .filter(|finding| finding.rejected_by.contains(&consumer.name))
+            .filter(|finding| finding.concerns(consumer.name))
             .map(Finding::line)
             .collect()
     }
@@ -221,7 +241,7 @@ impl Report {
         self.count(Severity::Warning)
     }
 
-    fn count(&self, severity: Severity) -> usize {
+    pub(crate) fn count(&self, severity: Severity) -> usize {
         self.findings
             .iter()
             .filter(|finding| finding.severity == severity)
@@ -236,16 +256,31 @@ impl Report {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.findings.push(Finding {
+        self.add(Finding {
             severity: Severity::Error,
             place: place.into(),
             problem: problem.into(),
             remedy: remedy.into(),
-            rejected_by: CONSUMERS
-                .iter()
-                .map(|consumer| consumer.name)
-                .filter(|name| consumers.iter().any(|consumer| consumer.name == *name))
-                .collect(),
+            rejected_by: names(consumers),
+            not_checked_for: Vec::new(),
+        });
+    }
+
+    /// Adds what the check does not read, so that it does not know whether these consumers accept it.
+    pub(crate) fn not_checked(
+        &mut self,
+        consumers: &[&'static Consumer],
+        place: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(Finding {
+            severity: Severity::NotChecked,
+            place: place.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+            rejected_by: Vec::new(),
+            not_checked_for: names(consumers),
         });
     }
 
@@ -256,13 +291,38 @@ impl Report {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.findings.push(Finding {
+        self.add(Finding {
             severity: Severity::Warning,
             place: place.into(),
             problem: problem.into(),
             remedy: remedy.into(),
             rejected_by: Vec::new(),
+            not_checked_for: Vec::new(),
         });
+    }
+
+    /// Adds a finding. If it is known for other consumers, these are added.
+    fn add(&mut self, finding: Finding) {
+        let known = self.findings.iter_mut().find(|known| {
+            (known.severity, &known.place, &known.problem, &known.remedy)
+                == (
+                    finding.severity,
+                    &finding.place,
+                    &finding.problem,
+                    &finding.remedy,
+                )
+        });
+        let Some(known) = known else {
+            self.findings.push(finding);
+            return;
+        };
+        for (all, more) in [
+            (&mut known.rejected_by, finding.rejected_by),
+            (&mut known.not_checked_for, finding.not_checked_for),
+        ] {
+            all.extend(more);
+            *all = in_order(all);
+        }
     }
 
     /// Adds what keeps releases with an older Envoy than `since` from loading the module: an error
@@ -305,72 +365,19 @@ fn listed(items: &[String]) -> String {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        for finding in &self.findings {
-            writeln!(formatter, "{finding}")?;
-        }
-        if let Some(module) = &self.module {
-            writeln!(
-                formatter,
-                "Module:         {}, {} bytes",
-                module.path.escape_debug(),
-                module.bytes
-            )?;
-            if !module.abi.is_empty() {
-                writeln!(
-                    formatter,
-                    "Interface:      Proxy-Wasm {}; {} callbacks that a proxy calls",
-                    escaped(&module.abi.join(" and ")),
-                    module.callbacks.len()
-                )?;
-            }
-            let needs = if module.proposals.is_empty() {
-                "no additions to the first WebAssembly".to_owned()
-            } else {
-                module.proposals.join(", ")
-            };
-            writeln!(formatter, "Needs:          {needs}")?;
-            if let Some(memory) = module.memory {
-                let bound = module.memory_bound.map_or_else(
-                    || "without a limit".to_owned(),
-                    |bound| format!("up to {bound} bytes"),
-                );
-                writeln!(
-                    formatter,
-                    "Memory:         {memory} bytes at first for each worker thread, {bound}"
-                )?;
-            }
-        }
-        for verdict in &self.consumers {
-            let title = CONSUMERS
-                .iter()
-                .find(|consumer| consumer.name == verdict.name)
-                .map_or(verdict.name, |consumer| consumer.title);
-            write!(formatter, "{:<16}", format!("{title}:"))?;
-            match (&verdict.since, &verdict.reads) {
-                (Some(since), Some(path)) => {
-                    let path = path.escape_debug();
-                    writeln!(formatter, "accepts it from {since} on; reads {path}")?;
-                }
-                _ => {
-                    let count = verdict.reasons.len();
-                    let plural = if count == 1 { "" } else { "s" };
-                    writeln!(formatter, "rejects it for {count} reason{plural} above")?;
-                }
-            }
-        }
-        let counted = |count: usize, what: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            format!("{count} {what}{plural}")
-        };
-        write!(
-            formatter,
-            "Checked: {}, {}",
-            counted(self.errors(), "error"),
-            counted(self.warnings(), "warning")
-        )
-    }
+/// The names of consumers.
+fn names(consumers: &[&'static Consumer]) -> Vec<&'static str> {
+    let names: Vec<_> = consumers.iter().map(|consumer| consumer.name).collect();
+    in_order(&names)
+}
+
+/// Names in the order of [`CONSUMERS`], each once.
+fn in_order(names: &[&'static str]) -> Vec<&'static str> {
+    CONSUMERS
+        .iter()
+        .map(|consumer| consumer.name)
+        .filter(|name| names.contains(name))
+        .collect()
 }
 
 /// A text from outside, for a finding: in quotes, escaped, and shortened.
