@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use proxy_wasm_abi::{BufferType, LogLevel, MapType, Status};
-use wasmi::{Caller, StoreLimits, StoreLimitsBuilder};
+use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
+use wasmi::{Caller, Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
+use crate::backtrace;
 use crate::context::{Direction, Part, PluginContext, StreamContext};
 use crate::grpc::GrpcCall;
 use crate::headers::{EMPTY, Headers};
 use crate::options::Options;
+use crate::phase::Phase;
 use crate::queue::Queue;
 use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
 
@@ -61,6 +63,15 @@ pub(crate) enum Action {
 pub(crate) struct Host {
     pub(crate) options: Options,
     pub(crate) limits: StoreLimits,
+    /// The version of the module's ABI.
+    pub(crate) version: AbiVersion,
+    pub(crate) phase: Phase,
+    /// The memory that host calls read and write.
+    pub(crate) memory: Option<Memory>,
+    /// The function that allocates memory for what host calls return.
+    pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    /// The exit code of the last `proc_exit` of the callback that runs.
+    pub(crate) exit_code: Option<u32>,
     pub(crate) plugins: BTreeMap<u32, PluginContext>,
     pub(crate) streams: HashMap<u32, StreamContext>,
     next_context: u32,
@@ -68,10 +79,6 @@ pub(crate) struct Host {
     pub(crate) current: u32,
     /// The context that the module has chosen instead (ABI: `proxy_set_effective_context`).
     pub(crate) effective: Option<u32>,
-    /// Whether `_initialize`, `main` or `_start` runs, which can only log and call WASI.
-    pub(crate) is_starting: bool,
-    /// Whether the module's allocator runs, which cannot make host calls that need memory.
-    pub(crate) is_allocating: bool,
     /// The cost of the host calls that the running callback has made.
     pub(crate) host_fuel: u64,
     pub(crate) actions: VecDeque<Action>,
@@ -97,20 +104,20 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options, version: AbiVersion) -> Self {
         Self {
-            limits: StoreLimitsBuilder::new()
-                .memory_size(options.memory_limit)
-                .table_elements(MAX_TABLE_ELEMENTS)
-                .tables(MAX_TABLES)
-                .build(),
+            // The memory of the backtrace is made with those of the module.
+            limits: limits(options.memory_limit.max(backtrace::SIZE)),
+            version,
+            phase: Phase::Instantiating,
+            memory: None,
+            allocator: None,
+            exit_code: None,
             plugins: BTreeMap::new(),
             streams: HashMap::new(),
             next_context: 1,
             current: 0,
             effective: None,
-            is_starting: false,
-            is_allocating: false,
             host_fuel: 0,
             actions: VecDeque::new(),
             posted: VecDeque::new(),
@@ -131,6 +138,13 @@ impl Host {
             next_grpc_stream: 2,
             options,
         }
+    }
+
+    /// The memory for a call of a function that uses it or the context, if the module may call it now.
+    pub(crate) fn callable_memory(&self, function: &str) -> Result<Memory, wasmi::Error> {
+        self.phase.check(function)?;
+        let memory = self.memory;
+        memory.ok_or_else(|| wasmi::Error::new("the module has no memory"))
     }
 
     /// An identifier for a new context, which no living context has.
@@ -320,6 +334,15 @@ pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), 
     let cost = caller.data_mut().cost_of_host_call(bytes);
     let left = caller.get_fuel()?.saturating_sub(cost);
     caller.set_fuel(left)
+}
+
+/// The limits of an instance whose memories may have so many bytes.
+pub(crate) fn limits(memory: usize) -> StoreLimits {
+    StoreLimitsBuilder::new()
+        .memory_size(memory)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .tables(MAX_TABLES)
+        .build()
 }
 
 /// The next identifier of a call that is not in use. As in Envoy, the lowest two bits are its kind.

@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod backtrace;
+mod binary;
 mod context;
 mod core;
 #[doc = include_str!("differences.md")]
@@ -28,6 +29,7 @@ mod message;
 mod module;
 mod offer;
 mod options;
+mod phase;
 #[doc = include_str!("properties.md")]
 pub mod properties {}
 mod protobuf;
@@ -37,6 +39,7 @@ mod records;
 mod stream;
 #[cfg(feature = "envoy")]
 mod upstream;
+mod validation;
 mod vm;
 mod wasi;
 

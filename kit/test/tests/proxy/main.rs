@@ -2,6 +2,7 @@
 //!
 //! "ABI" is `abi-versions/v0.2.1/README.md` of the Proxy-Wasm specification.
 
+mod abi_0_1_0;
 mod bodies;
 mod contexts;
 mod foreign;
@@ -16,6 +17,7 @@ mod local_responses;
 mod logging;
 mod memory;
 mod metrics;
+mod modules;
 mod pausing;
 mod properties;
 mod property_table;
