@@ -193,9 +193,6 @@ impl Host {
             [b"port"] => self.port(b"upstream"),
             [b"locality", path @ ..] => locality(path),
             [b"transport_failure_reason"] => text(""),
-            [b"local_address" | b"cx_pool_ready_duration"] if !self.of_stream()?.is_connected() => {
-                Err(Status::NotFound)
-            }
             [b"local_address"] => text("127.0.0.1:50001"),
             [b"cx_pool_ready_duration"] => number(0),
             _ => Ok(None),
@@ -331,11 +328,6 @@ impl StreamContext {
     fn is_disconnected(&self) -> bool {
         let is_complete = self.response.forwarded_all || self.is_local || self.is_closed;
         self.ended.is_some() && !is_complete
-    }
-
-    /// Whether there is a connection to the upstream. In Envoy, it may exist a little earlier.
-    fn is_connected(&self) -> bool {
-        self.request.forwarded_all || self.response_code.is_some() || self.ended.is_some()
     }
 }
 
