@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use proxy_wasm_abi::Status;
 
-use crate::context::{Direction, DirectionState, Event, Part, PluginContext, StreamContext};
+use crate::context::{
+    Direction, DirectionState, Event, Part, PluginContext, Properties, StreamContext,
+};
 use crate::error::Error;
 use crate::host::{Action, Host};
 use crate::message::Response;
@@ -53,11 +55,7 @@ impl Core {
         self.vm.refuel()?;
         let host = self.host_mut();
         let id = host.new_context();
-        let plugin = PluginContext {
-            root_id: host.options.root_id.clone(),
-            ..PluginContext::default()
-        };
-        host.plugins.insert(id, plugin);
+        host.plugins.insert(id, PluginContext::default());
         let size = host.options.vm_configuration.len();
         self.vm.call("proxy_on_context_create", id, &[0])?;
         let started = self.vm.call("proxy_on_vm_start", id, &[length(size)])?;
@@ -119,12 +117,14 @@ impl Core {
     }
 
     /// Creates a stream's context.
-    pub(crate) fn open(&mut self, plugin: u32) -> Result<u32, Error> {
+    pub(crate) fn open(&mut self, plugin: u32, properties: Properties) -> Result<u32, Error> {
         self.vm.refuel()?;
         self.plugin(plugin)?;
         let id = self.host_mut().new_context();
         let stream = StreamContext {
             plugin,
+            started: self.host().time,
+            properties,
             ..StreamContext::default()
         };
         self.host_mut().streams.insert(id, stream);
@@ -157,7 +157,7 @@ impl Core {
 
     /// Runs queued actions.
     fn run_pending(&mut self) -> Result<(), Error> {
-        while let Some(action) = self.host_mut().actions.pop_front() {
+        while let Some(action) = self.host_mut().next_action() {
             match action {
                 Action::Next(id, direction) => self.next_event(id, direction)?,
                 Action::Resume(id, direction) => self.resume(id, direction),
@@ -198,6 +198,7 @@ impl Core {
                 (Part::Headers, state.headers.len(), Some(end))
             }
             Event::Body(chunk, end) => {
+                state.shown += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
                 state.body.extend(chunk);
                 (Part::Body, state.body.len(), Some(end))
             }
@@ -209,6 +210,9 @@ impl Core {
         };
         state.end_of_stream = end.unwrap_or(true);
         state.open(part);
+        if (direction, part) == (Direction::Response, Part::Headers) {
+            stream.response_code = stream.response.headers.status();
+        }
         let mut arguments = vec![length(size)];
         arguments.extend(end.map(u32::from));
         let result = self.vm.call(callback(direction, part), id, &arguments)?;
@@ -341,6 +345,7 @@ impl Core {
             body: stream.response.forwarded_body,
             trailers: stream.response.forwarded_trailers.unwrap_or_default(),
             is_local: stream.is_local,
+            filter_state: stream.filter_state,
             fuel: stream.fuel,
             host_calls: stream.host_calls,
         })
@@ -349,7 +354,10 @@ impl Core {
     /// Ends a stream, complete or not (ABI: "Context lifecycle"; the order is Envoy's).
     pub(crate) fn destroy(&mut self, id: u32) -> Result<StreamContext, Error> {
         self.vm.refuel()?;
-        self.stream(id)?.is_logging = true;
+        let now = self.host().time;
+        let stream = self.stream(id)?;
+        stream.ended = Some(now);
+        stream.is_logging = true;
         let result = self.end_callbacks(id);
         let stream = self.host_mut().streams.remove(&id);
         result?;

@@ -13,12 +13,15 @@ use crate::headers::{EMPTY, Headers};
 use crate::options::Options;
 use crate::phase::Phase;
 use crate::queue::Queue;
-use crate::records::{HostCall, HttpCall, LogLine, Metric};
+use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
 
 mod metrics;
 mod properties;
 mod queues;
 mod shared_data;
+
+use metrics::Metrics;
+pub(crate) use metrics::metric_type;
 
 /// The limits of V8: elements of a table, and a few tables where one is the rule.
 const MAX_TABLE_ELEMENTS: usize = 10_000_000;
@@ -31,6 +34,9 @@ const BYTE_COST: u64 = 10;
 
 /// How many log lines are kept. Older ones are dropped.
 const MAX_LOG_LINES: usize = 10_000;
+
+/// How many calls of foreign functions are kept. Older ones are dropped.
+const MAX_FOREIGN_CALLS: usize = 1_000;
 
 /// What the host does after a callback has returned, because no callback runs inside another.
 #[derive(Debug)]
@@ -76,15 +82,20 @@ pub(crate) struct Host {
     /// The cost of the host calls that the running callback has made.
     pub(crate) host_fuel: u64,
     pub(crate) actions: VecDeque<Action>,
+    /// What runs after all other actions.
+    pub(crate) posted: VecDeque<Action>,
     pub(crate) time: Duration,
     pub(crate) random_state: u64,
     pub(crate) log: VecDeque<LogLine>,
     /// What the running callback has logged.
     pub(crate) callback_log: Vec<LogLine>,
     pub(crate) host_calls: BTreeMap<&'static str, u64>,
+    pub(crate) foreign_calls: VecDeque<ForeignCall>,
+    /// Values and their versions.
     pub(crate) shared_data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    shared_data_version: u32,
     pub(crate) queues: BTreeMap<u32, Queue>,
-    pub(crate) metrics: Vec<(Vec<u8>, Metric)>,
+    pub(crate) metrics: Metrics,
     pub(crate) calls: BTreeMap<u32, HttpCall>,
     next_call: u32,
     pub(crate) grpc_calls: BTreeMap<u32, GrpcCall>,
@@ -109,14 +120,17 @@ impl Host {
             effective: None,
             host_fuel: 0,
             actions: VecDeque::new(),
+            posted: VecDeque::new(),
             time: options.time,
             random_state: options.random_seed,
             log: VecDeque::new(),
             callback_log: Vec::new(),
             host_calls: BTreeMap::new(),
+            foreign_calls: VecDeque::new(),
             shared_data: BTreeMap::new(),
+            shared_data_version: 0,
             queues: BTreeMap::new(),
-            metrics: Vec::new(),
+            metrics: Metrics::default(),
             calls: BTreeMap::new(),
             next_call: 0,
             grpc_calls: BTreeMap::new(),
@@ -188,6 +202,13 @@ impl Host {
         if let Some(stream) = self.stream() {
             stream.host_calls.push(HostCall { name, status });
         }
+    }
+
+    pub(crate) fn record_foreign_call(&mut self, call: ForeignCall) {
+        if self.foreign_calls.len() == MAX_FOREIGN_CALLS {
+            self.foreign_calls.pop_front();
+        }
+        self.foreign_calls.push_back(call);
     }
 
     /// A map that the extension can read now (ABI: "HTTP fields").

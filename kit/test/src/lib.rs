@@ -12,6 +12,8 @@ pub mod differences {}
 pub mod envoy;
 mod error;
 mod extension;
+mod filter_state;
+mod foreign;
 mod grpc;
 mod grpc_service;
 mod headers;
@@ -28,6 +30,9 @@ mod module;
 mod offer;
 mod options;
 mod phase;
+#[doc = include_str!("properties.md")]
+pub mod properties {}
+mod protobuf;
 mod proxy;
 mod queue;
 mod records;
@@ -47,7 +52,7 @@ pub use module::Module;
 pub use options::Options;
 pub use proxy::Proxy;
 pub use proxy_wasm_abi::{LogLevel, Status};
-pub use records::{HostCall, HttpCall, LogLine, Metric};
+pub use records::{ForeignCall, HostCall, HttpCall, LogLine, Metric};
 pub use stream::{Request, Stream};
 #[cfg(feature = "envoy")]
 pub use upstream::Upstream;

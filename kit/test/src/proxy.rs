@@ -12,7 +12,7 @@ use crate::grpc::{GrpcCall, GrpcReply};
 use crate::message::Reply;
 use crate::module::Module;
 use crate::options::Options;
-use crate::records::{HttpCall, LogLine, Metric};
+use crate::records::{ForeignCall, HttpCall, LogLine, Metric};
 use crate::stream::Request;
 
 /// An extension that runs in the embedded proxy: a VM, and a plugin in it.
@@ -165,14 +165,17 @@ impl Proxy {
         self.core.borrow().host().host_calls.clone()
     }
 
-    /// The metric of this name (ABI: "Metrics").
+    /// The last 1,000 calls of foreign functions, oldest first (ABI: `proxy_call_foreign_function`).
+    pub fn foreign_calls(&self) -> Vec<ForeignCall> {
+        let core = self.core.borrow();
+        core.host().foreign_calls.iter().cloned().collect()
+    }
+
+    /// The metric of this name (ABI: "Metrics"), which Envoy's statistics show as `wasmcustom.NAME`.
+    /// If there are several, of different types, it is the first.
     pub fn metric(&self, name: &str) -> Option<Metric> {
         let core = self.core.borrow();
-        let metrics = &core.host().metrics;
-        metrics
-            .iter()
-            .find(|(other, _)| other == name.as_bytes())
-            .map(|(_, metric)| metric.clone())
+        core.host().metrics.named(name.as_bytes()).cloned()
     }
 
     /// A shared value (ABI: "Shared Key-Value Store").
@@ -189,6 +192,24 @@ impl Proxy {
         core.host_mut().replace_shared_data(key, value);
     }
 
+    /// Registers a queue, as another VM does, for items of the extension (ABI: "Shared Queues").
+    ///
+    /// A queue of the module's own VM ID, which other VMs of this ID share, is no longer that of the
+    /// plugin until it registers the queue again.
+    pub fn register_queue(&self, vm_id: &str, queue: impl AsRef<[u8]>) {
+        let mut core = self.core.borrow_mut();
+        let queue = queue.as_ref().to_vec();
+        // It fails only after 2^32 queues.
+        let _ = core.host_mut().register_queue(vm_id.into(), queue, None);
+    }
+
+    /// Takes the oldest item out of the queue of a VM, as another VM does. `None` if there is none.
+    pub fn dequeue(&self, vm_id: &str, queue: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        let mut core = self.core.borrow_mut();
+        let vm_id = vm_id.as_bytes();
+        core.host_mut().dequeue_by_name(vm_id, queue.as_ref())
+    }
+
     /// Puts an item into a queue that the extension has registered (ABI: "Shared Queues").
     ///
     /// # Errors
@@ -199,9 +220,8 @@ impl Proxy {
         core.enqueue(queue.as_ref(), item.as_ref().to_vec())
     }
 
-    /// Sets a property that the plugin and its streams see (ABI: "Properties").
-    ///
-    /// The value is encoded as a proxy encodes it, for example a number in 8 bytes, little-endian.
+    /// Sets a property that the plugin and its streams see from now on: see
+    /// [`properties`](crate::properties).
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) {
         let mut core = self.core.borrow_mut();
         if let Ok(plugin) = core.plugin(self.id) {

@@ -5,6 +5,7 @@
 mod abi_0_1_0;
 mod bodies;
 mod contexts;
+mod foreign;
 mod fuel;
 mod grpc;
 mod headers;
@@ -19,6 +20,7 @@ mod metrics;
 mod modules;
 mod pausing;
 mod properties;
+mod property_table;
 mod queues;
 mod shared_data;
 mod statuses;

@@ -41,7 +41,7 @@ fn each_call_answers_with_the_status_that_the_abi_names() -> Result<(), Error> {
         ("$proxy_grpc_close #1", NOT_FOUND),
         ("$proxy_resolve_shared_queue @\"\" @\"none\" #0", NOT_FOUND),
         ("$proxy_get_property @\"none\" @out", NOT_FOUND),
-        ("$proxy_get_property #0 #0 @out", NOT_FOUND),
+        ("$proxy_get_property #0 #0 @out", "3"),
         ("$proxy_set_property @\"a\" @\"b\"", OK),
         (
             "$proxy_call_foreign_function @\"none\" #0 #0 @out",
