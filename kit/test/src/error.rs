@@ -8,7 +8,8 @@ use crate::records::LogLine;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A proxy would not load the module.
+    /// A proxy would not load the module, or would crash. Or the module needs a WebAssembly proposal
+    /// that only a real Envoy has.
     #[error("the module does not load: {0}")]
     Load(String),
     /// `proxy_on_vm_start` or `proxy_on_configure` returned false.
@@ -84,7 +85,7 @@ pub struct Trap {
     pub callback: String,
     /// The WebAssembly trap, or the host's reason.
     pub reason: String,
-    /// The functions that had not returned, innermost first.
+    /// The functions that had not returned, innermost first. Empty if the module uses tail calls.
     pub backtrace: Vec<Frame>,
     /// What the callback logged. A panic logs its message and location.
     pub log: Vec<LogLine>,

@@ -144,7 +144,11 @@ impl Host {
     pub(crate) fn callable_memory(&self, function: &str) -> Result<Memory, wasmi::Error> {
         self.phase.check(function)?;
         let memory = self.memory;
-        memory.ok_or_else(|| wasmi::Error::new("the module has no memory"))
+        memory.ok_or_else(|| {
+            wasmi::Error::new(format!(
+                "{function} needs a memory, and the module exports none; Envoy crashes"
+            ))
+        })
     }
 
     /// An identifier for a new context, which no living context has.

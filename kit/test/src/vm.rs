@@ -27,7 +27,7 @@ const STACK: usize = 16 << 20;
 pub(crate) struct Vm {
     store: Store<Host>,
     callbacks: HashMap<&'static str, Func>,
-    memory: Memory,
+    memory: Option<Memory>,
     backtrace: Option<Backtrace>,
     names: Names,
     has_ended: bool,
@@ -43,7 +43,7 @@ impl Vm {
         let version = sections.abi_version()?;
         sections.check_names()?;
         sections.check_imports()?;
-        let host_memory = sections.host_memory()?;
+        let host_memory = sections.host_memory();
         let names = backtrace::names(module.symbols.as_deref().unwrap_or(&bytes));
         // A wrapper would turn a tail call into an ordinary one.
         let (bytes, frame_sizes) = if validated.uses_tail_calls {
@@ -72,8 +72,8 @@ impl Vm {
         let memory = match host_memory {
             HostMemory::Exported(name) => instance.get_memory(&store, &name),
             HostMemory::Imported => imported,
+            HostMemory::None => None,
         };
-        let memory = memory.ok_or_else(|| Error::Load("it has no memory".to_owned()))?;
         let callbacks = interface::callbacks(&module, version)
             .filter_map(|(callback, _)| {
                 let function = instance.get_func(&store, callback.name)?;
@@ -98,7 +98,9 @@ impl Vm {
     /// memory.
     fn prepare_host(&mut self, instance: &Instance) -> Result<(), Error> {
         let limit = self.host().options.memory_limit;
-        let size = self.memory.data_size(&self.store);
+        let size = self
+            .memory
+            .map_or(0, |memory| memory.data_size(&self.store));
         if size > limit {
             return Err(Error::Load(format!(
                 "its memory begins with {size} bytes, and the limit is {limit}"
@@ -111,7 +113,7 @@ impl Vm {
         let memory = self.memory;
         let host = self.host_mut();
         host.limits = limits(limit);
-        host.memory = Some(memory);
+        host.memory = memory;
         host.allocator = allocator;
         Ok(())
     }
@@ -148,7 +150,7 @@ impl Vm {
 
     /// The size of the module's memory, in pages of 64 KiB.
     pub(crate) fn memory_pages(&self) -> u64 {
-        self.memory.size(&self.store)
+        self.memory.map_or(0, |memory| memory.size(&self.store))
     }
 
     /// Calls a callback for a context. `None` if the module does not export it.
