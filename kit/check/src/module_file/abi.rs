@@ -2,8 +2,10 @@
 
 use proxy_wasm_abi::AbiVersion;
 
-use super::subject::{BUILD_FOR_CURRENT_ABI, MAX_COUNT, Subject};
+use super::subject::{MAX_COUNT, Subject};
 use crate::report::excerpt;
+
+const REMEDY: &str = "build it with a Proxy-Wasm SDK for ABI 0.2.1";
 
 pub fn check(subject: &mut Subject) {
     let module = subject.module;
@@ -11,12 +13,12 @@ pub fn check(subject: &mut Subject) {
     if module.abi.is_empty() {
         subject.error(
             "it exports no proxy_abi_version_…, so it speaks no Proxy-Wasm ABI",
-            "build it with a Proxy-Wasm SDK for ABI 0.2.1",
+            REMEDY,
         );
     } else if version == Some(AbiVersion::V0_1_0) {
         subject.warning(
             "it speaks ABI 0.1.0, which 0.2.0 replaced in 2020; proxies still load it",
-            BUILD_FOR_CURRENT_ABI,
+            REMEDY,
         );
     }
     for marker in module.abi.iter().take(MAX_COUNT) {
@@ -26,12 +28,12 @@ pub fn check(subject: &mut Subject) {
         if known && version.is_none() {
             subject.error(
                 format!("its export for ABI {marker} is not a function"),
-                BUILD_FOR_CURRENT_ABI,
+                REMEDY,
             );
         } else if !known {
             let problem = format!("it speaks ABI {}, which no proxy does", excerpt(marker));
             if version.is_none() {
-                subject.error(problem, BUILD_FOR_CURRENT_ABI);
+                subject.error(problem, REMEDY);
             } else {
                 subject.warning(problem, "export one proxy_abi_version_… only");
             }

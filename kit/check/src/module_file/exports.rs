@@ -89,24 +89,31 @@ fn callbacks(subject: &mut Subject) {
     }
 }
 
-/// Envoy asks V8 for the types of all exports. V8 ends the process at one that its API does not have.
+/// Envoy asks V8 for the names and types of all exports. V8 ends the process at one that its C++ API
+/// does not have.
 fn types(subject: &mut Subject) {
     let exports = subject.module.exports.iter();
-    subject.errors(exports.filter_map(|export| {
-        let what = crashing_type(export)?;
-        let name = excerpt(&export.name);
-        Some((
-            format!("its export {name} {what}, which crashes Envoy"),
-            "do not export it: a proxy calls only functions of numbers",
-        ))
-    }));
+    subject.errors(
+        "exports",
+        exports.filter_map(|export| {
+            let what = crashes(export)?;
+            let name = excerpt(&export.name);
+            Some((
+                format!("its export {name} {what}, which crashes Envoy"),
+                "do not export it: a proxy calls only functions of numbers",
+            ))
+        }),
+    );
 }
 
-fn crashing_type(export: &Export) -> Option<String> {
+fn crashes(export: &Export) -> Option<String> {
     /// The limit of a table is a signed number in V8's API.
     const MAX_LIMIT: u64 = i32::MAX as u64;
     if let Some(unknown) = export.item.type_unknown_to_v8() {
         return Some(format!("has the type {unknown}"));
+    }
+    if export.name.ends_with('\0') {
+        return Some("has a name that ends with NUL".to_owned());
     }
     match &export.item {
         Item::Tag => Some("is a tag".to_owned()),

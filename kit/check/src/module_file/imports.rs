@@ -16,7 +16,10 @@ const MAX_LISTED: usize = 3;
 pub fn check(subject: &mut Subject) {
     let version = subject.version;
     let imports = subject.module.imports.iter();
-    subject.errors(imports.filter_map(|import| wrong(import, version)));
+    subject.errors(
+        "imports",
+        imports.filter_map(|import| wrong(import, version)),
+    );
     newer(subject);
 }
 

@@ -1,6 +1,6 @@
 //! Memories and tables: what V8 in Envoy allows.
 
-use proxy_wasm_module::{Item, Memory, Table};
+use proxy_wasm_module::{Import, Item, Memory, Table};
 
 use super::subject::Subject;
 use crate::report::excerpt;
@@ -19,8 +19,8 @@ const MAX_TABLE: u64 = 10_000_000;
 
 pub fn check(subject: &mut Subject) {
     let module = subject.module;
-    subject.errors(module.memories.iter().filter_map(memory));
-    subject.errors(module.tables.iter().filter_map(table));
+    subject.errors("memories", module.memories.iter().filter_map(memory));
+    subject.errors("tables", module.tables.iter().filter_map(table));
     imported(subject);
     if let Some(memory) = module.memory_in_envoy()
         && (LARGE_MEMORY + 1..=MAX_MEMORY).contains(&memory.initial)
@@ -60,24 +60,16 @@ fn table(table: &Table) -> Option<(String, &'static str)> {
 fn imported(subject: &mut Subject) {
     const REMEDY: &str =
         "let the module define it and export it (no --import-memory, no --import-table)";
+    let is_memory: fn(&&Import) -> bool = |import| matches!(import.item, Item::Memory(_));
+    let is_table: fn(&&Import) -> bool = |import| matches!(import.item, Item::Table(_));
     let imports = &subject.module.imports;
-    let is_memory = |item: &Item| matches!(item, Item::Memory(_));
-    let is_table = |item: &Item| matches!(item, Item::Table(_));
-    for (is_kind, kind) in [
-        (&is_memory as &dyn Fn(&Item) -> bool, "memories"),
-        (&is_table, "tables"),
-    ] {
-        let count = imports
-            .iter()
-            .filter(|import| is_kind(&import.item))
-            .count();
+    for (is_kind, kind) in [(is_memory, "memories"), (is_table, "tables")] {
+        let count = imports.iter().filter(is_kind).count();
         if count > 1 {
-            subject.error(
-                format!("it imports {count} {kind}, and V8 offers one"),
-                REMEDY,
-            );
+            let problem = format!("it imports {count} {kind}, and V8 offers one");
+            subject.error(problem, REMEDY);
         }
-        let Some(import) = imports.iter().find(|import| is_kind(&import.item)) else {
+        let Some(import) = imports.iter().find(is_kind) else {
             continue;
         };
         let name = format!("{}.{}", import.module, import.name);

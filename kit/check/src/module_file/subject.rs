@@ -46,8 +46,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Adds errors of one kind, and lists only the first of them.
-    pub fn errors(&mut self, errors: impl Iterator<Item = (String, &'static str)>) {
+    /// Adds errors of a kind of parts, such as imports, and lists only the first of them.
+    pub fn errors(&mut self, kind: &str, errors: impl Iterator<Item = (String, &'static str)>) {
         let mut count = 0_usize;
         for (problem, remedy) in errors {
             count += 1;
@@ -58,7 +58,7 @@ impl Subject<'_> {
         let more = count.saturating_sub(MAX_COUNT);
         if more > 0 {
             self.error(
-                format!("it has {more} more errors of that kind"),
+                format!("{more} more {kind} are of that kind"),
                 "fix the ones above first",
             );
         }

@@ -197,9 +197,53 @@ fn exported_items() -> Vec<Case> {
     cases
 }
 
+/// All imports of an ABI version at once, and all callbacks.
+fn all(version: AbiVersion) -> Vec<Case> {
+    let is_in = |function: &&Function| function.is_in(version);
+    let imports: String = [
+        (HOST_MODULE, HOST_CALLS),
+        (WASI_MODULES[0], WASI_FUNCTIONS),
+        (WASI_MODULES[1], WASI_FUNCTIONS),
+    ]
+    .into_iter()
+    .flat_map(|(module, table)| {
+        let text = move |function: &Function| {
+            let signature = Signature::of(function).text();
+            format!(
+                r#"(import "{module}" "{}" (func {signature}))"#,
+                function.name
+            )
+        };
+        table.iter().filter(is_in).map(text)
+    })
+    .collect();
+    let callbacks: String = CALLBACKS
+        .iter()
+        .filter(is_in)
+        .map(|function| {
+            let signature = Signature::of(function);
+            let body = body(function.name, &signature.results);
+            let text = signature.text();
+            format!(r#"(func (export "{}") {text}{body})"#, function.name)
+        })
+        .collect();
+    let marker = marker(version);
+    vec![
+        Case::new(
+            format!("ABI {version}: all imports"),
+            &[&imports, MEMORY, ALLOCATOR, &marker],
+        ),
+        Case::new(
+            format!("ABI {version}: all callbacks"),
+            &[MEMORY, &callbacks, &marker],
+        ),
+    ]
+}
+
 pub fn cases() -> Vec<Case> {
     let mut cases = unknown();
     cases.extend(exported_items());
+    cases.extend(AbiVersion::ALL.iter().copied().flat_map(all));
     for version in AbiVersion::ALL.iter().copied() {
         for (module, table) in [
             (HOST_MODULE, HOST_CALLS),

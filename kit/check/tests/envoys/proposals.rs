@@ -155,8 +155,13 @@ const PROPOSALS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "both exceptions",
-        &["(func try nop catch_all nop end) (func (block (try_table (catch_all 0))))"],
+        "both proposals for exceptions",
+        &[
+            "(func try nop catch_all nop end) (func (block (try_table (catch_all 0))))",
+            "(func try nop delegate 0) (func (param exnref) (throw_ref (local.get 0)))",
+            "(func try nop end) (func (local exnref))",
+            "(tag $t) (func (block (try_table (catch_all 0)))) (func throw $t)",
+        ],
     ),
     (
         "custom-page-sizes",
@@ -185,6 +190,13 @@ const PROPOSALS: &[(&str, &[&str])] = &[
     (
         "custom-descriptors",
         &["(type $s (struct)) (func (param (ref null (exact $s))))"],
+    ),
+    (
+        "compact-imports",
+        &[
+            r#"(import "env" (item "proxy_done" (func (result i32))))"#,
+            r#"(import "env" (item "proxy_done") (func (result i32)))"#,
+        ],
     ),
     (
         "acquire-release-atomics",
