@@ -34,6 +34,7 @@ pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
                 "build for --platform linux/amd64, on any machine: meshes take this image of an \
                  index; or push an image without an index"
             }
+            Error::TooLong { .. } => "make it smaller: V8 in Envoy loads no longer module",
             _ => "give a directory, an OCI layout or archive, or a .wasm file",
         };
         report.error(&consumers::all(), place, error.to_string(), remedy);
@@ -128,8 +129,12 @@ fn manifest_of_module(report: &mut Report, module: &Path, manifest: &Path) {
 
 /// The bytes of a regular file that is not longer than `max_length`.
 fn read_file(path: &Path, max_length: u64) -> Result<Vec<u8>, Error> {
-    if !fs::metadata(path)?.is_file() {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(Error::NotAFile);
+    }
+    if metadata.len() > max_length {
+        return Err(Error::TooLong { max_length });
     }
     let mut bytes = Vec::new();
     File::open(path)?
