@@ -32,9 +32,14 @@ pub enum Error {
          waits for"
     )]
     Paused(&'static str),
-    /// The extension has closed the stream.
-    #[error("the extension has closed the stream")]
+    /// The stream was reset before the response was complete: the extension has closed it, or has
+    /// responded when a response had begun, or the upstream has failed.
+    #[error("the stream was reset before its response was complete")]
     Closed,
+    /// The extension did what Envoy 1.40 does not survive: it crashes, corrupts a message, or holds
+    /// one for ever. The text says what the extension did, what Envoy does, and how to avoid it.
+    #[error("{0}")]
+    BreaksEnvoy(String),
     /// The test asked for what is not possible in the current state.
     #[error("{0}")]
     InvalidState(&'static str),
