@@ -79,8 +79,9 @@ impl Error {
 
 /// The end of a VM: an instruction that cannot be executed, a panic, or too much work.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Trap {
-    /// The callback that the proxy called.
+    /// The callback that the proxy called, or `start section`.
     pub callback: String,
     /// The WebAssembly trap, or the host's reason.
     pub reason: String,
@@ -88,6 +89,20 @@ pub struct Trap {
     pub backtrace: Vec<Frame>,
     /// What the callback logged. A panic logs its message and location.
     pub log: Vec<LogLine>,
+    /// The limit that the module has reached. Envoy has none of these, so it might not trap there.
+    pub limit: Option<Limit>,
+}
+
+/// A limit of the embedded proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Options::fuel_limit`](crate::Options::fuel_limit): the callback did not return before.
+    Fuel,
+    /// [`Options::memory_limit`](crate::Options::memory_limit): the memory could not grow beyond it.
+    Memory,
+    /// How deep calls can nest.
+    CallDepth,
 }
 
 /// A function of the module that had not returned.
@@ -175,6 +190,7 @@ mod tests {
             reason: "unreachable".to_owned(),
             backtrace,
             log,
+            limit: None,
         };
         let frames = vec![
             frame(3, None),

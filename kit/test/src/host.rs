@@ -4,16 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use proxy_wasm_abi::{BufferType, LogLevel, MapType, MetricType, Status};
-use wasmi::{Caller, StoreLimits, StoreLimitsBuilder};
+use wasmi::Caller;
 
 use crate::context::{Direction, Part, PluginContext, StreamContext};
 use crate::headers::{EMPTY, Headers};
+use crate::limits::Limits;
 use crate::options::Options;
 use crate::records::{HostCall, HttpCall, LogLine, Metric};
-
-/// The limits of V8: elements of a table, and a few tables where one is the rule.
-const MAX_TABLE_ELEMENTS: usize = 10_000_000;
-const MAX_TABLES: usize = 10;
 
 /// What a host call, and each byte that it copies, takes off the fuel that is left. So there is a
 /// limit to what a module can make the host do, and to a chain of callbacks that cause one another.
@@ -52,7 +49,7 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) options: Options,
-    pub(crate) limits: StoreLimits,
+    pub(crate) limits: Limits,
     pub(crate) plugins: BTreeMap<u32, PluginContext>,
     pub(crate) streams: HashMap<u32, StreamContext>,
     next_context: u32,
@@ -60,6 +57,8 @@ pub(crate) struct Host {
     pub(crate) current: u32,
     /// The context that the module has chosen instead (ABI: `proxy_set_effective_context`).
     pub(crate) effective: Option<u32>,
+    /// Whether the start section runs, in which host calls crash Envoy.
+    pub(crate) is_instantiating: bool,
     /// Whether `_initialize`, `main` or `_start` runs, which can only log and call WASI.
     pub(crate) is_starting: bool,
     /// Whether the module's allocator runs, which cannot make host calls that need memory.
@@ -83,16 +82,13 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(options: Options) -> Self {
         Self {
-            limits: StoreLimitsBuilder::new()
-                .memory_size(options.memory_limit)
-                .table_elements(MAX_TABLE_ELEMENTS)
-                .tables(MAX_TABLES)
-                .build(),
+            limits: Limits::new(options.memory_limit),
             plugins: BTreeMap::new(),
             streams: HashMap::new(),
             next_context: 1,
             current: 0,
             effective: None,
+            is_instantiating: false,
             is_starting: false,
             is_allocating: false,
             host_fuel: 0,

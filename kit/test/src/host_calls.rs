@@ -138,6 +138,11 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
 
 impl<'a> Call<'a> {
     fn new(mut caller: Caller<'a, Host>, name: &'static str) -> Result<Self, wasmi::Error> {
+        if caller.data().is_instantiating {
+            return Err(wasmi::Error::new(format!(
+                "{name} can't be called in the start section: it crashes Envoy"
+            )));
+        }
         if caller.data().is_starting && name != "proxy_log" {
             return Err(wasmi::Error::new(format!(
                 "{name} can't be called before the VM has started"

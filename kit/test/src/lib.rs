@@ -19,6 +19,7 @@ pub mod http;
 #[cfg(feature = "envoy")]
 mod http1;
 mod interface;
+mod limits;
 mod maps;
 mod message;
 mod module;
@@ -32,7 +33,7 @@ mod upstream;
 mod vm;
 mod wasi;
 
-pub use error::{Error, Frame, Trap};
+pub use error::{Error, Frame, Limit, Trap};
 pub use extension::{extension, module_path};
 pub use headers::Headers;
 pub use message::{Message, Reply, Response};

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use wasmi::{CompilationMode, Config, Engine, Func, Memory, Store, Val};
+use wasmi::errors::ErrorKind;
+use wasmi::{CompilationMode, Config, Engine, Func, Memory, Store, TrapCode, Val};
 
 use crate::backtrace::{self, Backtrace, Names};
-use crate::error::{Error, Trap};
+use crate::error::{Error, Frame, Limit, Trap};
 use crate::host::Host;
 use crate::module::Module;
 use crate::offer::Offer;
@@ -48,11 +49,13 @@ impl Vm {
         let mut store = Store::new(&engine, Host::new(options));
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
-        store.data_mut().is_starting = true;
+        store.data_mut().is_instantiating = true;
         let instance = offer
             .linker()
             .instantiate_and_start(&mut store, &module)
-            .map_err(load_error)?;
+            .map_err(|error| start_error(&mut store, error))?;
+        store.data_mut().is_instantiating = false;
+        store.data_mut().is_starting = true;
         let memory = instance
             .get_memory(&store, "memory")
             .ok_or_else(|| Error::Load("it exports no memory".to_owned()))?;
@@ -152,15 +155,11 @@ impl Vm {
             },
             Err(error) => {
                 self.has_ended = true;
-                Err(Error::Trap(Trap {
-                    callback: name.to_owned(),
-                    reason: error.to_string(),
-                    backtrace: match &self.backtrace {
-                        Some(backtrace) => backtrace.frames(&self.store, &self.names),
-                        None => Vec::new(),
-                    },
-                    log: std::mem::take(&mut self.host_mut().callback_log),
-                }))
+                let frames = match &self.backtrace {
+                    Some(backtrace) => backtrace.frames(&self.store, &self.names),
+                    None => Vec::new(),
+                };
+                Err(trap(self.host_mut(), name, &error, frames))
             }
         }
     }
@@ -169,6 +168,31 @@ impl Vm {
 fn refuel(store: &mut Store<Host>) -> Result<(), Error> {
     let fuel = store.data().options.fuel_limit;
     store.set_fuel(fuel).map_err(load_error)
+}
+
+/// A trap in the start section, or another reason why there is no instance.
+fn start_error(store: &mut Store<Host>, error: wasmi::Error) -> Error {
+    match error.kind() {
+        ErrorKind::TrapCode(_) | ErrorKind::Message(_) => {
+            trap(store.data_mut(), "start section", &error, Vec::new())
+        }
+        _ => load_error(error),
+    }
+}
+
+fn trap(host: &mut Host, callback: &str, error: &wasmi::Error, backtrace: Vec<Frame>) -> Error {
+    let limit = match error.as_trap_code() {
+        Some(TrapCode::OutOfFuel) => Some(Limit::Fuel),
+        Some(TrapCode::StackOverflow) => Some(Limit::CallDepth),
+        _ => host.limits.has_refused_memory.then_some(Limit::Memory),
+    };
+    Error::Trap(Trap {
+        callback: callback.to_owned(),
+        reason: error.to_string(),
+        backtrace,
+        log: std::mem::take(&mut host.callback_log),
+        limit,
+    })
 }
 
 fn load_error(error: wasmi::Error) -> Error {
