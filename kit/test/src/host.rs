@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use proxy_wasm_abi::{BufferType, LogLevel, MapType, MetricType, Status};
+use proxy_wasm_abi::{BufferType, LogLevel, MapType, Status};
 use wasmi::Caller;
 
 use crate::context::{Direction, Part, PluginContext, StreamContext};
 use crate::headers::{EMPTY, Headers};
 use crate::limits::Limits;
 use crate::options::Options;
+use crate::queue::Queue;
 use crate::records::{HostCall, HttpCall, LogLine, Metric};
+
+mod metrics;
+mod properties;
+mod queues;
+mod shared_data;
 
 /// What a host call, and each byte that it copies, takes off the fuel that is left. So there is a
 /// limit to what a module can make the host do, and to a chain of callbacks that cause one another.
@@ -33,16 +39,6 @@ pub(crate) enum Action {
         queue: u32,
     },
     DeletePlugin(u32),
-}
-
-/// A queue that contexts share (ABI: "Shared Queues").
-#[derive(Debug)]
-pub(crate) struct Queue {
-    vm_id: Vec<u8>,
-    name: Vec<u8>,
-    /// The plugin whose `proxy_on_queue_ready` is called.
-    plugin: u32,
-    pub(crate) items: VecDeque<Vec<u8>>,
 }
 
 /// All that host calls read and change.
@@ -233,57 +229,12 @@ impl Host {
         state.is_open(Part::Body).then_some(&mut state.body)
     }
 
-    /// A property of the stream, of the plugin, or of the host.
-    pub(crate) fn property(&mut self, path: &[u8]) -> Option<Vec<u8>> {
-        let set = self
-            .stream()
-            .and_then(|stream| stream.properties.get(path).cloned());
-        let plugin = || {
-            let plugin = self.plugin()?;
-            let own = plugin.properties.get(path).cloned();
-            own.or_else(|| {
-                matches!(path, b"plugin_root_id" | b"plugin_name")
-                    .then(|| plugin.root_id.clone().into_bytes())
-            })
-        };
-        set.or_else(plugin)
-            .or_else(|| (path == b"plugin_vm_id").then(|| self.options.vm_id.clone().into_bytes()))
-    }
-
-    pub(crate) fn metric(&mut self, id: u32) -> Option<&mut Metric> {
-        let index = usize::try_from(id.checked_sub(1)?).ok()?;
-        self.metrics.get_mut(index).map(|(_, metric)| metric)
-    }
-
     /// Counts a host call that copies so many bytes, and returns its cost.
     fn cost_of_host_call(&mut self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let cost = HOST_CALL_COST.saturating_add(bytes.saturating_mul(BYTE_COST));
         self.host_fuel = self.host_fuel.saturating_add(cost);
         cost
-    }
-
-    /// The identifier of the metric with this type and name. If there is none, it is created.
-    pub(crate) fn define_metric(&mut self, kind: MetricType, name: Vec<u8>) -> Result<u32, Status> {
-        let found = self.metrics.iter().position(|(other, metric)| {
-            let same_kind = matches!(
-                (kind, metric),
-                (MetricType::Counter, Metric::Counter(_))
-                    | (MetricType::Gauge, Metric::Gauge(_))
-                    | (MetricType::Histogram, Metric::Histogram(_))
-            );
-            *other == name && same_kind
-        });
-        let index = found.unwrap_or_else(|| {
-            let metric = match kind {
-                MetricType::Counter => Metric::Counter(0),
-                MetricType::Gauge => Metric::Gauge(0),
-                MetricType::Histogram => Metric::Histogram(Vec::new()),
-            };
-            self.metrics.push((name, metric));
-            self.metrics.len() - 1
-        });
-        u32::try_from(index + 1).map_err(|_| Status::InternalFailure)
     }
 
     /// Adds an HTTP call, gives it an identifier, and returns that.
@@ -304,74 +255,6 @@ impl Host {
         number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         number ^ (number >> 31)
-    }
-
-    /// Sets a shared value if it has this version (ABI: `proxy_set_shared_data`). Version 0 matches
-    /// any.
-    pub(crate) fn set_shared_data(
-        &mut self,
-        key: Vec<u8>,
-        value: Vec<u8>,
-        version: u32,
-    ) -> Result<(), Status> {
-        let current = self.shared_data.get(&key);
-        if version != 0 && version != current.map_or(0, |(_, version)| *version) {
-            return Err(Status::CasMismatch);
-        }
-        self.replace_shared_data(key, value);
-        Ok(())
-    }
-
-    /// Sets a shared value, whatever its version.
-    pub(crate) fn replace_shared_data(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        let current = self.shared_data.get(&key);
-        let version = current.map_or(0, |(_, version)| *version);
-        let next = version.checked_add(1).unwrap_or(1);
-        self.shared_data.insert(key, (value, next));
-    }
-
-    /// The identifier of the queue with this name in the module's own VM (ABI:
-    /// `proxy_register_shared_queue`). If there is none, it is created.
-    pub(crate) fn register_queue(&mut self, name: Vec<u8>) -> Result<u32, Status> {
-        let vm_id = self.options.vm_id.clone().into_bytes();
-        if let Some(id) = self.find_queue(&vm_id, &name) {
-            return Ok(id);
-        }
-        let last = self.queues.last_key_value().map_or(0, |(id, _)| *id);
-        let id = last.checked_add(1).ok_or(Status::InternalFailure)?;
-        let queue = Queue {
-            vm_id,
-            name,
-            plugin: self.plugin_id(),
-            items: VecDeque::new(),
-        };
-        self.queues.insert(id, queue);
-        Ok(id)
-    }
-
-    /// The identifier of the queue with this name in a VM.
-    pub(crate) fn find_queue(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
-        self.queues
-            .iter()
-            .find(|(_, queue)| queue.vm_id == vm_id && queue.name == name)
-            .map(|(id, _)| *id)
-    }
-
-    /// Puts an item into a queue, and queues the call of its plugin's `proxy_on_queue_ready`.
-    pub(crate) fn enqueue(&mut self, id: u32, item: Vec<u8>) -> Result<(), Status> {
-        let queue = self.queues.get_mut(&id).ok_or(Status::NotFound)?;
-        queue.items.push_back(item);
-        let plugin = queue.plugin;
-        self.actions
-            .push_back(Action::QueueReady { plugin, queue: id });
-        Ok(())
-    }
-
-    /// As [`Host::enqueue`], for the queue with this name in the module's own VM.
-    pub(crate) fn enqueue_by_name(&mut self, name: &[u8], item: Vec<u8>) -> Result<(), Status> {
-        let vm_id = self.options.vm_id.clone().into_bytes();
-        let id = self.find_queue(&vm_id, name).ok_or(Status::NotFound)?;
-        self.enqueue(id, item)
     }
 
     /// The time as the ABI encodes it: 64 bits of nanoseconds last until the year 2554.

@@ -26,6 +26,7 @@ mod module;
 mod offer;
 mod options;
 mod proxy;
+mod queue;
 mod records;
 mod stream;
 #[cfg(feature = "envoy")]

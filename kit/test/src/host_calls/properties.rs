@@ -1,0 +1,32 @@
+//! Properties (ABI: "Properties").
+
+use proxy_wasm_abi::Status;
+
+use super::{Call, Outcome};
+
+impl Call<'_> {
+    pub(super) fn get_property(
+        &mut self,
+        path: u32,
+        path_size: u32,
+        data: u32,
+        size: u32,
+    ) -> Outcome {
+        let path = self.read(path, path_size)?;
+        let value = self.host().property(&path).ok_or(Status::NotFound)?;
+        self.return_bytes(&value, data, size)
+    }
+
+    pub(super) fn set_property(
+        &mut self,
+        path: u32,
+        path_size: u32,
+        data: u32,
+        size: u32,
+    ) -> Outcome {
+        let (path, value) = (self.read(path, path_size)?, self.read(data, size)?);
+        let stream = self.host().stream().ok_or(Status::NotFound)?;
+        stream.properties.insert(path, value);
+        Ok(())
+    }
+}
