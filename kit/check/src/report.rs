@@ -6,12 +6,15 @@ use proxy_wasm_abi::EnvoyVersion;
 use serde::Serialize;
 
 use crate::consumers::{CONSUMERS, Consumer, Consumers};
+#[cfg(feature = "trial")]
+use crate::trial::{Trial, Trials};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The newest known release of a consumer rejects it.
+    /// The newest known release of a consumer rejects it, or the files of a project contradict each
+    /// other.
     Error,
     /// Older releases reject it, or it is probably a mistake.
     Warning,
@@ -34,7 +37,8 @@ pub struct Finding {
     /// How to fix it.
     #[serde(rename = "how")]
     pub remedy: String,
-    /// The names of the consumers that reject it. A warning has none.
+    /// The names of the consumers that reject it. A warning has none, and neither has an error in a
+    /// project's files.
     pub rejected_by: Vec<&'static str>,
 }
 
@@ -116,6 +120,17 @@ pub struct ModuleFacts {
     pub memory: Option<u64>,
     /// The size to which its memory can grow, in bytes. `None` if the module sets no limit.
     pub memory_bound: Option<u64>,
+    /// What it did in the embedded proxy. `None` if there was no reason to try it.
+    #[cfg(feature = "trial")]
+    pub trial: Option<Trial>,
+}
+
+/// The files of a project that agree with each other, unless there are findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ProjectFacts {
+    /// The files under `deploy/` that were compared, by their paths in the project.
+    pub files: Vec<String>,
 }
 
 /// The result of a check.
@@ -130,6 +145,12 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The facts of the module, if there is a valid one.
     pub module: Option<ModuleFacts>,
+    /// What was compared, if a project was checked.
+    pub project: Option<ProjectFacts>,
+    /// How modules are tried, and earlier trials.
+    #[cfg(feature = "trial")]
+    #[serde(skip)]
+    pub(crate) trials: Trials,
     /// What each consumer reads, and the oldest Envoy that loads that.
     #[serde(skip)]
     reads: Vec<(&'static Consumer, String, EnvoyVersion)>,
@@ -221,6 +242,14 @@ impl Report {
         self.count(Severity::Warning)
     }
 
+    /// The number of errors in a project's files, for which no consumer rejects the image.
+    pub fn project_errors(&self) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error && finding.rejected_by.is_empty())
+            .count()
+    }
+
     fn count(&self, severity: Severity) -> usize {
         self.findings
             .iter()
@@ -247,6 +276,16 @@ impl Report {
                 .filter(|name| consumers.iter().any(|consumer| consumer.name == *name))
                 .collect(),
         });
+    }
+
+    /// Adds what is wrong in a project's files, whatever consumers do with the image.
+    pub(crate) fn contradiction(
+        &mut self,
+        place: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.error(&[], place, problem, remedy);
     }
 
     /// Adds what no consumer rejects.
@@ -341,6 +380,21 @@ impl fmt::Display for Report {
                     "Memory:         {memory} bytes at first for each worker thread, {bound}"
                 )?;
             }
+            #[cfg(feature = "trial")]
+            if let Some(trial) = &module.trial {
+                write_trial(formatter, trial)?;
+            }
+        }
+        if let Some(project) = &self.project {
+            let result = match (project.files.len(), self.project_errors()) {
+                (_, errors @ 1..) => format!("{} above", counted(errors, "error")),
+                (0, _) => "manifest.yaml agrees with Cargo.toml".to_owned(),
+                (files, _) => format!(
+                    "{} under deploy/ agree with manifest.yaml and Cargo.toml",
+                    counted(files, "file")
+                ),
+            };
+            writeln!(formatter, "Project:        {result}")?;
         }
         for verdict in &self.consumers {
             let title = CONSUMERS
@@ -354,16 +408,11 @@ impl fmt::Display for Report {
                     writeln!(formatter, "accepts it from {since} on; reads {path}")?;
                 }
                 _ => {
-                    let count = verdict.reasons.len();
-                    let plural = if count == 1 { "" } else { "s" };
-                    writeln!(formatter, "rejects it for {count} reason{plural} above")?;
+                    let reasons = counted(verdict.reasons.len(), "reason");
+                    writeln!(formatter, "rejects it for {reasons} above")?;
                 }
             }
         }
-        let counted = |count: usize, what: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            format!("{count} {what}{plural}")
-        };
         write!(
             formatter,
             "Checked: {}, {}",
@@ -371,6 +420,35 @@ impl fmt::Display for Report {
             counted(self.warnings(), "warning")
         )
     }
+}
+
+/// Writes what a module did in the embedded proxy, and the last lines that it logged.
+#[cfg(feature = "trial")]
+fn write_trial(formatter: &mut fmt::Formatter, trial: &Trial) -> fmt::Result {
+    const MAX_LINES: usize = 5;
+    let result = match (trial.started, trial.configured, &trial.not_tried) {
+        (_, _, Some(why)) => format!("not tried in the embedded proxy: {}", escaped(why)),
+        (Some(true), None, None) => "the module starts".to_owned(),
+        (Some(true), Some(true), None) => {
+            "the module starts, and accepts the configuration".to_owned()
+        }
+        (Some(true), Some(false), None) => {
+            "the module starts, and rejects the configuration: see above".to_owned()
+        }
+        (_, _, None) => "the module does not start: see above".to_owned(),
+    };
+    writeln!(formatter, "Trial:          {result}")?;
+    let skipped = trial.log.len().saturating_sub(MAX_LINES);
+    for line in trial.log.iter().skip(skipped) {
+        let message = escaped(line.message.trim_end());
+        writeln!(formatter, "  its log:      {}: {message}", line.level)?;
+    }
+    Ok(())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// A text from outside, for a finding: in quotes, escaped, and shortened.

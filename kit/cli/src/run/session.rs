@@ -19,6 +19,7 @@ use super::resources::Files;
 use super::screen::Screen;
 use super::settings::Settings;
 use super::watch::{BESIDE_SOURCE, Saved, Watch};
+use crate::output::print_line;
 use crate::project::Project;
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_test::envoy;
@@ -364,7 +365,7 @@ impl Session {
     }
 
     fn welcome(&self, updates: &Updates) -> Result<()> {
-        println!();
+        print_line!("")?;
         for (index, address) in updates.admin().listener_addresses()?.values().enumerate() {
             let port = address.port();
             let host = if address.ip().is_unspecified() {
@@ -387,8 +388,7 @@ impl Session {
         self.screen.fact("Behind it", &self.settings.upstream())?;
         self.screen.fact("Watching", &watched.join(", "))?;
         self.screen.fact("Ctrl-C", "ends it")?;
-        println!();
-        Ok(())
+        print_line!("")
     }
 
     fn ended(mut self, unshown: &[String]) -> Result<()> {
