@@ -438,10 +438,14 @@ fn write_trial(formatter: &mut fmt::Formatter, trial: &Trial) -> fmt::Result {
         (_, _, None) => "the module does not start: see above".to_owned(),
     };
     writeln!(formatter, "Trial:          {result}")?;
+    // A finding quotes the log of what failed.
+    if trial.started == Some(false) || trial.configured == Some(false) {
+        return Ok(());
+    }
     let skipped = trial.log.len().saturating_sub(MAX_LINES);
     for line in trial.log.iter().skip(skipped) {
         let message = escaped(line.message.trim_end());
-        writeln!(formatter, "  its log:      {}: {message}", line.level)?;
+        writeln!(formatter, "Log:            {}: {message}", line.level)?;
     }
     Ok(())
 }

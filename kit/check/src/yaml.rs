@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
-/// How many values can come from aliases.
+/// How many values anchors can have, and aliases repeat.
 const MAX_REPLAYED: usize = 100_000;
 
 /// A value, and where it begins. Lines and columns are counted from one.
@@ -30,6 +30,9 @@ pub enum Value {
 /// Reads the documents of a file. An error is the place in the file, and what is wrong there.
 pub fn documents(file: &str, text: &str) -> Result<Vec<Node>, (String, String)> {
     let mut options = serde_saphyr::Options::default();
+    if let Some(budget) = &mut options.budget {
+        budget.max_recorded_anchor_events = MAX_REPLAYED;
+    }
     options.alias_limits.max_total_replayed_events = MAX_REPLAYED;
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let place = match error.location() {
