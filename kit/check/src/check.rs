@@ -22,6 +22,9 @@ pub struct Options {
     /// The configuration with which modules are tried. Without one, they are started only.
     #[cfg(feature = "trial")]
     pub configuration: Option<Vec<u8>>,
+    /// The plugin's root ID with which modules are tried.
+    #[cfg(feature = "trial")]
+    pub root_id: String,
 }
 
 /// Checks what is at a path: see [`check_with`].
@@ -45,11 +48,11 @@ pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
 pub fn check_with(path: &Path, options: &Options) -> Report {
     let mut report = Report::default();
     #[cfg(feature = "trial")]
-    report
-        .trials
-        .setup
-        .configuration
-        .clone_from(&options.configuration);
+    {
+        let setup = &mut report.trials.setup;
+        setup.configuration.clone_from(&options.configuration);
+        setup.root_id.clone_from(&options.root_id);
+    }
     if let Err(error) = checked(&mut report, path, options.manifest.as_deref()) {
         let remedy = match error {
             Error::Image(proxy_wasm_image::Error::Platform { .. }) => {

@@ -389,10 +389,12 @@ impl fmt::Display for Report {
             let result = match (project.files.len(), self.project_errors()) {
                 (_, errors @ 1..) => format!("{} above", counted(errors, "error")),
                 (0, _) => "manifest.yaml agrees with Cargo.toml".to_owned(),
-                (files, _) => format!(
-                    "{} under deploy/ agree with manifest.yaml and Cargo.toml",
-                    counted(files, "file")
-                ),
+                (1, _) => {
+                    "1 file under deploy/ agrees with manifest.yaml and Cargo.toml".to_owned()
+                }
+                (files, _) => {
+                    format!("{files} files under deploy/ agree with manifest.yaml and Cargo.toml")
+                }
             };
             writeln!(formatter, "Project:        {result}")?;
         }

@@ -172,6 +172,8 @@ fn failed(
 fn trapped(trap: Trap) -> (Vec<ProxyLine>, String, &'static str) {
     let how = if trap.callback == START_SECTION {
         "move this code to _initialize or to a callback (AssemblyScript: --exportStart _initialize)"
+    } else if trap.callback == "proxy_on_context_create" {
+        "fix what it logged; if it looks for its root ID, pass --root-id"
     } else if trap.log.is_empty() {
         "load it in a test with proxy-wasm-test: the error has a backtrace"
     } else {

@@ -123,7 +123,7 @@ enum Task {
         required: Vec<String>,
         #[cfg(feature = "trial")]
         #[command(flatten)]
-        configuration: TrialConfiguration,
+        trial: Trial,
         /// Print Envoy's configuration that allows the module only what it needs
         #[arg(long, conflicts_with = "format")]
         capabilities: bool,
@@ -153,10 +153,10 @@ enum Task {
     },
 }
 
-/// The configuration with which a module is tried.
+/// How a module is tried.
 #[cfg(feature = "trial")]
 #[derive(Args)]
-struct TrialConfiguration {
+struct Trial {
     /// A configuration: fail unless the module accepts it
     #[arg(
         long,
@@ -168,18 +168,28 @@ struct TrialConfiguration {
     /// A file with such a configuration
     #[arg(long, value_name = "FILE")]
     configuration_file: Option<PathBuf>,
+    /// The plugin's root ID, for a module that looks for it
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    root_id: String,
 }
 
 #[cfg(feature = "trial")]
-impl TrialConfiguration {
-    fn read(self) -> Result<Option<Vec<u8>>> {
-        match (self.configuration, self.configuration_file) {
-            (Some(text), _) => Ok(Some(text.into_bytes())),
-            (None, Some(file)) => std::fs::read(&file)
-                .map(Some)
-                .with_context(|| format!("cannot read {}", file.display())),
-            (None, None) => Ok(None),
-        }
+impl Trial {
+    fn apply(self, options: &mut check::Options) -> Result<()> {
+        options.configuration = match (self.configuration, self.configuration_file) {
+            (Some(text), _) => Some(text.into_bytes()),
+            (None, Some(file)) => Some(
+                std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?,
+            ),
+            (None, None) => None,
+        };
+        options.root_id = self.root_id;
+        Ok(())
     }
 }
 
@@ -281,16 +291,14 @@ fn perform(task: Task) -> Result<()> {
             manifest,
             required,
             #[cfg(feature = "trial")]
-            configuration,
+            trial,
             capabilities: prints_capabilities,
             format,
         } => {
             let mut options = check::Options::default();
             options.manifest = manifest;
             #[cfg(feature = "trial")]
-            {
-                options.configuration = configuration.read()?;
-            }
+            trial.apply(&mut options)?;
             let report = match path {
                 Some(path) => check::check_with(&path, &options),
                 None => Project::find()?.check(&options)?,

@@ -94,6 +94,33 @@ fn configuration_is_tried() -> Result<()> {
 }
 
 #[test]
+fn root_id_is_the_one_that_is_given() -> Result<()> {
+    let looks = r#"(func (export "proxy_on_context_create") (param i32 i32)
+      (drop (call $property (i32.const 8) (i32.const 14) (i32.const 32) (i32.const 36)))
+      (if (i32.ne (i32.load (i32.const 36)) (i32.const 3)) (then unreachable)))
+    (data (i32.const 8) "plugin_root_id")
+    (data (i32.const 0) "aye")"#;
+    let module = MODULE
+        .replace("(data (i32.const 0) \"aye\")", looks)
+        .replacen(
+            "(memory",
+            "(import \"env\" \"proxy_get_property\"
+          (func $property (param i32 i32 i32 i32) (result i32)))
+        (memory",
+            1,
+        );
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("a.wasm");
+    fs::write(&path, wat::parse_str(module)?)?;
+    assert!(command(&["--root-id", "abc"], &path).status()?.success());
+    let output = command(&[], &path).output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let hint = "if it looks for its root ID, pass --root-id";
+    assert!(text(&output).contains(hint));
+    Ok(())
+}
+
+#[test]
 fn options_that_cannot_be_used_are_errors() -> Result<()> {
     let (_folder, path) = module("", "")?;
     let output = command(&["--configuration-file", "/no/file"], &path).output()?;

@@ -15,6 +15,8 @@ fn module(added: &str) -> Vec<u8> {
         (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
         (import "env" "proxy_get_buffer_bytes"
           (func $buffer (param i32 i32 i32 i32 i32) (result i32)))
+        (import "env" "proxy_get_property"
+          (func $property (param i32 i32 i32 i32) (result i32)))
         {PARTS} {added})"#
     );
     wat::parse_str(&text).expect(&text)
@@ -228,6 +230,23 @@ fn setup_reaches_the_module() {
     };
     assert!(run(&module(added), &setup).1.is_none());
     assert!(start(added).1.is_some());
+}
+
+#[test]
+fn module_that_looks_for_its_root_id_can_have_one() {
+    let module = module(
+        r#"(data (i32.const 64) "plugin_root_id")
+        (func (export "proxy_on_context_create") (param i32 i32)
+          (drop (call $property (i32.const 64) (i32.const 14) (i32.const 16) (i32.const 20)))
+          (if (i32.ne (i32.load (i32.const 20)) (i32.const 3)) (then unreachable)))"#,
+    );
+    let (_, text) = error(run(&module, &Setup::default()));
+    assert!(text.ends_with("pass --root-id"), "{text}");
+    let setup = Setup {
+        root_id: "abc".to_owned(),
+        ..Setup::default()
+    };
+    assert!(run(&module, &setup).1.is_none());
 }
 
 #[test]
