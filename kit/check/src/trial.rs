@@ -10,9 +10,6 @@ use serde::Serialize;
 /// How much work each step may be: starting, and configuring. About one for each instruction.
 const FUEL: u64 = 1_000_000_000;
 
-/// How large the memory can become, in bytes.
-const MAX_MEMORY: usize = 512 << 20;
-
 /// A longer module is not tried: compiling it would take long. In bytes.
 const MAX_LENGTH: usize = 64 << 20;
 
@@ -65,7 +62,7 @@ pub struct Problem {
     pub is_error: bool,
     /// What went wrong, for a sentence that begins with the module or its configuration.
     pub what: String,
-    pub how: &'static str,
+    pub how: String,
 }
 
 /// The settings of a check, and its earlier trials.
@@ -99,7 +96,6 @@ pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
     }
     let mut options = Options::new()
         .fuel_limit(FUEL)
-        .memory_limit(MAX_MEMORY)
         .root_id(&setup.root_id)
         .vm_configuration(&setup.vm_configuration);
     for (name, value) in &setup.environment {
@@ -153,7 +149,16 @@ fn failed(
             };
             (log, what.to_owned(), how)
         }
-        // The rules have found nothing wrong with it.
+        Error::Load(reason) => {
+            // Some reasons say themselves what to do.
+            let (reason, how) = reason.split_once("; ").unwrap_or((&reason, INVESTIGATE));
+            *step(trial) = Some(false);
+            return Some(Problem {
+                is_error: true,
+                what: format!("the module does not load: {reason}"),
+                how: how.to_owned(),
+            });
+        }
         error => {
             trial.not_tried = Some(error.to_string());
             return None;
@@ -165,32 +170,29 @@ fn failed(
     Some(Problem {
         is_error: true,
         what,
-        how,
+        how: how.to_owned(),
     })
 }
 
 fn trapped(trap: Trap) -> (Vec<ProxyLine>, String, &'static str) {
-    let how = if trap.callback == START_SECTION {
-        "move this code to _initialize or to a callback (AssemblyScript: --exportStart _initialize)"
-    } else if trap.callback == "proxy_on_context_create" {
-        "fix what it logged; if it looks for its root ID, pass --root-id"
-    } else if trap.log.is_empty() {
-        "load it in a test with proxy-wasm-test: the error has a backtrace"
-    } else {
-        "fix what it logged"
+    let how = match trap.callback.as_str() {
+        "proxy_on_context_create" => {
+            "fix what it logged; if it looks for its root ID, pass --root-id"
+        }
+        _ if trap.log.is_empty() => INVESTIGATE,
+        _ => "fix what it logged",
     };
     let what = format!("the module's {} traps: {}", trap.callback, trap.reason);
     (trap.log, what, how)
 }
 
-/// What a trap in the start section has in place of a callback.
-const START_SECTION: &str = "start section";
+const INVESTIGATE: &str = "load it in a test with proxy-wasm-test, whose error has a backtrace";
 
 /// Why a trial that reached a limit says nothing about Envoy.
 fn beyond(callback: &str, limit: Limit) -> String {
     match limit {
         Limit::Fuel => format!("{callback} did not return within {FUEL} instructions"),
-        Limit::Memory => format!("{callback} needs more than {MAX_MEMORY} bytes of memory"),
+        Limit::Memory => format!("{callback} needs more memory than the embedded proxy has"),
         _ => format!("{callback} nests calls deeper than the embedded proxy can"),
     }
 }
@@ -202,7 +204,7 @@ fn endless(callback: &str) -> Problem {
             "{}, so it may never return",
             beyond(&format!("the module's {callback}"), Limit::Fuel)
         ),
-        how: "make sure that it returns: a proxy waits for it without a limit",
+        how: "make sure that it returns: a proxy waits for it without a limit".to_owned(),
     }
 }
 

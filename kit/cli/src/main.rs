@@ -13,16 +13,15 @@ use proxy_wasm_image::{Engine, ImageReference, Package};
 use proxy_wasm_module::{Shrunk, shrink, strip};
 
 use deploy::Deployment;
-use output::{print_line, print_note};
 use package::CargoPackage;
 use project::Project;
 use rename::rename;
 use staged::{StagingDirectory, Variant};
+use stdio::{print_line, print_note};
 
 mod annotations;
 mod deploy;
 mod files;
-mod output;
 mod package;
 #[cfg(feature = "push")]
 mod progress;
@@ -31,6 +30,7 @@ mod rename;
 #[cfg(feature = "run")]
 mod run;
 mod staged;
+mod stdio;
 mod toolchain;
 mod wasm_cargo;
 
@@ -421,7 +421,7 @@ fn capabilities(report: &Report) -> Result<()> {
     let restriction = check::restriction(&module.capabilities).context(
         "the module needs no capabilities; to Envoy, an empty list would mean that all are allowed",
     )?;
-    output::write(format_args!("{restriction}"))
+    stdio::write(format_args!("{restriction}"))
 }
 
 /// Fails unless all required consumers accept what was checked, or at least one mesh, and unless a
@@ -522,7 +522,7 @@ fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
 }
 
 fn confirmed() -> Result<bool> {
-    output::write(format_args!("Apply it? [y/N] "))?;
+    stdio::write(format_args!("Apply it? [y/N] "))?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))

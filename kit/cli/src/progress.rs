@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use proxy_wasm_image::PushEvent;
 
-use crate::output::print_note;
+use crate::stdio::print_note;
 
 /// Shows an event. A terminal gets each step, in one line for each blob; a log gets the last one.
 pub fn show(event: PushEvent) {

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::output::print_note;
+use crate::stdio::print_note;
 
 /// What extensions are compiled for: plain WebAssembly, without WASI.
 pub const TARGET: &str = "wasm32-unknown-unknown";

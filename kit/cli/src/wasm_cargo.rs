@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
-use crate::output::print_note;
+use crate::stdio::print_note;
 use crate::toolchain::{TARGET, Toolchain, cache, command_exists};
 
 /// Runs a Cargo command for the wasm target. Tests run in Node.

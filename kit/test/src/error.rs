@@ -8,9 +8,12 @@ use crate::records::LogLine;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A proxy would not load the module.
+    /// Envoy would not load the module, or would crash.
     #[error("the module does not load: {0}")]
     Load(String),
+    /// Envoy may load the module, but the embedded proxy cannot run it.
+    #[error("the embedded proxy cannot run the module: {0}")]
+    Unsupported(String),
     /// `proxy_on_vm_start` or `proxy_on_configure` returned false.
     #[error("{callback} rejected the configuration{}", logged(log))]
     Rejected {

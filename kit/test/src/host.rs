@@ -3,20 +3,26 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use proxy_wasm_abi::{BufferType, LogLevel, MapType, Status};
-use wasmi::Caller;
+use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
+use wasmi::{Caller, Memory, TypedFunc};
 
+use crate::backtrace;
 use crate::context::{Direction, Part, PluginContext, StreamContext};
+use crate::grpc::GrpcCall;
 use crate::headers::{EMPTY, Headers};
 use crate::limits::Limits;
 use crate::options::Options;
+use crate::phase::Phase;
 use crate::queue::Queue;
-use crate::records::{HostCall, HttpCall, LogLine, Metric};
+use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
 
 mod metrics;
 mod properties;
 mod queues;
 mod shared_data;
+
+use metrics::Metrics;
+pub(crate) use metrics::metric_type;
 
 /// What a host call, and each byte that it copies, takes off the fuel that is left. So there is a
 /// limit to what a module can make the host do, and to a chain of callbacks that cause one another.
@@ -25,6 +31,9 @@ const BYTE_COST: u64 = 10;
 
 /// How many log lines are kept. Older ones are dropped.
 const MAX_LOG_LINES: usize = 10_000;
+
+/// How many calls of foreign functions are kept. Older ones are dropped.
+const MAX_FOREIGN_CALLS: usize = 1_000;
 
 /// What the host does after a callback has returned, because no callback runs inside another.
 #[derive(Debug)]
@@ -39,6 +48,11 @@ pub(crate) enum Action {
         queue: u32,
     },
     DeletePlugin(u32),
+    /// Reports a gRPC call to a cluster that does not exist as closed.
+    GrpcUnavailable {
+        plugin: u32,
+        call: u32,
+    },
 }
 
 /// All that host calls read and change.
@@ -46,6 +60,15 @@ pub(crate) enum Action {
 pub(crate) struct Host {
     pub(crate) options: Options,
     pub(crate) limits: Limits,
+    /// The version of the module's ABI.
+    pub(crate) version: AbiVersion,
+    pub(crate) phase: Phase,
+    /// The memory that host calls read and write.
+    pub(crate) memory: Option<Memory>,
+    /// The function that allocates memory for what host calls return.
+    pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    /// The exit code of the last `proc_exit` of the callback that runs.
+    pub(crate) exit_code: Option<u32>,
     pub(crate) plugins: BTreeMap<u32, PluginContext>,
     pub(crate) streams: HashMap<u32, StreamContext>,
     next_context: u32,
@@ -53,54 +76,72 @@ pub(crate) struct Host {
     pub(crate) current: u32,
     /// The context that the module has chosen instead (ABI: `proxy_set_effective_context`).
     pub(crate) effective: Option<u32>,
-    /// Whether the start section runs, in which host calls crash Envoy.
-    pub(crate) is_instantiating: bool,
-    /// Whether `_initialize`, `main` or `_start` runs, which can only log and call WASI.
-    pub(crate) is_starting: bool,
-    /// Whether the module's allocator runs, which cannot make host calls that need memory.
-    pub(crate) is_allocating: bool,
     /// The cost of the host calls that the running callback has made.
     pub(crate) host_fuel: u64,
     pub(crate) actions: VecDeque<Action>,
+    /// What runs after all other actions.
+    pub(crate) posted: VecDeque<Action>,
     pub(crate) time: Duration,
     pub(crate) random_state: u64,
     pub(crate) log: VecDeque<LogLine>,
     /// What the running callback has logged.
     pub(crate) callback_log: Vec<LogLine>,
     pub(crate) host_calls: BTreeMap<&'static str, u64>,
+    pub(crate) foreign_calls: VecDeque<ForeignCall>,
+    /// Values and their versions.
     pub(crate) shared_data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    shared_data_version: u32,
     pub(crate) queues: BTreeMap<u32, Queue>,
-    pub(crate) metrics: Vec<(Vec<u8>, Metric)>,
+    pub(crate) metrics: Metrics,
     pub(crate) calls: BTreeMap<u32, HttpCall>,
     next_call: u32,
+    pub(crate) grpc_calls: BTreeMap<u32, GrpcCall>,
+    next_grpc_call: u32,
+    next_grpc_stream: u32,
 }
 
 impl Host {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options, version: AbiVersion) -> Self {
         Self {
-            limits: Limits::new(options.memory_limit),
+            // The memory of the backtrace is made with those of the module.
+            limits: Limits::new(options.memory_limit.max(backtrace::SIZE)),
+            version,
+            phase: Phase::Instantiating,
+            memory: None,
+            allocator: None,
+            exit_code: None,
             plugins: BTreeMap::new(),
             streams: HashMap::new(),
             next_context: 1,
             current: 0,
             effective: None,
-            is_instantiating: false,
-            is_starting: false,
-            is_allocating: false,
             host_fuel: 0,
             actions: VecDeque::new(),
+            posted: VecDeque::new(),
             time: options.time,
             random_state: options.random_seed,
             log: VecDeque::new(),
             callback_log: Vec::new(),
             host_calls: BTreeMap::new(),
+            foreign_calls: VecDeque::new(),
             shared_data: BTreeMap::new(),
+            shared_data_version: 0,
             queues: BTreeMap::new(),
-            metrics: Vec::new(),
+            metrics: Metrics::default(),
             calls: BTreeMap::new(),
-            next_call: 1,
+            next_call: 0,
+            grpc_calls: BTreeMap::new(),
+            next_grpc_call: 1,
+            next_grpc_stream: 2,
             options,
         }
+    }
+
+    /// The memory for a call of a function that uses it or the context, if the module may call it now.
+    pub(crate) fn callable_memory(&self, function: &str) -> Result<Memory, wasmi::Error> {
+        self.phase.check(function)?;
+        let memory = self.memory;
+        memory.ok_or_else(|| wasmi::Error::new("the module has no memory"))
     }
 
     /// An identifier for a new context, which no living context has.
@@ -156,6 +197,13 @@ impl Host {
         }
     }
 
+    pub(crate) fn record_foreign_call(&mut self, call: ForeignCall) {
+        if self.foreign_calls.len() == MAX_FOREIGN_CALLS {
+            self.foreign_calls.pop_front();
+        }
+        self.foreign_calls.push_back(call);
+    }
+
     /// A map that the extension can read now (ABI: "HTTP fields").
     pub(crate) fn map(&mut self, map: MapType) -> Option<&Headers> {
         let (direction, part) = match map {
@@ -164,6 +212,12 @@ impl Host {
             }
             MapType::CallResponseTrailers => {
                 return self.plugin()?.call_response.as_ref()?.trailers.as_ref();
+            }
+            MapType::GrpcInitialMetadata => {
+                return self.plugin()?.grpc_response.initial_metadata.as_ref();
+            }
+            MapType::GrpcTrailingMetadata => {
+                return self.plugin()?.grpc_response.trailing_metadata.as_ref();
             }
             _ => place(map)?,
         };
@@ -212,6 +266,7 @@ impl Host {
                 let reply = self.plugin()?.call_response.as_ref()?;
                 return Some(reply.chunks.first().map_or(&[], Vec::as_slice));
             }
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_deref(),
             _ => return None,
         };
         let state = self.stream()?.state(direction);
@@ -221,6 +276,7 @@ impl Host {
     /// A body that the extension can change now.
     pub(crate) fn buffer_mut(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
         let direction = match buffer {
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
             _ => return None,
@@ -239,13 +295,20 @@ impl Host {
 
     /// Adds an HTTP call, gives it an identifier, and returns that.
     pub(crate) fn start_call(&mut self, mut call: HttpCall) -> u32 {
-        while call.id == 0 || self.calls.contains_key(&call.id) {
-            call.id = self.next_call;
-            self.next_call = self.next_call.wrapping_add(1);
-        }
-        let id = call.id;
+        let id = next_id(&mut self.next_call, &self.calls);
+        call.id = id;
         self.calls.insert(id, call);
         id
+    }
+
+    /// An identifier for a gRPC call or stream.
+    pub(crate) fn next_grpc_id(&mut self, is_stream: bool) -> u32 {
+        let next = if is_stream {
+            &mut self.next_grpc_stream
+        } else {
+            &mut self.next_grpc_call
+        };
+        next_id(next, &self.grpc_calls)
     }
 
     /// The next random number (SplitMix64).
@@ -268,6 +331,16 @@ pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), 
     let cost = caller.data_mut().cost_of_host_call(bytes);
     let left = caller.get_fuel()?.saturating_sub(cost);
     caller.set_fuel(left)
+}
+
+/// The next identifier of a call that is not in use. As in Envoy, the lowest two bits are its kind.
+fn next_id<T>(last: &mut u32, calls: &BTreeMap<u32, T>) -> u32 {
+    loop {
+        *last = last.wrapping_add(4);
+        if *last >= 4 && !calls.contains_key(last) {
+            return *last;
+        }
+    }
 }
 
 /// The direction and part that a map belongs to.

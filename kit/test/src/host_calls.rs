@@ -5,13 +5,15 @@
 //! host writes the two.
 
 use proxy_wasm_abi::{HOST_MODULE, Status, UnknownNumber};
-use wasmi::{Caller, Extern, Memory};
+use wasmi::{Caller, Memory};
 
 use crate::headers::Headers;
 use crate::host::{Host, charge};
 use crate::maps;
 use crate::offer::Offer;
+use crate::phase::Phase;
 
+mod abi_0_1_0;
 mod buffers;
 mod contexts;
 mod foreign;
@@ -96,6 +98,10 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
         continue_stream(stream: u32);
         close_stream(stream: u32);
         get_status(code: u32, data: u32, size: u32);
+        get_configuration(data: u32, size: u32);
+        continue_request();
+        continue_response();
+        clear_route_cache();
         send_local_response(
             status: u32, details: u32, details_size: u32, body: u32, body_size: u32,
             headers: u32, headers_size: u32, grpc_status: u32
@@ -135,26 +141,28 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
         );
     }
     // C++ modules that Emscripten has compiled import these two.
-    offer.function(HOST_MODULE, "emscripten_notify_memory_growth", |_: u32| {})?;
-    offer.function(HOST_MODULE, "pthread_equal", |left: u32, right: u32| {
-        u32::from(left == right)
-    })
+    offer.function(
+        HOST_MODULE,
+        "emscripten_notify_memory_growth",
+        |caller: Caller<'_, Host>, _: u32| {
+            let phase = caller.data().phase;
+            phase.check_constant("emscripten_notify_memory_growth")
+        },
+    )?;
+    offer.function(
+        HOST_MODULE,
+        "pthread_equal",
+        |caller: Caller<'_, Host>, left: u32, right: u32| {
+            let phase = caller.data().phase;
+            phase.check_constant("pthread_equal")?;
+            Ok(u32::from(left == right))
+        },
+    )
 }
 
 impl<'a> Call<'a> {
     fn new(mut caller: Caller<'a, Host>, name: &'static str) -> Result<Self, wasmi::Error> {
-        if caller.data().is_instantiating {
-            return Err(wasmi::Error::new(format!(
-                "{name} can't be called in the start section: it crashes Envoy"
-            )));
-        }
-        if caller.data().is_starting && name != "proxy_log" {
-            return Err(wasmi::Error::new(format!(
-                "{name} can't be called before the VM has started"
-            )));
-        }
-        let memory = caller.get_export("memory").and_then(Extern::into_memory);
-        let memory = memory.ok_or_else(|| wasmi::Error::new("the module exports no memory"))?;
+        let memory = caller.data().callable_memory(name)?;
         charge(&mut caller, 0)?;
         Ok(Self { caller, memory })
     }
@@ -237,23 +245,13 @@ impl<'a> Call<'a> {
         self.write_length(size, bytes.len())
     }
 
-    /// Allocates memory in the module. Its allocator cannot make a host call that allocates memory:
-    /// that would never end.
+    /// Allocates memory in the module.
     fn allocate(&mut self, length: u32) -> Outcome<u32> {
-        if std::mem::replace(&mut self.host().is_allocating, true) {
-            return Err(wasmi::Error::new(
-                "its allocator makes a host call that needs memory allocated",
-            )
-            .into());
-        }
-        let allocator = ["proxy_on_memory_allocate", "malloc"]
-            .into_iter()
-            .filter_map(|name| self.caller.get_export(name)?.into_func())
-            // The one that Envoy ignores may have any signature.
-            .find_map(|function| function.typed::<u32, u32>(&self.caller).ok())
-            .ok_or(Status::InvalidMemoryAccess)?;
+        let allocator = self.host().allocator;
+        let allocator = allocator.ok_or(Status::InvalidMemoryAccess)?;
+        self.host().phase = Phase::Allocating;
         let address = allocator.call(&mut self.caller, length)?;
-        self.host().is_allocating = false;
+        self.host().phase = Phase::Running;
         if address == 0 {
             return Err(Status::InvalidMemoryAccess.into());
         }

@@ -16,7 +16,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// At most this much memory, in bytes.
+    /// The limits of an instance whose memories may have so many bytes.
     pub(crate) fn new(memory: usize) -> Self {
         Self {
             limits: StoreLimitsBuilder::new()

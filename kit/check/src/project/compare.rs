@@ -188,7 +188,7 @@ impl<'a> Comparison<'a> {
                 let not_tried = trial.not_tried.map(|why| Problem {
                     is_error: false,
                     what: format!("the configuration is not tried: {why}"),
-                    how: "try it in Envoy",
+                    how: "try it in Envoy".to_owned(),
                 });
                 problem.or(not_tried)
             }

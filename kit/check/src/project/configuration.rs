@@ -75,10 +75,10 @@ fn any(message: Option<&Node>) -> Result<Vec<u8>, Problem> {
     let Some(message) = message.filter(|message| message.is_set()) else {
         return Ok(Vec::new());
     };
-    let problem = |is_error, what: String, how| Problem {
+    let problem = |is_error, what: String, how: &str| Problem {
         is_error,
         what,
-        how,
+        how: how.to_owned(),
     };
     let type_url = text(message, &["@type"]);
     let name = type_url.rsplit('/').next().unwrap_or_default();

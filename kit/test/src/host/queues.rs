@@ -8,11 +8,27 @@ use super::{Action, Host};
 use crate::queue::Queue;
 
 impl Host {
-    /// The identifier of the queue with this name in the module's own VM (ABI:
-    /// `proxy_register_shared_queue`). If there is none, it is created.
-    pub(crate) fn register_queue(&mut self, name: Vec<u8>) -> Result<u32, Status> {
+    /// Registers a queue of the module's own VM for the current plugin, and returns its identifier
+    /// (ABI: `proxy_register_shared_queue`).
+    pub(crate) fn register_own_queue(&mut self, name: Vec<u8>) -> Result<u32, Status> {
+        let plugin = self.plugin_id();
         let vm_id = self.options.vm_id.clone().into_bytes();
-        if let Some(id) = self.find_queue(&vm_id, &name) {
+        self.register_queue(vm_id, name, Some(plugin))
+    }
+
+    /// Registers a queue for a plugin, and returns its identifier. As in Envoy, the last plugin that
+    /// registers a queue is notified.
+    pub(crate) fn register_queue(
+        &mut self,
+        vm_id: Vec<u8>,
+        name: Vec<u8>,
+        plugin: Option<u32>,
+    ) -> Result<u32, Status> {
+        let found = self.find_queue(&vm_id, &name);
+        if let Some(queue) = found.and_then(|id| self.queues.get_mut(&id)) {
+            queue.plugin = plugin;
+        }
+        if let Some(id) = found {
             return Ok(id);
         }
         let last = self.queues.last_key_value().map_or(0, |(id, _)| *id);
@@ -20,7 +36,7 @@ impl Host {
         let queue = Queue {
             vm_id,
             name,
-            plugin: self.plugin_id(),
+            plugin,
             items: VecDeque::new(),
         };
         self.queues.insert(id, queue);
@@ -35,14 +51,28 @@ impl Host {
             .map(|(id, _)| *id)
     }
 
-    /// Puts an item into a queue, and queues the call of its plugin's `proxy_on_queue_ready`.
+    /// Puts an item into a queue, and posts the call of its plugin's `proxy_on_queue_ready`.
     pub(crate) fn enqueue(&mut self, id: u32, item: Vec<u8>) -> Result<(), Status> {
         let queue = self.queues.get_mut(&id).ok_or(Status::NotFound)?;
         queue.items.push_back(item);
-        let plugin = queue.plugin;
-        self.actions
-            .push_back(Action::QueueReady { plugin, queue: id });
+        if let Some(plugin) = queue.plugin {
+            self.posted
+                .push_back(Action::QueueReady { plugin, queue: id });
+        }
         Ok(())
+    }
+
+    /// Takes the oldest item out of the queue with this name in a VM.
+    pub(crate) fn dequeue_by_name(&mut self, vm_id: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+        let id = self.find_queue(vm_id, name)?;
+        self.queues.get_mut(&id)?.items.pop_front()
+    }
+
+    /// The next action. As Envoy's event loop does, it runs posted ones when no other is left: at the
+    /// end of a step.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        let next = self.actions.pop_front();
+        next.or_else(|| self.posted.pop_front())
     }
 
     /// As [`Host::enqueue`], for the queue with this name in the module's own VM.

@@ -6,26 +6,27 @@ use super::Host;
 
 impl Host {
     /// Sets a shared value if it has this version (ABI: `proxy_set_shared_data`). Version 0 matches
-    /// any.
+    /// any. As in Envoy, so does any version if the key does not exist.
     pub(crate) fn set_shared_data(
         &mut self,
         key: Vec<u8>,
         value: Vec<u8>,
         version: u32,
     ) -> Result<(), Status> {
-        let current = self.shared_data.get(&key);
-        if version != 0 && version != current.map_or(0, |(_, version)| *version) {
-            return Err(Status::CasMismatch);
+        match self.shared_data.get(&key) {
+            Some((_, current)) if version != 0 && version != *current => Err(Status::CasMismatch),
+            _ => {
+                self.replace_shared_data(key, value);
+                Ok(())
+            }
         }
-        self.replace_shared_data(key, value);
-        Ok(())
     }
 
-    /// Sets a shared value, whatever its version.
+    /// Sets a shared value, whatever its version. As in Envoy, all keys share one counter of
+    /// versions.
     pub(crate) fn replace_shared_data(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        let current = self.shared_data.get(&key);
-        let version = current.map_or(0, |(_, version)| *version);
-        let next = version.checked_add(1).unwrap_or(1);
-        self.shared_data.insert(key, (value, next));
+        self.shared_data_version = self.shared_data_version.checked_add(1).unwrap_or(1);
+        self.shared_data
+            .insert(key, (value, self.shared_data_version));
     }
 }

@@ -22,16 +22,19 @@ impl Call<'_> {
 
     pub(super) fn set_effective_context(&mut self, context: u32) -> Outcome {
         let host = self.host();
-        if !host.plugins.contains_key(&context) && !host.streams.contains_key(&context) {
+        // As in Envoy, 0 is the context of the callback.
+        let is_own = context == 0;
+        if !is_own && !host.plugins.contains_key(&context) && !host.streams.contains_key(&context) {
             return Err(Status::BadArgument.into());
         }
-        host.effective = Some(context);
+        host.effective = (!is_own).then_some(context);
         Ok(())
     }
 
     pub(super) fn done(&mut self) -> Outcome {
         let host = self.host();
-        let id = host.context();
+        // As in Envoy, a stream can call it for its plugin.
+        let id = host.plugin_id();
         match host.plugins.get_mut(&id) {
             Some(plugin) if plugin.awaits_done => {
                 plugin.awaits_done = false;

@@ -1,6 +1,6 @@
 //! Header maps (ABI: "HTTP fields").
 
-use proxy_wasm_abi::{MapType, Status};
+use proxy_wasm_abi::{AbiVersion, MapType, Status};
 
 use super::{Call, Outcome};
 use crate::maps;
@@ -36,8 +36,14 @@ impl Call<'_> {
     ) -> Outcome {
         let map = MapType::try_from(map)?;
         let name = self.read(name, name_size)?;
+        let version = self.host().version;
         let map = self.host().map(map).ok_or(Status::BadArgument)?;
-        let value = map.first(name).ok_or(Status::NotFound)?.to_vec();
+        let value = match map.first(name) {
+            Some(value) => value.to_vec(),
+            // As in Envoy: the older ABI has an empty value.
+            None if version == AbiVersion::V0_1_0 => Vec::new(),
+            None => return Err(Status::NotFound.into()),
+        };
         self.return_bytes(&value, data, size)
     }
 

@@ -13,7 +13,7 @@ impl Call<'_> {
         size: u32,
     ) -> Outcome {
         let path = self.read(path, path_size)?;
-        let value = self.host().property(&path).ok_or(Status::NotFound)?;
+        let value = self.host().property(&path)?;
         self.return_bytes(&value, data, size)
     }
 
@@ -25,8 +25,15 @@ impl Call<'_> {
         size: u32,
     ) -> Outcome {
         let (path, value) = (self.read(path, path_size)?, self.read(data, size)?);
-        let stream = self.host().stream().ok_or(Status::NotFound)?;
-        stream.properties.insert(path, value);
+        let host = self.host();
+        let declared = host
+            .plugin()
+            .and_then(|plugin| plugin.declarations.get(&path).copied());
+        let stream = host.stream().ok_or(Status::NotFound)?;
+        let is_read_only = declared.unwrap_or(false);
+        stream
+            .filter_state
+            .set_property(&path, value, is_read_only)?;
         Ok(())
     }
 }

@@ -12,8 +12,7 @@ impl Call<'_> {
         queue: u32,
     ) -> Outcome {
         let name = self.read(name, name_size)?;
-        self.check([queue])?;
-        let id = self.host().register_queue(name)?;
+        let id = self.host().register_own_queue(name)?;
         self.write_u32(queue, id)
     }
 
@@ -43,14 +42,8 @@ impl Call<'_> {
 
     pub(super) fn dequeue_shared_queue(&mut self, queue: u32, data: u32, size: u32) -> Outcome {
         let found = self.host().queues.get_mut(&queue).ok_or(Status::NotFound)?;
+        // As in Envoy, an item that cannot be returned is lost.
         let item = found.items.pop_front().ok_or(Status::Empty)?;
-        let result = self.return_bytes(&item, data, size);
-        // The module has not got it, so that it stays in the queue.
-        if result.is_err()
-            && let Some(found) = self.host().queues.get_mut(&queue)
-        {
-            found.items.push_front(item);
-        }
-        result
+        self.return_bytes(&item, data, size)
     }
 }

@@ -37,7 +37,10 @@ impl Call<'_> {
     }
 
     pub(super) fn get_status(&mut self, code: u32, data: u32, size: u32) -> Outcome {
-        let (number, message) = self.host().plugin().map_or((0, ""), |plugin| plugin.status);
+        let (number, message) = {
+            let plugin = self.host().plugin();
+            plugin.map_or_else(Default::default, |plugin| plugin.status.clone())
+        };
         self.check([code, data, size])?;
         self.write_u32(code, number)?;
         self.return_bytes(message.as_bytes(), data, size)
@@ -56,7 +59,7 @@ impl Call<'_> {
         headers_size: u32,
         _grpc_status: u32,
     ) -> Outcome {
-        self.read(details, details_size)?;
+        let details = self.read(details, details_size)?;
         let body = self.read(body, body_size)?;
         let added = self.read_map(headers, headers_size)?;
         let mut reply = Reply::new(u16::try_from(status).map_err(|_| Status::BadArgument)?);
@@ -79,8 +82,20 @@ impl Call<'_> {
         let id = host.context();
         if let Some(stream) = host.streams.get_mut(&id) {
             stream.local_response = Some(reply);
+            let details = response_details(details);
+            stream.response_details.get_or_insert(details);
             host.actions.push_back(Action::LocalResponse(id));
         }
         Ok(())
     }
+}
+
+/// As in Envoy, white space in the details of a response becomes underscores.
+fn response_details(mut details: Vec<u8>) -> Vec<u8> {
+    for byte in &mut details {
+        if byte.is_ascii_whitespace() || *byte == 0x0b {
+            *byte = b'_';
+        }
+    }
+    details
 }

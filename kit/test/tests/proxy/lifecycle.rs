@@ -55,16 +55,6 @@ fn only_logging_is_at_hand_before_the_vm_has_started() -> Result<(), Error> {
 }
 
 #[test]
-fn host_call_in_the_start_section_is_a_trap() {
-    let wat = Wat::new().with("(func $begin (call $say @\"early\")) (start $begin)");
-    let Err(Error::Trap(trap)) = wat.load() else {
-        panic!("it starts");
-    };
-    assert_eq!(trap.callback, "start section");
-    assert!(trap.reason.contains("it crashes Envoy"), "{trap}");
-}
-
-#[test]
 fn a_plugin_starts_in_the_order_of_the_abi() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_context_create", "(call $say @\"create\") (call $number (local.get $context_id)) (call $number (local.get $parent_context_id))")

@@ -250,7 +250,11 @@ fn a_trap_in_any_callback_names_it() -> Result<(), Error> {
 #[test]
 fn a_limit_that_envoy_does_not_have_is_named() -> Result<(), Error> {
     let grow = "(if (i32.eq (memory.grow #1) #-1) (then (unreachable)))";
-    let options = || Options::new().memory_limit(2 * 65536).fuel_limit(1_000_000);
+    let options = || {
+        Options::new()
+            .memory_limit(2 * 65536)
+            .fuel_limit(100_000_000)
+    };
     for (body, limit) in [
         ("(unreachable)", None),
         ("(loop $for_ever (br $for_ever))", Some(Limit::Fuel)),
