@@ -10,8 +10,9 @@ use wasmi::{
 
 use crate::backtrace::{self, Backtrace, FrameSizes, Names};
 use crate::binary::{HostMemory, Sections};
-use crate::error::{Error, Trap};
-use crate::host::{Host, limits};
+use crate::error::{Error, Limit, Trap};
+use crate::host::Host;
+use crate::limits::Limits;
 use crate::module::Module;
 use crate::offer::Offer;
 use crate::options::Options;
@@ -68,7 +69,7 @@ impl Vm {
         let instance = offer
             .linker()
             .instantiate_and_start(&mut store, &module)
-            .map_err(instantiation_error)?;
+            .map_err(|error| start_error(&mut store, error))?;
         let memory = match host_memory {
             HostMemory::Exported(name) => instance.get_memory(&store, &name),
             HostMemory::Imported => imported,
@@ -102,7 +103,7 @@ impl Vm {
             .memory
             .map_or(0, |memory| memory.data_size(&self.store));
         if size > limit {
-            return Err(Error::Load(format!(
+            return Err(Error::Unsupported(format!(
                 "its memory begins with {size} bytes, and the limit is {limit}"
             )));
         }
@@ -112,7 +113,7 @@ impl Vm {
             .find_map(|function| function.typed(&self.store).ok());
         let memory = self.memory;
         let host = self.host_mut();
-        host.limits = limits(limit);
+        host.limits = Limits::new(limit);
         host.memory = memory;
         host.allocator = allocator;
         Ok(())
@@ -213,10 +214,12 @@ impl Vm {
     fn trap(&mut self, callback: &str, error: &wasmi::Error) -> Trap {
         self.has_ended = true;
         let mut reason = error.to_string();
+        let mut limit = reached_limit(self.host(), error);
         let mut backtrace = Vec::new();
         if let Some(stack) = &self.backtrace {
             if stack.is_full(&self.store) {
                 reason = TrapCode::StackOverflow.to_string();
+                limit = Some(Limit::CallDepth);
             }
             backtrace = stack.frames(&self.store, &self.names);
         }
@@ -230,7 +233,17 @@ impl Vm {
             reason,
             backtrace,
             log: std::mem::take(&mut self.host_mut().callback_log),
+            limit,
         }
+    }
+}
+
+/// The limit that a trap is due to, or may be due to.
+fn reached_limit(host: &Host, error: &wasmi::Error) -> Option<Limit> {
+    match error.as_trap_code() {
+        Some(TrapCode::OutOfFuel) => Some(Limit::Fuel),
+        Some(TrapCode::StackOverflow) => Some(Limit::CallDepth),
+        _ => host.limits.has_refused_memory.then_some(Limit::Memory),
     }
 }
 
@@ -282,9 +295,23 @@ fn provide_imports(
     Ok(imported)
 }
 
+/// A trap of the start section, or another reason why there is no instance.
+fn start_error(store: &mut Store<Host>, error: wasmi::Error) -> Error {
+    if !matches!(error.kind(), ErrorKind::TrapCode(_)) {
+        return instantiation_error(error);
+    }
+    let host = store.data_mut();
+    Error::Trap(Trap {
+        callback: "start section".to_owned(),
+        reason: error.to_string(),
+        backtrace: Vec::new(),
+        log: std::mem::take(&mut host.callback_log),
+        limit: reached_limit(host, &error),
+    })
+}
+
 fn instantiation_error(error: wasmi::Error) -> Error {
     Error::Load(match error.kind() {
-        ErrorKind::TrapCode(_) => format!("its start section trapped: {error}"),
         ErrorKind::Memory(MemoryError::OutOfBoundsAccess) => {
             "a data segment does not fit into its memory".to_owned()
         }
@@ -300,10 +327,13 @@ fn instantiation_error(error: wasmi::Error) -> Error {
         ErrorKind::Instantiation(InstantiationError::FailedToInstantiateTable(_)) => {
             "a table begins larger than the limit of 10,000,000 elements".to_owned()
         }
-        _ => error.to_string(),
+        // What a host function says.
+        ErrorKind::Message(message) => message.to_string(),
+        _ => return load_error(error),
     })
 }
 
+/// A valid module that the interpreter does not load.
 fn load_error(error: wasmi::Error) -> Error {
-    Error::Load(error.to_string())
+    Error::Unsupported(error.to_string())
 }

@@ -41,7 +41,10 @@ pub fn run(scenario: &Scenario) -> Observation {
         answered: BTreeSet::new(),
         calls: Vec::new(),
     };
-    let result = run.settle().and_then(|()| run.steps()).and_then(|()| run.end());
+    let result = run
+        .settle()
+        .and_then(|()| run.steps())
+        .and_then(|()| run.end());
     run.observe(&mut observation);
     if let Err(error) = result {
         note(error, &mut observation);
@@ -159,7 +162,10 @@ impl Run<'_> {
         loop {
             let mut has_progress = false;
             let calls = self.proxy.http_calls().into_iter();
-            for call in calls.filter(|call| !self.answered.contains(&call.id)).collect::<Vec<_>>() {
+            for call in calls
+                .filter(|call| !self.answered.contains(&call.id))
+                .collect::<Vec<_>>()
+            {
                 self.answer(&call)?;
                 has_progress = true;
             }
@@ -260,9 +266,10 @@ impl Exchange {
             return Ok(());
         };
         let headers = proxy_wasm_test::Reply::new(reply.status);
-        let headers = reply.all_fields().into_iter().fold(headers, |reply, (name, value)| {
-            reply.header(name, value)
-        });
+        let headers = reply
+            .all_fields()
+            .into_iter()
+            .fold(headers, |reply, (name, value)| reply.header(name, value));
         if !reply.has_body() || self.request.method == "HEAD" {
             self.upstream = stream.upstream();
             return match stream.respond(headers) {
@@ -334,7 +341,13 @@ fn whole(reply: &Reply) -> proxy_wasm_test::Reply {
 
 /// A message as HTTP/1.1 shows it: pseudo-headers are in its first line.
 fn received(message: Message) -> Received {
-    let first = |name: &str| message.headers.values(name).first().map(|value| value.to_string());
+    let first = |name: &str| {
+        message
+            .headers
+            .values(name)
+            .first()
+            .map(|value| value.to_string())
+    };
     let start = first(":status").unwrap_or_else(|| {
         let parts = [":method", ":path", ":authority"];
         parts.map(|name| first(name).unwrap_or_default()).join(" ")
@@ -342,7 +355,9 @@ fn received(message: Message) -> Received {
     let fields = |headers: &Headers| {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let fields = headers.bytes().filter(|(name, _)| !name.starts_with(b":"));
-        fields.map(|(name, value)| (text(name), text(value))).collect()
+        fields
+            .map(|(name, value)| (text(name), text(value)))
+            .collect()
     };
     Received {
         start,

@@ -47,8 +47,13 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
     let mut differing = 0;
     for (scenario, envoy) in scenarios.iter().zip(results) {
         let embedded = embedded::run(scenario);
-        let (envoy, embedded) = (envoy.lines(scenario.is_unfiltered), embedded.lines(scenario.is_unfiltered));
-        if compare(&envoy, &embedded).is_empty() { println!("== {} equal ({} lines)", scenario.name, envoy.len()); } else {
+        let (envoy, embedded) = (
+            envoy.lines(scenario.is_unfiltered),
+            embedded.lines(scenario.is_unfiltered),
+        );
+        if compare(&envoy, &embedded).is_empty() {
+            println!("== {} equal ({} lines)", scenario.name, envoy.len());
+        } else {
             differing += 1;
             println!("== {}\n{}", scenario.name, side_by_side(&envoy, &embedded));
         }
@@ -61,7 +66,10 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
 /// Runs batches of scenarios in real Envoys, some at the same time.
 fn run_all(scenarios: &[Scenario]) -> Result<Vec<Observation>> {
     let alone = scenarios.iter().filter(|scenario| scenario.is_alone);
-    let shared: Vec<&Scenario> = scenarios.iter().filter(|scenario| !scenario.is_alone).collect();
+    let shared: Vec<&Scenario> = scenarios
+        .iter()
+        .filter(|scenario| !scenario.is_alone)
+        .collect();
     let batches = shared.chunks(BATCH).map(<[_]>::to_vec);
     let batches = Mutex::new(alone.map(|scenario| vec![scenario]).chain(batches));
     let next = || batches.lock().expect("no lane has panicked").next();
@@ -75,10 +83,20 @@ fn run_all(scenarios: &[Scenario]) -> Result<Vec<Observation>> {
     };
     let results: Result<Vec<_>> = thread::scope(|scope| {
         let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
-        lanes.into_iter().map(|lane| lane.join().expect("a lane does not panic")).collect()
+        lanes
+            .into_iter()
+            .map(|lane| lane.join().expect("a lane does not panic"))
+            .collect()
     });
     let mut results: BTreeMap<&str, Observation> = results?.into_iter().flatten().collect();
-    Ok(scenarios.iter().map(|scenario| results.remove(scenario.name.as_str()).expect("an observation")).collect())
+    Ok(scenarios
+        .iter()
+        .map(|scenario| {
+            results
+                .remove(scenario.name.as_str())
+                .expect("an observation")
+        })
+        .collect())
 }
 
 /// Whether a name matches a pattern, in which `*` is any text.

@@ -198,7 +198,6 @@ pub fn pairs(fields: &[(&str, &str)]) -> String {
     text
 }
 
-
 /// The headers of an HTTP call to this path, as an argument of `proxy_http_call`.
 pub fn call_headers(path: &str) -> String {
     let headers = [(":method", "GET"), (":path", path), (":authority", ID)];

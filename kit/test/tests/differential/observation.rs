@@ -70,9 +70,21 @@ impl Observation {
         if !self.has_started {
             lines.push("the plugin does not start".to_owned());
         }
-        lines.extend(self.log.iter().map(|line| format!("log {}", escape(line.as_bytes()))));
-        lines.extend(self.trap.iter().map(|callback| format!("trap in {callback}")));
-        lines.extend(self.failure.iter().map(|failure| format!("the proxy {failure}")));
+        lines.extend(
+            self.log
+                .iter()
+                .map(|line| format!("log {}", escape(line.as_bytes()))),
+        );
+        lines.extend(
+            self.trap
+                .iter()
+                .map(|callback| format!("trap in {callback}")),
+        );
+        lines.extend(
+            self.failure
+                .iter()
+                .map(|failure| format!("the proxy {failure}")),
+        );
         if self.trap.is_some() || self.failure.is_some() {
             return lines;
         }
@@ -101,14 +113,20 @@ impl Received {
         lines.push(format!("{title}: {}", self.start));
         for (name, value) in &self.fields {
             if is_unfiltered || !ADDED_FIELDS.contains(&name.as_str()) {
-                lines.push(format!("{title} header {name}: {}", escape(value.as_bytes())));
+                lines.push(format!(
+                    "{title} header {name}: {}",
+                    escape(value.as_bytes())
+                ));
             }
         }
         if !self.body.is_empty() {
             lines.push(format!("{title} body {}", escape(&self.body)));
         }
         for (name, value) in &self.trailers {
-            lines.push(format!("{title} trailer {name}: {}", escape(value.as_bytes())));
+            lines.push(format!(
+                "{title} trailer {name}: {}",
+                escape(value.as_bytes())
+            ));
         }
         if !self.is_complete {
             lines.push(format!("{title} does not end"));
@@ -200,7 +218,8 @@ fn align<'a>(left: &'a [String], right: &'a [String]) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
     // What differs between two lines that are equal stands beside each other.
     let mut differing: (Vec<&String>, Vec<&String>) = Default::default();
-    let flush = |rows: &mut Vec<Row<'a>>, (left, right): &mut (Vec<&'a String>, Vec<&'a String>)| {
+    let flush = |rows: &mut Vec<Row<'a>>,
+                 (left, right): &mut (Vec<&'a String>, Vec<&'a String>)| {
         let count = left.len().max(right.len());
         rows.extend((0..count).map(|index| (left.get(index).copied(), right.get(index).copied())));
         left.clear();

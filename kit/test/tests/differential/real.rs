@@ -71,7 +71,10 @@ fn try_all(scenarios: &[&Scenario]) -> Result<Outcome> {
     };
     let mut envoy = match RealEnvoy::start(scenarios) {
         Err(error) if scenarios.len() == 1 => {
-            return Ok(Outcome::Failed(0, failed(&format!("does not start: {error}"))));
+            return Ok(Outcome::Failed(
+                0,
+                failed(&format!("does not start: {error}")),
+            ));
         }
         result => result?,
     };
@@ -95,10 +98,13 @@ fn try_all(scenarios: &[&Scenario]) -> Result<Outcome> {
     }
     envoy.shut_plugins_down()?;
     let log = entries(&envoy.log()?);
-    let observations = scenarios.iter().zip(runs).map(|(scenario, (places, mut observation))| {
-        envoy.observe_log(&log, &places, scenario, &mut observation);
-        observation
-    });
+    let observations = scenarios
+        .iter()
+        .zip(runs)
+        .map(|(scenario, (places, mut observation))| {
+            envoy.observe_log(&log, &places, scenario, &mut observation);
+            observation
+        });
     Ok(Outcome::Survived(observations.collect()))
 }
 
@@ -275,7 +281,8 @@ impl RealEnvoy {
             has_progress |= self.upstream.poll(|_| scenario.upstream.clone())?;
             has_progress |= self.service.poll(|call| self.callers.react(call))?;
             idle_rounds = if has_progress { 0 } else { idle_rounds + 1 };
-            if idle_rounds == IDLE_ROUNDS && (self.service.send_piece() || self.upstream.send_piece())
+            if idle_rounds == IDLE_ROUNDS
+                && (self.service.send_piece() || self.upstream.send_piece())
             {
                 idle_rounds = 0;
             }
@@ -289,7 +296,9 @@ impl RealEnvoy {
         self.barrier.write_all(request)?;
         let mut response = Vec::new();
         let mut buffer = [0; 1024];
-        while parse(&response, Kind::Response, false).is_none_or(|(response, _)| !response.is_complete) {
+        while parse(&response, Kind::Response, false)
+            .is_none_or(|(response, _)| !response.is_complete)
+        {
             match self.barrier.read(&mut buffer)? {
                 0 => bail!("Envoy has closed a connection"),
                 length => response.extend_from_slice(&buffer[..length]),
@@ -316,7 +325,10 @@ impl RealEnvoy {
         observation: &mut Observation,
     ) {
         let has_started = observation.has_started;
-        for entry in log.iter().filter(|entry| !has_started || self.is_worker(entry)) {
+        for entry in log
+            .iter()
+            .filter(|entry| !has_started || self.is_worker(entry))
+        {
             if has_started && places.contains(&entry.place) && entry.trap().is_some() {
                 observation.trap = entry.trap();
                 break;

@@ -11,9 +11,18 @@ pub struct Pieces(pub Vec<Vec<u8>>);
 
 impl Pieces {
     pub fn of_request(request: &Request) -> Self {
-        let start = format!("{} {} HTTP/1.1\r\nhost: localhost", request.method, request.path);
+        let start = format!(
+            "{} {} HTTP/1.1\r\nhost: localhost",
+            request.method, request.path
+        );
         let body = (request.is_chunked(), request.body.as_slice());
-        Self::new(&start, &request.all_fields(), body, &request.trailers, request.is_unfinished)
+        Self::new(
+            &start,
+            &request.all_fields(),
+            body,
+            &request.trailers,
+            request.is_unfinished,
+        )
     }
 
     pub fn of_reply(reply: &Reply, to_head: bool) -> Self {
@@ -57,7 +66,9 @@ impl Pieces {
 
 fn lines(fields: &[Field]) -> String {
     let lines = fields.iter();
-    lines.map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+    lines
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect()
 }
 
 /// What a message is, which decides how it begins and ends.
@@ -89,7 +100,9 @@ pub fn parse(bytes: &[u8], kind: Kind, is_closed: bool) -> Option<(Received, usi
     };
     let value = |name: &str| {
         let mut fields = received.fields.iter();
-        fields.find(|(other, _)| other == name).map(|(_, value)| value.clone())
+        fields
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.clone())
     };
     let (encoding, length, host) = (
         value("transfer-encoding"),
@@ -98,7 +111,9 @@ pub fn parse(bytes: &[u8], kind: Kind, is_closed: bool) -> Option<(Received, usi
     );
     if kind == Kind::Request {
         received.fields.retain(|(name, _)| name != "host");
-        received.start.push_str(&format!(" {}", host.unwrap_or_default()));
+        received
+            .start
+            .push_str(&format!(" {}", host.unwrap_or_default()));
     }
     let rest = &bytes[head_length..];
     let has_no_body = kind == Kind::ResponseToHead || ["204", "304"].contains(&&*received.start);

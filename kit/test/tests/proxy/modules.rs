@@ -333,7 +333,7 @@ fn start_sections() -> Vec<Case> {
         case(
             "start section that traps",
             starting("", "(unreachable)"),
-            Rejected("its start section trapped: wasm `unreachable`"),
+            Rejected("start section trapped: wasm `unreachable`"),
         ),
     ]
 }

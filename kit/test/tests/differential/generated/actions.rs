@@ -59,7 +59,10 @@ fn continued_later(place: &str) -> Vec<Scenario> {
         let module = Module::new()
             .with("(global $stream (mut i32) (i32.const 0))")
             .with("(global $has_called (mut i32) (i32.const 0))")
-            .on(&format!("proxy_on_{place}"), &format!("{calls} (return #{action})"))
+            .on(
+                &format!("proxy_on_{place}"),
+                &format!("{calls} (return #{action})"),
+            )
             .on(
                 "proxy_on_http_call_response",
                 &format!(

@@ -66,12 +66,16 @@ fn changing(
 
 /// Calls that belong together, in each of these callbacks.
 fn sequence(name: &'static str, places: &[&str], calls: &[(&str, &[Out])]) -> Group {
-    let calls = calls.iter().map(|(call, outs)| ((*call).to_owned(), outs.to_vec()));
+    let calls = calls
+        .iter()
+        .map(|(call, outs)| ((*call).to_owned(), outs.to_vec()));
     Group {
         name: name.to_owned(),
         is_single: false,
         places: Place::named(places),
-        probes: vec![Probe { calls: calls.collect() }],
+        probes: vec![Probe {
+            calls: calls.collect(),
+        }],
     }
 }
 
@@ -92,7 +96,11 @@ fn strings(texts: &[&str]) -> Vec<String> {
 fn each<A: Display, B: Display>(first: impl IntoIterator<Item = A>, second: &[B]) -> Vec<String> {
     let first = first.into_iter();
     first
-        .flat_map(|first| second.iter().map(move |second| format!("#{first} {second}")))
+        .flat_map(|first| {
+            second
+                .iter()
+                .map(move |second| format!("#{first} {second}"))
+        })
         .collect()
 }
 
@@ -125,7 +133,10 @@ fn reading_groups() -> Vec<Group> {
     let mut buffer_bytes = each([0, 1, 4, 6, 7], &ranges);
     let others = ["#0 #0 @out", "#0 #5 @out", "#1 #-1 @out"];
     buffer_bytes.extend(each([2, 3, 5, 8, 9, 100, -1], &others));
-    buffer_bytes.extend(each([7], &[format!("#0 #5 {BAD} #4"), format!("#0 #5 #0 {BAD}")]));
+    buffer_bytes.extend(each(
+        [7],
+        &[format!("#0 #5 {BAD} #4"), format!("#0 #5 #0 {BAD}")],
+    ));
     let mut map_size = each(MAPS, &["#8"]);
     map_size.extend(each([0], &[BAD]));
     let mut map_pairs = each(MAPS.into_iter().filter(|map| *map != 6), &["@out"]);
@@ -153,11 +164,24 @@ fn reading_groups() -> Vec<Group> {
     ));
     let log = [0, 1, 2, 3, 4, 5, 6, 100, -1];
     let mut log = each(log, &["@\"text\""]);
-    log.extend(each([2], &["@\"\"", "#0x7fffffff #1", "#0 #-1", "#131072 #0", "#131072 #1"]));
+    log.extend(each(
+        [2],
+        &[
+            "@\"\"",
+            "#0x7fffffff #1",
+            "#0 #-1",
+            "#131072 #0",
+            "#131072 #1",
+        ],
+    ));
     vec![
         reading("get_log_level", &[NUMBER], strings(&["#8", BAD])),
         reading("get_current_time_nanoseconds", &[], strings(&["#8", BAD])),
-        reading("get_buffer_status", &[NUMBER, Out::Number(12)], buffer_status),
+        reading(
+            "get_buffer_status",
+            &[NUMBER, Out::Number(12)],
+            buffer_status,
+        ),
         reading("get_buffer_bytes", &[VALUE], buffer_bytes),
         reading("get_header_map_size", &[NUMBER], map_size),
         reading("get_header_map_pairs", &[VALUE], map_pairs),
@@ -208,7 +232,10 @@ fn stream_groups() -> Vec<Group> {
         reading(
             "set_buffer_bytes",
             &[],
-            each([2, 3, 4, 5, 6, 7, 8, 9, 100, -1], &["#0 #0 @\"new\"", "#0 #100 @\"new\"", "#1 #1 @\"new\""]),
+            each(
+                [2, 3, 4, 5, 6, 7, 8, 9, 100, -1],
+                &["#0 #0 @\"new\"", "#0 #100 @\"new\"", "#1 #1 @\"new\""],
+            ),
         ),
         changing(
             "send_local_response",
@@ -226,8 +253,14 @@ fn stream_groups() -> Vec<Group> {
                 "#304 @\"\" @\"text\" #0 #0 #-1".to_owned(),
                 "#65536 @\"\" @\"text\" #0 #0 #-1".to_owned(),
                 "#-1 @\"\" @\"text\" #0 #0 #-1".to_owned(),
-                format!("#403 @\"\" @\"text\" @\"{}\" #-1", pairs(&[("a", "b"), ("content-type", "c/d"), ("content-length", "1")])),
-                format!("#403 @\"\" @\"\" @\"{}\" #-1", pairs(&[(":status", "200"), ("x y", "b"), ("A", "b")])),
+                format!(
+                    "#403 @\"\" @\"text\" @\"{}\" #-1",
+                    pairs(&[("a", "b"), ("content-type", "c/d"), ("content-length", "1")])
+                ),
+                format!(
+                    "#403 @\"\" @\"\" @\"{}\" #-1",
+                    pairs(&[(":status", "200"), ("x y", "b"), ("A", "b")])
+                ),
                 "#403 @\"\" @\"text\" @\"abc\" #-1".to_owned(),
                 "#403 #0x7fffffff #1 @\"text\" #0 #0 #-1".to_owned(),
                 "#403 @\"\" #0x7fffffff #1 #0 #0 #-1".to_owned(),
@@ -237,16 +270,62 @@ fn stream_groups() -> Vec<Group> {
         ),
         changing(
             "send_local_response",
-            &["tick", "create_stream", "call_response", "queue_ready", "log", "done_stream", "delete_stream", "create_plugin", "vm_start", "configure", "done_plugin", "delete_plugin"],
+            &[
+                "tick",
+                "create_stream",
+                "call_response",
+                "queue_ready",
+                "log",
+                "done_stream",
+                "delete_stream",
+                "create_plugin",
+                "vm_start",
+                "configure",
+                "done_plugin",
+                "delete_plugin",
+            ],
             &[],
             strings(&["#403 @\"details\" @\"denied\" #0 #0 #-1"]),
         ),
-        changing("continue_stream", STREAM, &[], strings(&["#0", "#1", "#2", "#3", "#4", "#-1"])),
-        changing("close_stream", STREAM, &[], strings(&["#0", "#1", "#2", "#3", "#4", "#-1"])),
+        changing(
+            "continue_stream",
+            STREAM,
+            &[],
+            strings(&["#0", "#1", "#2", "#3", "#4", "#-1"]),
+        ),
+        changing(
+            "close_stream",
+            STREAM,
+            &[],
+            strings(&["#0", "#1", "#2", "#3", "#4", "#-1"]),
+        ),
     ];
-    let elsewhere = ["create_plugin", "vm_start", "configure", "tick", "create_stream", "call_response", "queue_ready", "log", "done_stream", "delete_stream", "done_plugin", "delete_plugin"];
-    groups.push(changing("continue_stream", &elsewhere, &[], strings(&["#0", "#1", "#2", "#4"])));
-    groups.push(changing("close_stream", &elsewhere, &[], strings(&["#0", "#1", "#2", "#4"])));
+    let elsewhere = [
+        "create_plugin",
+        "vm_start",
+        "configure",
+        "tick",
+        "create_stream",
+        "call_response",
+        "queue_ready",
+        "log",
+        "done_stream",
+        "delete_stream",
+        "done_plugin",
+        "delete_plugin",
+    ];
+    groups.push(changing(
+        "continue_stream",
+        &elsewhere,
+        &[],
+        strings(&["#0", "#1", "#2", "#4"]),
+    ));
+    groups.push(changing(
+        "close_stream",
+        &elsewhere,
+        &[],
+        strings(&["#0", "#1", "#2", "#4"]),
+    ));
     groups
 }
 
@@ -280,17 +359,44 @@ fn map_groups() -> Vec<Group> {
             calls: vec![(call, Vec::new()), (show.clone(), vec![VALUE])],
         };
         for verb in ["add", "replace"] {
-            let calls = fields.iter().map(|field| {
-                then_show(format!("$proxy_{verb}_header_map_value #{map} {field}"))
-            });
-            groups.push(single(format!("{verb}_header_map_value"), place, calls.collect()));
+            let calls = fields
+                .iter()
+                .map(|field| then_show(format!("$proxy_{verb}_header_map_value #{map} {field}")));
+            groups.push(single(
+                format!("{verb}_header_map_value"),
+                place,
+                calls.collect(),
+            ));
         }
-        let names = ["name", "none", "", "NAME", ":path", ":method", ":authority", "host", ":status", "content-length", "trailer"];
-        let calls = names.iter().map(|name| {
-            then_show(format!("$proxy_remove_header_map_value #{map} @\"{name}\""))
-        });
-        groups.push(single("remove_header_map_value".to_owned(), place, calls.collect()));
-        let request: &[_] = &[(":method", "PUT"), (":path", "/new"), (":authority", "new"), ("B", "2"), ("a", "1"), ("a", "3")];
+        let names = [
+            "name",
+            "none",
+            "",
+            "NAME",
+            ":path",
+            ":method",
+            ":authority",
+            "host",
+            ":status",
+            "content-length",
+            "trailer",
+        ];
+        let calls = names
+            .iter()
+            .map(|name| then_show(format!("$proxy_remove_header_map_value #{map} @\"{name}\"")));
+        groups.push(single(
+            "remove_header_map_value".to_owned(),
+            place,
+            calls.collect(),
+        ));
+        let request: &[_] = &[
+            (":method", "PUT"),
+            (":path", "/new"),
+            (":authority", "new"),
+            ("B", "2"),
+            ("a", "1"),
+            ("a", "3"),
+        ];
         let maps = [
             String::new(),
             pairs(&[]),
@@ -303,10 +409,14 @@ fn map_groups() -> Vec<Group> {
             pairs(&[("a", "b")])[..10].to_owned(),
             "\u{7f}\u{7f}\u{7f}\u{7f}".to_owned(),
         ];
-        let calls = maps.iter().map(|text| {
-            then_show(format!("$proxy_set_header_map_pairs #{map} @\"{text}\""))
-        });
-        groups.push(single("set_header_map_pairs".to_owned(), place, calls.collect()));
+        let calls = maps
+            .iter()
+            .map(|text| then_show(format!("$proxy_set_header_map_pairs #{map} @\"{text}\"")));
+        groups.push(single(
+            "set_header_map_pairs".to_owned(),
+            place,
+            calls.collect(),
+        ));
     }
     // Everywhere, maps that do not belong there as well.
     let mut everywhere = Vec::new();
@@ -316,11 +426,18 @@ fn map_groups() -> Vec<Group> {
             format!("$proxy_replace_header_map_value #{map} @\"x\" @\"y\""),
             format!("$proxy_remove_header_map_value #{map} @\"none\""),
         ] {
-            everywhere.push(Probe { calls: vec![(call, Vec::new())] });
+            everywhere.push(Probe {
+                calls: vec![(call, Vec::new())],
+            });
         }
         if !(0..4).contains(&map) {
-            let call = format!("$proxy_set_header_map_pairs #{map} @\"{}\"", pairs(&[("a", "b")]));
-            everywhere.push(Probe { calls: vec![(call, Vec::new())] });
+            let call = format!(
+                "$proxy_set_header_map_pairs #{map} @\"{}\"",
+                pairs(&[("a", "b")])
+            );
+            everywhere.push(Probe {
+                calls: vec![(call, Vec::new())],
+            });
         }
     }
     groups.push(Group {
@@ -354,21 +471,33 @@ fn call_groups() -> Vec<Group> {
     ]));
     let without = |name: &str| {
         let all = [(":method", "GET"), (":path", "/call"), (":authority", ID)];
-        let fields: Vec<_> = all.into_iter().filter(|(other, _)| *other != name).collect();
+        let fields: Vec<_> = all
+            .into_iter()
+            .filter(|(other, _)| *other != name)
+            .collect();
         text(&pairs(&fields))
     };
     let http_calls = vec![
         format!("@\"service\" {good} @\"\" #0 #0 #5000 #8"),
         format!("@\"service\" {more} @\"body\" #0 #0 #5000 #8"),
-        format!("@\"service\" {good} @\"body\" @\"{}\" #5000 #8", pairs(&[("trailer", "call")])),
-        format!("@\"service\" {good} @\"\" @\"{}\" #5000 #8", pairs(&[("trailer", "call")])),
+        format!(
+            "@\"service\" {good} @\"body\" @\"{}\" #5000 #8",
+            pairs(&[("trailer", "call")])
+        ),
+        format!(
+            "@\"service\" {good} @\"\" @\"{}\" #5000 #8",
+            pairs(&[("trailer", "call")])
+        ),
         format!("@\"missing\" {good} @\"\" #0 #0 #5000 #8"),
         format!("@\"\" {good} @\"\" #0 #0 #5000 #8"),
         format!("@\"dead\" {good} @\"\" #0 #0 #5000 #8"),
         format!("@\"empty\" {good} @\"\" #0 #0 #5000 #8"),
         format!("@\"service\" {} @\"\" #0 #0 #5000 #8", without(":method")),
         format!("@\"service\" {} @\"\" #0 #0 #5000 #8", without(":path")),
-        format!("@\"service\" {} @\"\" #0 #0 #5000 #8", without(":authority")),
+        format!(
+            "@\"service\" {} @\"\" #0 #0 #5000 #8",
+            without(":authority")
+        ),
         "@\"service\" #0 #0 @\"\" #0 #0 #5000 #8".to_owned(),
         format!("@\"service\" {good} @\"\" #0 #0 #0 #8"),
         format!("@\"service\" {good} @\"\" #0 #0 #0x7fffffff #8"),
@@ -380,9 +509,21 @@ fn call_groups() -> Vec<Group> {
         format!("#0x7fffffff #1 {good} @\"\" #0 #0 #5000 #8"),
     ];
     let elsewhere = [
-        "create_plugin", "vm_start", "configure", "tick", "create_stream", "request_body",
-        "response_headers", "response_trailers", "call_response", "queue_ready", "log", "done_stream",
-        "delete_stream", "done_plugin", "delete_plugin",
+        "create_plugin",
+        "vm_start",
+        "configure",
+        "tick",
+        "create_stream",
+        "request_body",
+        "response_headers",
+        "response_trailers",
+        "call_response",
+        "queue_ready",
+        "log",
+        "done_stream",
+        "delete_stream",
+        "done_plugin",
+        "delete_plugin",
     ];
     vec![
         changing("http_call", &["request_headers"], &[], http_calls.clone()),
@@ -390,102 +531,248 @@ fn call_groups() -> Vec<Group> {
             "http_call",
             &elsewhere,
             &[],
-            [0, 4, 6].into_iter().filter_map(|index| http_calls.get(index).cloned()),
+            [0, 4, 6]
+                .into_iter()
+                .filter_map(|index| http_calls.get(index).cloned()),
         ),
     ]
 }
 
 fn state_groups() -> Vec<Group> {
     let properties = [
-        "", "\\0", "none", "request", "response", "connection", "source", "upstream", "node", "metadata", "filter_state",
-        "request\\0path", "request\\0url_path", "request\\0host", "request\\0scheme", "request\\0method",
-        "request\\0headers", "request\\0headers\\0name", "request\\0headers\\0none", "request\\0path\\0x", "request\\0none",
-        "request\\0referer", "request\\0useragent", "request\\0id", "request\\0protocol", "request\\0query",
-        "request\\0size", "request\\0total_size", "request\\0path\\0", "\\0request\\0path", "request.path",
-        "response\\0code", "response\\0code_details", "response\\0flags", "response\\0grpc_status",
-        "response\\0headers", "response\\0headers\\0name", "response\\0trailers", "response\\0size", "response\\0total_size",
-        "connection\\0mtls", "connection\\0requested_server_name", "connection\\0tls_version",
-        "connection\\0subject_local_certificate", "connection\\0termination_details",
-        "upstream\\0tls_version", "upstream\\0transport_failure_reason",
-        "listener_direction", "listener_metadata", "cluster_name", "cluster_metadata", "route_name",
-        "route_metadata", "upstream_host_metadata", "plugin_name", "plugin_root_id", "plugin_vm_id",
-        "node\\0id", "node\\0cluster", "node\\0metadata", "node\\0locality",
-        "xds\\0cluster_name", "xds\\0cluster_metadata", "xds\\0route_name", "xds\\0route_metadata",
-        "xds\\0virtual_host_name", "xds\\0virtual_host_metadata", "xds\\0upstream_host_metadata",
-        "xds\\0filter_chain_name", "xds\\0listener_direction", "xds\\0listener_metadata", "xds\\0node",
+        "",
+        "\\0",
+        "none",
+        "request",
+        "response",
+        "connection",
+        "source",
+        "upstream",
+        "node",
+        "metadata",
+        "filter_state",
+        "request\\0path",
+        "request\\0url_path",
+        "request\\0host",
+        "request\\0scheme",
+        "request\\0method",
+        "request\\0headers",
+        "request\\0headers\\0name",
+        "request\\0headers\\0none",
+        "request\\0path\\0x",
+        "request\\0none",
+        "request\\0referer",
+        "request\\0useragent",
+        "request\\0id",
+        "request\\0protocol",
+        "request\\0query",
+        "request\\0size",
+        "request\\0total_size",
+        "request\\0path\\0",
+        "\\0request\\0path",
+        "request.path",
+        "response\\0code",
+        "response\\0code_details",
+        "response\\0flags",
+        "response\\0grpc_status",
+        "response\\0headers",
+        "response\\0headers\\0name",
+        "response\\0trailers",
+        "response\\0size",
+        "response\\0total_size",
+        "connection\\0mtls",
+        "connection\\0requested_server_name",
+        "connection\\0tls_version",
+        "connection\\0subject_local_certificate",
+        "connection\\0termination_details",
+        "upstream\\0tls_version",
+        "upstream\\0transport_failure_reason",
+        "listener_direction",
+        "listener_metadata",
+        "cluster_name",
+        "cluster_metadata",
+        "route_name",
+        "route_metadata",
+        "upstream_host_metadata",
+        "plugin_name",
+        "plugin_root_id",
+        "plugin_vm_id",
+        "node\\0id",
+        "node\\0cluster",
+        "node\\0metadata",
+        "node\\0locality",
+        "xds\\0cluster_name",
+        "xds\\0cluster_metadata",
+        "xds\\0route_name",
+        "xds\\0route_metadata",
+        "xds\\0virtual_host_name",
+        "xds\\0virtual_host_metadata",
+        "xds\\0upstream_host_metadata",
+        "xds\\0filter_chain_name",
+        "xds\\0listener_direction",
+        "xds\\0listener_metadata",
+        "xds\\0node",
     ];
     let present = [
-        "connection_id", "connection\\0id", "source\\0address", "source\\0port", "destination\\0address",
-        "destination\\0port", "upstream\\0address", "upstream\\0port", "upstream\\0local_address",
-        "request\\0time", "request\\0duration", "response\\0backend_latency", "connection\\0transport_failure_reason",
+        "connection_id",
+        "connection\\0id",
+        "source\\0address",
+        "source\\0port",
+        "destination\\0address",
+        "destination\\0port",
+        "upstream\\0address",
+        "upstream\\0port",
+        "upstream\\0local_address",
+        "request\\0time",
+        "request\\0duration",
+        "response\\0backend_latency",
+        "connection\\0transport_failure_reason",
     ];
-    let mut get_property = probes("get_property", &[VALUE], properties.map(|path| format!("@\"{path}\" @out")));
+    let mut get_property = probes(
+        "get_property",
+        &[VALUE],
+        properties.map(|path| format!("@\"{path}\" @out")),
+    );
     // Their values differ from run to run.
-    get_property.extend(probes("get_property", &[], present.map(|path| format!("@\"{path}\" @out"))));
-    get_property.extend(probes("get_property", &[], [format!("@\"plugin_name\" {BAD} #4"), format!("@\"plugin_name\" #0 {BAD}"), format!("{BAD} #1 @out")]));
+    get_property.extend(probes(
+        "get_property",
+        &[],
+        present.map(|path| format!("@\"{path}\" @out")),
+    ));
+    get_property.extend(probes(
+        "get_property",
+        &[],
+        [
+            format!("@\"plugin_name\" {BAD} #4"),
+            format!("@\"plugin_name\" #0 {BAD}"),
+            format!("{BAD} #1 @out"),
+        ],
+    ));
     let mut foreign = Vec::new();
     for (name, arguments) in [
-        ("none", ""), ("", ""), ("compress", "text"), ("uncompress", "text"), ("uncompress", ""), ("compress", ""),
-        ("expr_create", "1 + 1"), ("expr_create", "("), ("expr_evaluate", "abcd"), ("expr_evaluate", "a"), ("expr_delete", "abcd"), ("expr_delete", ""),
-        ("declare_property", ""), ("declare_property", "\n\u{1}a"), ("set_envoy_filter_state", ""), ("set_envoy_filter_state", "\n\u{1}a\u{12}\u{1}b"), ("clear_route_cache", ""), ("clear_route_cache", "x"),
-        ("verify_signature", ""), ("sign", ""),
+        ("none", ""),
+        ("", ""),
+        ("compress", "text"),
+        ("uncompress", "text"),
+        ("uncompress", ""),
+        ("compress", ""),
+        ("expr_create", "1 + 1"),
+        ("expr_create", "("),
+        ("expr_evaluate", "abcd"),
+        ("expr_evaluate", "a"),
+        ("expr_delete", "abcd"),
+        ("expr_delete", ""),
+        ("declare_property", ""),
+        ("declare_property", "\n\u{1}a"),
+        ("set_envoy_filter_state", ""),
+        ("set_envoy_filter_state", "\n\u{1}a\u{12}\u{1}b"),
+        ("clear_route_cache", ""),
+        ("clear_route_cache", "x"),
+        ("verify_signature", ""),
+        ("sign", ""),
     ] {
-        let outs = if name == "expr_create" { &[][..] } else { &[VALUE][..] };
-        foreign.extend(probes("call_foreign_function", outs, [format!("@\"{name}\" @\"{arguments}\" @out")]));
+        let outs = if name == "expr_create" {
+            &[][..]
+        } else {
+            &[VALUE][..]
+        };
+        foreign.extend(probes(
+            "call_foreign_function",
+            outs,
+            [format!("@\"{name}\" @\"{arguments}\" @out")],
+        ));
     }
     vec![
-        Group { name: "get_property".to_owned(), is_single: false, places: PLACES.to_vec(), probes: get_property },
-        Group { name: "call_foreign_function".to_owned(), is_single: false, places: PLACES.to_vec(), probes: foreign },
-        sequence("shared_data", &["tick"], &[("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]), ("$proxy_set_shared_data @\"key\" @\"one\" #0", &[])]),
-        sequence("set_property", ONLY_IN_WORKER, &[
-            ("$proxy_set_property @\"own\" @\"value\"", &[]),
-            ("$proxy_get_property @\"own\" @out", &[VALUE]),
-            ("$proxy_get_property @\"wasm.own\" @out", &[VALUE]),
-            ("$proxy_get_property @\"filter_state\\0wasm.own\" @out", &[VALUE]),
-            ("$proxy_set_property @\"own\" @\"other\"", &[]),
-            ("$proxy_get_property @\"own\" @out", &[VALUE]),
-            ("$proxy_set_property @\"own\\0part\" @\"part\"", &[]),
-            ("$proxy_get_property @\"own\\0part\" @out", &[VALUE]),
-            ("$proxy_set_property @\"\" @\"value\"", &[]),
-            ("$proxy_get_property @\"\" @out", &[VALUE]),
-            ("$proxy_set_property @\"request\\0path\" @\"/new\"", &[]),
-            ("$proxy_get_property @\"request\\0path\" @out", &[VALUE]),
-            ("$proxy_set_property #0x7fffffff #1 @\"value\"", &[]),
-            ("$proxy_set_property @\"own\" #0x7fffffff #1", &[]),
-        ]),
-        sequence("shared_data", ONLY_IN_WORKER, &[
-            ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
-            ("$proxy_set_shared_data @\"key\" @\"one\" #7", &[]),
-            ("$proxy_set_shared_data @\"key\" @\"one\" #0", &[]),
-            ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
-            ("$proxy_set_shared_data @\"key\" @\"two\" #0x7fffffff", &[]),
-            ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
-            ("$proxy_set_shared_data @\"key\" @\"two\" #0", &[]),
-            ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
-            ("$proxy_set_shared_data @\"key\" @\"\" #0", &[]),
-            ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
-            ("$proxy_set_shared_data @\"\" @\"empty\" #0", &[]),
-            ("$proxy_get_shared_data @\"\" @out #8", &[VALUE]),
-            ("$proxy_set_shared_data #0x7fffffff #1 @\"value\" #0", &[]),
-            ("$proxy_set_shared_data @\"key\" #0x7fffffff #1 #0", &[]),
-            ("$proxy_get_shared_data @\"key\" #0x7fffffff #4 #8", &[]),
-            ("$proxy_get_shared_data @\"key\" @out #0x7fffffff", &[]),
-        ]),
-        sequence("queue", ONLY_IN_WORKER, &[
-            ("$proxy_resolve_shared_queue @\"\" @\"other\" #16", &[]),
-            ("$proxy_register_shared_queue @\"other\" #16", &[]),
-            ("$proxy_register_shared_queue @\"other\" #16", &[]),
-            ("$proxy_resolve_shared_queue @\"\" @\"other\" #16", &[]),
-            ("$proxy_resolve_shared_queue @\"none\" @\"other\" #16", &[]),
-            ("$proxy_dequeue_shared_queue (global.get $kept) @out", &[VALUE]),
-            ("$proxy_enqueue_shared_queue #-1 @\"item\"", &[]),
-            ("$proxy_dequeue_shared_queue #-1 @out", &[VALUE]),
-            ("$proxy_enqueue_shared_queue #0x7fffff00 @\"item\"", &[]),
-            ("$proxy_register_shared_queue @\"\" #16", &[]),
-            ("$proxy_register_shared_queue @\"other\" #0x7fffffff", &[]),
-            ("$proxy_register_shared_queue #0x7fffffff #1 #16", &[]),
-            ("$proxy_resolve_shared_queue @\"\" @\"other\" #0x7fffffff", &[]),
-        ]),
+        Group {
+            name: "get_property".to_owned(),
+            is_single: false,
+            places: PLACES.to_vec(),
+            probes: get_property,
+        },
+        Group {
+            name: "call_foreign_function".to_owned(),
+            is_single: false,
+            places: PLACES.to_vec(),
+            probes: foreign,
+        },
+        sequence(
+            "shared_data",
+            &["tick"],
+            &[
+                ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
+                ("$proxy_set_shared_data @\"key\" @\"one\" #0", &[]),
+            ],
+        ),
+        sequence(
+            "set_property",
+            ONLY_IN_WORKER,
+            &[
+                ("$proxy_set_property @\"own\" @\"value\"", &[]),
+                ("$proxy_get_property @\"own\" @out", &[VALUE]),
+                ("$proxy_get_property @\"wasm.own\" @out", &[VALUE]),
+                (
+                    "$proxy_get_property @\"filter_state\\0wasm.own\" @out",
+                    &[VALUE],
+                ),
+                ("$proxy_set_property @\"own\" @\"other\"", &[]),
+                ("$proxy_get_property @\"own\" @out", &[VALUE]),
+                ("$proxy_set_property @\"own\\0part\" @\"part\"", &[]),
+                ("$proxy_get_property @\"own\\0part\" @out", &[VALUE]),
+                ("$proxy_set_property @\"\" @\"value\"", &[]),
+                ("$proxy_get_property @\"\" @out", &[VALUE]),
+                ("$proxy_set_property @\"request\\0path\" @\"/new\"", &[]),
+                ("$proxy_get_property @\"request\\0path\" @out", &[VALUE]),
+                ("$proxy_set_property #0x7fffffff #1 @\"value\"", &[]),
+                ("$proxy_set_property @\"own\" #0x7fffffff #1", &[]),
+            ],
+        ),
+        sequence(
+            "shared_data",
+            ONLY_IN_WORKER,
+            &[
+                ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
+                ("$proxy_set_shared_data @\"key\" @\"one\" #7", &[]),
+                ("$proxy_set_shared_data @\"key\" @\"one\" #0", &[]),
+                ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
+                ("$proxy_set_shared_data @\"key\" @\"two\" #0x7fffffff", &[]),
+                ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
+                ("$proxy_set_shared_data @\"key\" @\"two\" #0", &[]),
+                ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
+                ("$proxy_set_shared_data @\"key\" @\"\" #0", &[]),
+                ("$proxy_get_shared_data @\"key\" @out #8", &[VALUE]),
+                ("$proxy_set_shared_data @\"\" @\"empty\" #0", &[]),
+                ("$proxy_get_shared_data @\"\" @out #8", &[VALUE]),
+                ("$proxy_set_shared_data #0x7fffffff #1 @\"value\" #0", &[]),
+                ("$proxy_set_shared_data @\"key\" #0x7fffffff #1 #0", &[]),
+                ("$proxy_get_shared_data @\"key\" #0x7fffffff #4 #8", &[]),
+                ("$proxy_get_shared_data @\"key\" @out #0x7fffffff", &[]),
+            ],
+        ),
+        sequence(
+            "queue",
+            ONLY_IN_WORKER,
+            &[
+                ("$proxy_resolve_shared_queue @\"\" @\"other\" #16", &[]),
+                ("$proxy_register_shared_queue @\"other\" #16", &[]),
+                ("$proxy_register_shared_queue @\"other\" #16", &[]),
+                ("$proxy_resolve_shared_queue @\"\" @\"other\" #16", &[]),
+                ("$proxy_resolve_shared_queue @\"none\" @\"other\" #16", &[]),
+                (
+                    "$proxy_dequeue_shared_queue (global.get $kept) @out",
+                    &[VALUE],
+                ),
+                ("$proxy_enqueue_shared_queue #-1 @\"item\"", &[]),
+                ("$proxy_dequeue_shared_queue #-1 @out", &[VALUE]),
+                ("$proxy_enqueue_shared_queue #0x7fffff00 @\"item\"", &[]),
+                ("$proxy_register_shared_queue @\"\" #16", &[]),
+                ("$proxy_register_shared_queue @\"other\" #0x7fffffff", &[]),
+                ("$proxy_register_shared_queue #0x7fffffff #1 #16", &[]),
+                (
+                    "$proxy_resolve_shared_queue @\"\" @\"other\" #0x7fffffff",
+                    &[],
+                ),
+            ],
+        ),
         reading("define_metric", &[NUMBER], {
             let name = format!("@\"{ID}_metric\"");
             let mut calls = each([0, 0, 1, 2, 3, -1], &[format!("{name} #8")]);
@@ -504,19 +791,37 @@ fn metric(name: &'static str, kind: u32) -> Group {
     let define = format!("$proxy_define_metric #{kind} @\"{ID}_{name}\" #16");
     let mut calls = vec![(define, Vec::new())];
     for (call, outs) in [
-        ("$proxy_get_metric (global.get $kept) #24", &[Out::Long(24)][..]),
-        ("$proxy_increment_metric (global.get $kept) (i64.const 5)", &[]),
+        (
+            "$proxy_get_metric (global.get $kept) #24",
+            &[Out::Long(24)][..],
+        ),
+        (
+            "$proxy_increment_metric (global.get $kept) (i64.const 5)",
+            &[],
+        ),
         ("$proxy_get_metric (global.get $kept) #24", &[Out::Long(24)]),
-        ("$proxy_increment_metric (global.get $kept) (i64.const 0)", &[]),
-        ("$proxy_increment_metric (global.get $kept) (i64.const -2)", &[]),
+        (
+            "$proxy_increment_metric (global.get $kept) (i64.const 0)",
+            &[],
+        ),
+        (
+            "$proxy_increment_metric (global.get $kept) (i64.const -2)",
+            &[],
+        ),
         ("$proxy_get_metric (global.get $kept) #24", &[Out::Long(24)]),
         ("$proxy_record_metric (global.get $kept) (i64.const 7)", &[]),
         ("$proxy_get_metric (global.get $kept) #24", &[Out::Long(24)]),
         ("$proxy_record_metric (global.get $kept) (i64.const 0)", &[]),
         ("$proxy_get_metric (global.get $kept) #24", &[Out::Long(24)]),
-        ("$proxy_record_metric (global.get $kept) (i64.const -1)", &[]),
+        (
+            "$proxy_record_metric (global.get $kept) (i64.const -1)",
+            &[],
+        ),
         ("$proxy_get_metric (global.get $kept) #24", &[Out::Long(24)]),
-        ("$proxy_increment_metric (global.get $kept) (i64.const 2)", &[]),
+        (
+            "$proxy_increment_metric (global.get $kept) (i64.const 2)",
+            &[],
+        ),
         ("$proxy_get_metric (global.get $kept) #24", &[Out::Long(24)]),
         ("$proxy_get_metric (global.get $kept) #0x7fffffff", &[]),
         ("$proxy_get_metric #44444 #24", &[]),

@@ -30,17 +30,32 @@ const fn place(name: &'static str, kind: Kind) -> Place {
 
 pub const PLACES: [Place; 19] = [
     place("initialize", Kind::Initialize),
-    place("create_plugin", Kind::Context("proxy_on_context_create", true)),
+    place(
+        "create_plugin",
+        Kind::Context("proxy_on_context_create", true),
+    ),
     place("vm_start", Kind::Plugin("proxy_on_vm_start")),
     place("configure", Kind::Plugin("proxy_on_configure")),
     place("tick", Kind::Tick),
-    place("create_stream", Kind::Context("proxy_on_context_create", false)),
+    place(
+        "create_stream",
+        Kind::Context("proxy_on_context_create", false),
+    ),
     place("request_headers", Kind::Stream("proxy_on_request_headers")),
     place("request_body", Kind::Stream("proxy_on_request_body")),
-    place("request_trailers", Kind::Stream("proxy_on_request_trailers")),
-    place("response_headers", Kind::Stream("proxy_on_response_headers")),
+    place(
+        "request_trailers",
+        Kind::Stream("proxy_on_request_trailers"),
+    ),
+    place(
+        "response_headers",
+        Kind::Stream("proxy_on_response_headers"),
+    ),
     place("response_body", Kind::Stream("proxy_on_response_body")),
-    place("response_trailers", Kind::Stream("proxy_on_response_trailers")),
+    place(
+        "response_trailers",
+        Kind::Stream("proxy_on_response_trailers"),
+    ),
     place("call_response", Kind::CallResponse),
     place("queue_ready", Kind::QueueReady),
     place("log", Kind::Stream("proxy_on_log")),
@@ -85,8 +100,15 @@ impl Place {
             Kind::Stream(callback) | Kind::Plugin(callback) => module.on(callback, body),
             Kind::Context("proxy_on_context_create", is_plugin) => {
                 let parent = "(local.get $parent_context_id)";
-                let condition = if is_plugin { format!("(i32.eqz {parent})") } else { parent.to_owned() };
-                module.on("proxy_on_context_create", &format!("(if {condition} (then {body}))"))
+                let condition = if is_plugin {
+                    format!("(i32.eqz {parent})")
+                } else {
+                    parent.to_owned()
+                };
+                module.on(
+                    "proxy_on_context_create",
+                    &format!("(if {condition} (then {body}))"),
+                )
             }
             // The plugin's context is the first.
             Kind::Context(callback, is_plugin) => {
@@ -94,11 +116,17 @@ impl Place {
                 let condition = format!("({compare} (local.get $context_id) (global.get $plugin))");
                 module
                     .with("(global $plugin (mut i32) (i32.const 0))")
-                    .on("proxy_on_configure", "(global.set $plugin (local.get $plugin_context_id))")
+                    .on(
+                        "proxy_on_configure",
+                        "(global.set $plugin (local.get $plugin_context_id))",
+                    )
                     .on(callback, &format!("(if {condition} (then {body}))"))
             }
             Kind::Tick => module
-                .on("proxy_on_configure", "(drop (call $proxy_set_tick_period_milliseconds #10))")
+                .on(
+                    "proxy_on_configure",
+                    "(drop (call $proxy_set_tick_period_milliseconds #10))",
+                )
                 .on(
                     "proxy_on_tick",
                     &format!("(drop (call $proxy_set_tick_period_milliseconds #0)) {body}"),
@@ -141,7 +169,10 @@ impl Place {
             Kind::Initialize => {
                 // Lines stay in the buffer until the plugin is configured.
                 module
-                    .on("_initialize", &body.replace("(call $end_line)", "(call $text @\"\\n\")"))
+                    .on(
+                        "_initialize",
+                        &body.replace("(call $end_line)", "(call $text @\"\\n\")"),
+                    )
                     .on("proxy_on_configure", "(call $end_line)")
             }
         }

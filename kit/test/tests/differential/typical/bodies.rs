@@ -8,9 +8,18 @@ pub fn scenarios() -> Vec<Scenario> {
     let shorter = "#0 #-1 @\"new\"";
     let longer = "#0 #-1 @\"a body that is much longer than the old one was\"";
     let without_length = |name: &str, module: Module| {
-        both(name, module
-            .on("proxy_on_request_headers", "(drop (call $proxy_remove_header_map_value #0 @\"content-length\"))")
-            .on("proxy_on_response_headers", "(drop (call $proxy_remove_header_map_value #2 @\"content-length\"))"))
+        both(
+            name,
+            module
+                .on(
+                    "proxy_on_request_headers",
+                    "(drop (call $proxy_remove_header_map_value #0 @\"content-length\"))",
+                )
+                .on(
+                    "proxy_on_response_headers",
+                    "(drop (call $proxy_remove_header_map_value #2 @\"content-length\"))",
+                ),
+        )
     };
     let mut scenarios = vec![
         without_length("bodies.replaced", at_end(replaced)),
@@ -21,14 +30,26 @@ pub fn scenarios() -> Vec<Scenario> {
         without_length("bodies.each_piece_prepended", each_piece("#0 #0 @\"+\"")),
         both("bodies.shorter_than_length", at_end(shorter)),
         both("bodies.longer_than_length", at_end(longer)),
-        both("bodies.as_long_as_length", at_end("#0 #-1 @\"REQUEST BODY\"")),
+        both(
+            "bodies.as_long_as_length",
+            at_end("#0 #-1 @\"REQUEST BODY\""),
+        ),
         both("bodies.emptied_with_length", at_end("#0 #-1 @\"\"")),
         both("bodies.read", held("(call $show)")),
         both("bodies.read.stop", held("(call $show)")).stops_iteration(),
-        both("bodies.held_with_headers", held("(call $show)").on("proxy_on_request_headers", "(return #1)")),
-        both("bodies.held_with_headers.stop", held("(call $show)").on("proxy_on_request_headers", "(return #1)"))
-            .stops_iteration(),
-        both("bodies.denied", held("(drop (call $proxy_send_local_response #413 @\"\" @\"too large\" #0 #0 #-1))")),
+        both(
+            "bodies.held_with_headers",
+            held("(call $show)").on("proxy_on_request_headers", "(return #1)"),
+        ),
+        both(
+            "bodies.held_with_headers.stop",
+            held("(call $show)").on("proxy_on_request_headers", "(return #1)"),
+        )
+        .stops_iteration(),
+        both(
+            "bodies.denied",
+            held("(drop (call $proxy_send_local_response #413 @\"\" @\"too large\" #0 #0 #-1))"),
+        ),
         Scenario::new("bodies.none", &held("(call $show)").wat())
             .upstream(Reply::new(204))
             .request(Request::get()),
@@ -41,14 +62,23 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::new("bodies.not_modified", &Module::new().wat())
             .upstream(Reply::new(304))
             .request(Request::get()),
-        both("bodies.trailing_headers", Module::new().on(
-            "proxy_on_response_body",
-            &probe("$proxy_add_header_map_value #2 @\"x-late\" @\"value\"", &[]),
-        )),
-        both("bodies.request_body_in_response", Module::new().on(
-            "proxy_on_response_headers",
-            &probe("$proxy_get_buffer_bytes #0 #0 #100 @out", &[Out::Bytes(0, 4)]),
-        )),
+        both(
+            "bodies.trailing_headers",
+            Module::new().on(
+                "proxy_on_response_body",
+                &probe("$proxy_add_header_map_value #2 @\"x-late\" @\"value\"", &[]),
+            ),
+        ),
+        both(
+            "bodies.request_body_in_response",
+            Module::new().on(
+                "proxy_on_response_headers",
+                &probe(
+                    "$proxy_get_buffer_bytes #0 #0 #100 @out",
+                    &[Out::Bytes(0, 4)],
+                ),
+            ),
+        ),
     ];
     for (name, length) in [("1_megabyte", 1_000_000), ("2_megabytes", 2_000_000)] {
         let large = "x".repeat(length);
@@ -59,16 +89,25 @@ pub fn scenarios() -> Vec<Scenario> {
         );
         let hold = |buffer: &str| {
             let callback = format!("proxy_on_{buffer}_body");
-            Module::quiet().on(&callback, "(if (i32.eqz (local.get $end_of_stream)) (then (return #1)))")
+            Module::quiet().on(
+                &callback,
+                "(if (i32.eqz (local.get $end_of_stream)) (then (return #1)))",
+            )
         };
         scenarios.push(
-            Scenario::new(format!("bodies.hold_request.{name}"), &hold("request").wat())
-                .request(Request::post(&[&large])),
+            Scenario::new(
+                format!("bodies.hold_request.{name}"),
+                &hold("request").wat(),
+            )
+            .request(Request::post(&[&large])),
         );
         scenarios.push(
-            Scenario::new(format!("bodies.hold_response.{name}"), &hold("response").wat())
-                .upstream(Reply::new(200).body(&large))
-                .request(Request::get()),
+            Scenario::new(
+                format!("bodies.hold_response.{name}"),
+                &hold("response").wat(),
+            )
+            .upstream(Reply::new(200).body(&large))
+            .request(Request::get()),
         );
     }
     scenarios

@@ -11,7 +11,8 @@ pub fn scenarios() -> Vec<Scenario> {
         post("auth.allowed_with_body.stop", &auth("service", 5000)).stops_iteration(),
         get("auth.denied", &auth("service", 5000)).service("/auth", denies.clone()),
         post("auth.denied_with_body", &auth("service", 5000)).service("/auth", denies.clone()),
-        with_silence("auth.times_out", &auth("service", 50)).wait(50, "proxy_on_http_call_response"),
+        with_silence("auth.times_out", &auth("service", 50))
+            .wait(50, "proxy_on_http_call_response"),
         with_silence("auth.client_leaves", &auth("service", 5000)).leave(),
         with_silence("auth.never", &auth("service", 5000)),
         get("auth.service_resets", &auth("service", 5000)).service("/auth", Reaction::Reset),
@@ -23,7 +24,10 @@ pub fn scenarios() -> Vec<Scenario> {
         get("auth.response_without_body", &auth("service", 5000)).service("/auth", Reply::new(204)),
         get("auth.response_with_trailers", &auth("service", 5000)).service(
             "/auth",
-            Reply::new(200).body("one").body("two").trailer("x-trailer", "value"),
+            Reply::new(200)
+                .body("one")
+                .body("two")
+                .trailer("x-trailer", "value"),
         ),
         get("auth.two_requests", &auth("service", 5000)).request(Request::get()),
         get("calls.response", &on_response()),
@@ -35,16 +39,28 @@ pub fn scenarios() -> Vec<Scenario> {
         post("calls.from_body.stop", &from_body()).stops_iteration(),
         post("calls.from_body.denied", &from_body()).service("/auth", denies.clone()),
         get("calls.without_stream", &without_stream()),
-        get("calls.local_response_of_tick", &continued_by_tick(
-            "(drop (call $proxy_send_local_response #503 @\"\" @\"tick\" #0 #0 #-1))",
-        ))
+        get(
+            "calls.local_response_of_tick",
+            &continued_by_tick(
+                "(drop (call $proxy_send_local_response #503 @\"\" @\"tick\" #0 #0 #-1))",
+            ),
+        )
         .wait(20, "ticked"),
-        get("calls.continued_by_tick", &continued_by_tick("(drop (call $proxy_continue_stream #0))"))
-            .wait(20, "ticked"),
-        post("calls.continued_by_tick_with_body", &continued_by_tick("(drop (call $proxy_continue_stream #0))"))
-            .wait(20, "ticked"),
-        get("calls.closed_by_tick", &continued_by_tick("(drop (call $proxy_close_stream #0))"))
-            .wait(20, "ticked"),
+        get(
+            "calls.continued_by_tick",
+            &continued_by_tick("(drop (call $proxy_continue_stream #0))"),
+        )
+        .wait(20, "ticked"),
+        post(
+            "calls.continued_by_tick_with_body",
+            &continued_by_tick("(drop (call $proxy_continue_stream #0))"),
+        )
+        .wait(20, "ticked"),
+        get(
+            "calls.closed_by_tick",
+            &continued_by_tick("(drop (call $proxy_close_stream #0))"),
+        )
+        .wait(20, "ticked"),
     ];
     for status in [200, 403] {
         scenarios.push(
@@ -97,7 +113,10 @@ const DECIDE: &str = "(call $show_call_response)
 fn holding() -> Module {
     let value = [Out::Bytes(0, 4)];
     let show = [
-        probe("$proxy_get_status #8 @out", &[Out::Number(8), Out::Bytes(0, 4)]),
+        probe(
+            "$proxy_get_status #8 @out",
+            &[Out::Number(8), Out::Bytes(0, 4)],
+        ),
         probe("$proxy_get_buffer_bytes #4 #0 #100 @out", &value),
         probe("$proxy_get_header_map_value #7 @\"x-trailer\" @out", &value),
         probe("$proxy_get_header_map_value #6 @\"x-reason\" @out", &value),
@@ -155,7 +174,10 @@ fn in_sequence() -> Module {
                    (else (global.set $has_asked #1)
                      {}
                      {}))",
-                probe("$proxy_get_header_map_value #6 @\"x-next\" @out", &[Out::Bytes(0, 4)]),
+                probe(
+                    "$proxy_get_header_map_value #6 @\"x-next\" @out",
+                    &[Out::Bytes(0, 4)]
+                ),
                 call("service", "/two", 5000)
             ),
         )
@@ -191,7 +213,10 @@ fn from_body() -> Module {
                 "(global.set $stream (local.get $stream_context_id))
                  (if (local.get $end_of_stream) (then {} {}))
                  (return #1)",
-                probe("$proxy_get_buffer_bytes #0 #0 #100 @out", &[Out::Bytes(0, 4)]),
+                probe(
+                    "$proxy_get_buffer_bytes #0 #0 #100 @out",
+                    &[Out::Bytes(0, 4)]
+                ),
                 call("service", "/auth", 5000)
             ),
         )

@@ -33,9 +33,23 @@ pub fn scenarios() -> Vec<Scenario> {
             }
         }
     }
-    for (status, grpc_status) in [(200, -1), (200, 0), (400, -1), (401, -1), (404, -1), (429, -1), (500, -1), (503, -1), (403, 5), (403, 17), (999, -1)] {
+    for (status, grpc_status) in [
+        (200, -1),
+        (200, 0),
+        (400, -1),
+        (401, -1),
+        (404, -1),
+        (429, -1),
+        (500, -1),
+        (503, -1),
+        (403, 5),
+        (403, 17),
+        (999, -1),
+    ] {
         let send = probe(
-            &format!("$proxy_send_local_response #{status} @\"details\" @\"a %20\\n text\" #0 #0 #{grpc_status}"),
+            &format!(
+                "$proxy_send_local_response #{status} @\"details\" @\"a %20\\n text\" #0 #0 #{grpc_status}"
+            ),
             &[],
         );
         let module = Module::new().on("proxy_on_request_headers", &(send + "(return #1)"));
@@ -47,19 +61,29 @@ pub fn scenarios() -> Vec<Scenario> {
     let redirect = probe(
         &format!(
             "$proxy_send_local_response #302 @\"\" @\"\" @\"{}\" #-1",
-            pairs(&[("location", "https://example.com/"), ("set-cookie", "a=1"), ("set-cookie", "b=2")])
+            pairs(&[
+                ("location", "https://example.com/"),
+                ("set-cookie", "a=1"),
+                ("set-cookie", "b=2")
+            ])
         ),
         &[],
     );
     let on_request = |body: &str| Module::new().on("proxy_on_request_headers", body);
-    let get = |name: &str, module: Module| Scenario::new(name, &module.wat()).request(Request::get());
+    let get =
+        |name: &str, module: Module| Scenario::new(name, &module.wat()).request(Request::get());
     scenarios.extend([
         get("local.redirect", on_request(&(redirect + "(return #1)"))),
         get(
             "local.two",
-            on_request(&(denied()
-                + &probe("$proxy_send_local_response #500 @\"\" @\"second\" #0 #0 #-1", &[])
-                + "(return #1)")),
+            on_request(
+                &(denied()
+                    + &probe(
+                        "$proxy_send_local_response #500 @\"\" @\"second\" #0 #0 #-1",
+                        &[],
+                    )
+                    + "(return #1)"),
+            ),
         ),
         get(
             "local.and_continue",
@@ -73,7 +97,10 @@ pub fn scenarios() -> Vec<Scenario> {
             "local.changed_on_the_way",
             on_request(&(denied() + "(return #1)")).on(
                 "proxy_on_response_headers",
-                &probe("$proxy_replace_header_map_value #2 @\":status\" @\"418\"", &[]),
+                &probe(
+                    "$proxy_replace_header_map_value #2 @\":status\" @\"418\"",
+                    &[],
+                ),
             ),
         ),
         get(
@@ -97,5 +124,8 @@ pub fn scenarios() -> Vec<Scenario> {
 }
 
 fn denied() -> String {
-    probe("$proxy_send_local_response #403 @\"details\" @\"denied\" #0 #0 #-1", &[])
+    probe(
+        "$proxy_send_local_response #403 @\"details\" @\"denied\" #0 #0 #-1",
+        &[],
+    )
 }

@@ -65,7 +65,11 @@ pub fn scenarios() -> Vec<Scenario> {
 fn get(name: &str, module: &Module) -> Scenario {
     Scenario::new(name, &module.wat())
         .upstream(Reply::hello().field("name", "response"))
-        .request(Request::new("GET", "/items?a=b").field("name", "request").field("user-agent", "agent"))
+        .request(
+            Request::new("GET", "/items?a=b")
+                .field("name", "request")
+                .field("user-agent", "agent"),
+        )
 }
 
 fn two_requests(name: &str, module: &Module) -> Scenario {
@@ -117,8 +121,13 @@ fn tasks() -> Module {
         )
         .on(
             "proxy_on_request_headers",
-            &(probe("$proxy_enqueue_shared_queue (global.get $kept) @\"one\"", &[])
-                + &probe("$proxy_enqueue_shared_queue (global.get $kept) @\"two\"", &[])),
+            &(probe(
+                "$proxy_enqueue_shared_queue (global.get $kept) @\"one\"",
+                &[],
+            ) + &probe(
+                "$proxy_enqueue_shared_queue (global.get $kept) @\"two\"",
+                &[],
+            )),
         )
         .on(
             "proxy_on_queue_ready",
@@ -177,7 +186,23 @@ fn access_log() -> Module {
 
 fn read_configuration() -> Module {
     Module::new()
-        .on("proxy_on_vm_start", &probe("$proxy_get_buffer_bytes #6 #0 (local.get $vm_configuration_size) @out", VALUE))
-        .on("proxy_on_configure", &probe("$proxy_get_buffer_bytes #7 #0 (local.get $plugin_configuration_size) @out", VALUE))
-        .on("proxy_on_request_headers", &(probe("$proxy_get_buffer_bytes #7 #0 #10 @out", VALUE) + &probe("$proxy_get_buffer_bytes #6 #0 #10 @out", VALUE)))
+        .on(
+            "proxy_on_vm_start",
+            &probe(
+                "$proxy_get_buffer_bytes #6 #0 (local.get $vm_configuration_size) @out",
+                VALUE,
+            ),
+        )
+        .on(
+            "proxy_on_configure",
+            &probe(
+                "$proxy_get_buffer_bytes #7 #0 (local.get $plugin_configuration_size) @out",
+                VALUE,
+            ),
+        )
+        .on(
+            "proxy_on_request_headers",
+            &(probe("$proxy_get_buffer_bytes #7 #0 #10 @out", VALUE)
+                + &probe("$proxy_get_buffer_bytes #6 #0 #10 @out", VALUE)),
+        )
 }
