@@ -48,12 +48,22 @@ impl Entry {
         })
     }
 
+    /// Whether a module has logged it.
+    pub fn is_line(&self) -> bool {
+        self.text.starts_with(MODULE)
+    }
+
     /// What the scenario's module has logged here, as the embedded proxy prints it.
     ///
-    /// Before the text are the plugin's name, root ID and VM ID, or only the latter two.
+    /// Before the text are the plugin's name, root ID and VM ID, or only the latter two. Before the VM
+    /// has a plugin there is nothing, so that the scenario has to be alone.
     pub fn line_of(&self, scenario: &Scenario) -> Option<String> {
         let (names, text) = self.text.strip_prefix(MODULE)?.split_once(": ")?;
-        if names.rsplit(' ').next() != Some(&scenario.name) {
+        let is_own = match names.rsplit(' ').next() {
+            Some("") => scenario.is_alone,
+            name => name == Some(&scenario.name),
+        };
+        if !is_own {
             return None;
         }
         let level = match &*self.level {

@@ -9,7 +9,7 @@ use crate::scenario::ID;
 use crate::wat::Wat;
 
 /// The callbacks that a module logs, whether it does anything else in them or not.
-const TRACED: [&str; 15] = [
+const TRACED: [&str; 19] = [
     "proxy_on_context_create",
     "proxy_on_vm_start",
     "proxy_on_configure",
@@ -21,6 +21,10 @@ const TRACED: [&str; 15] = [
     "proxy_on_response_body",
     "proxy_on_response_trailers",
     "proxy_on_http_call_response",
+    "proxy_on_grpc_receive_initial_metadata",
+    "proxy_on_grpc_receive",
+    "proxy_on_grpc_receive_trailing_metadata",
+    "proxy_on_grpc_close",
     "proxy_on_queue_ready",
     "proxy_on_log",
     "proxy_on_done",

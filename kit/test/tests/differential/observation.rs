@@ -10,9 +10,7 @@ use crate::scenario::Field;
 pub struct Observation {
     /// Whether the plugin started: the module loads, and accepts its configuration.
     pub has_started: bool,
-    /// What the proxy cannot survive: it crashes, or hangs. The embedded proxy returns an error that
-    /// says so.
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
     /// The lines that the module logged: level and text.
     pub log: Vec<String>,
     /// The callback that trapped. Nothing after it is observed.
@@ -24,6 +22,17 @@ pub struct Observation {
     /// What the service received that the module calls.
     pub calls: Vec<Received>,
     pub metrics: BTreeMap<String, u64>,
+}
+
+/// Why a proxy did not get to the end of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Envoy crashes, or does not respond any more.
+    Crash,
+    /// The embedded proxy returns an error that says that Envoy would not survive.
+    SaysCrash,
+    /// The embedded proxy returns another error.
+    Error(String),
 }
 
 /// What a client received.
@@ -66,25 +75,17 @@ const ADDED_FIELDS: [&str; 11] = [
 impl Observation {
     /// Lines to compare and to print.
     pub fn lines(&self, is_unfiltered: bool) -> Vec<String> {
-        let mut lines = Vec::new();
-        if !self.has_started {
-            lines.push("the plugin does not start".to_owned());
+        let mut lines = self.log_lines();
+        match &self.trap {
+            Some(callback) => lines.push(format!("trap in {callback}")),
+            None if !self.has_started => lines.push("the plugin does not start".to_owned()),
+            None => {}
         }
-        lines.extend(
-            self.log
-                .iter()
-                .map(|line| format!("log {}", escape(line.as_bytes()))),
-        );
-        lines.extend(
-            self.trap
-                .iter()
-                .map(|callback| format!("trap in {callback}")),
-        );
-        lines.extend(
-            self.failure
-                .iter()
-                .map(|failure| format!("the proxy {failure}")),
-        );
+        lines.extend(self.failure.as_ref().map(|failure| match failure {
+            Failure::Crash => "Envoy crashes".to_owned(),
+            Failure::SaysCrash => "an error says that Envoy does not survive".to_owned(),
+            Failure::Error(error) => format!("an error: {error}"),
+        }));
         if self.trap.is_some() || self.failure.is_some() {
             return lines;
         }
@@ -106,6 +107,46 @@ impl Observation {
         lines.extend(metrics.map(|(name, value)| format!("metric {name}: {value}")));
         lines
     }
+
+    fn log_lines(&self) -> Vec<String> {
+        let log = self.log.iter();
+        log.map(|line| format!("log {}", escape(line.as_bytes())))
+            .collect()
+    }
+
+    /// Whether Envoy has crashed, or left a message without an end.
+    fn is_broken(&self) -> bool {
+        let mut responses = self.responses.iter();
+        let mut messages = self.upstream.iter();
+        self.failure.is_some()
+            || responses.any(|response| !matches!(response, Response::Complete(_)))
+            || messages.any(|message| !message.is_complete)
+    }
+}
+
+/// The lines of both observations to compare.
+///
+/// Where Envoy does not survive, the embedded proxy returns an error that says so. Then only what was
+/// logged before is compared.
+pub fn lines_of(
+    envoy: &Observation,
+    embedded: &Observation,
+    is_unfiltered: bool,
+) -> (Vec<String>, Vec<String>) {
+    if embedded.failure != Some(Failure::SaysCrash) || !envoy.is_broken() {
+        let mut left = envoy.lines(is_unfiltered);
+        // An error of the embedded proxy has what the last callback has logged.
+        if !embedded.has_started {
+            let earlier = envoy.log.len().saturating_sub(embedded.log.len());
+            left.drain(..earlier);
+        }
+        return (left, embedded.lines(is_unfiltered));
+    }
+    let (mut left, mut right) = (envoy.log_lines(), embedded.log_lines());
+    let length = left.len().min(right.len());
+    left.truncate(length);
+    right.truncate(length);
+    (left, right)
 }
 
 impl Received {
@@ -153,26 +194,17 @@ fn escape(bytes: &[u8]) -> String {
 }
 
 /// A line that only one of the two proxies has, or that they have in different places.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Difference {
-    pub is_envoys: bool,
-    pub line: String,
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub text: String,
 }
 
 /// The lines that differ, in order.
-pub fn compare(envoy: &[String], embedded: &[String]) -> Vec<Difference> {
-    let rows = align(envoy, embedded);
-    rows.into_iter()
-        .filter(|(left, right)| left != right)
-        .flat_map(|(left, right)| {
-            let left = left.map(|line| (true, line));
-            let right = right.map(|line| (false, line));
-            left.into_iter().chain(right)
-        })
-        .map(|(is_envoys, line)| Difference {
-            is_envoys,
-            line: line.clone(),
-        })
+pub fn compare(envoy: &[String], embedded: &[String]) -> Vec<Line> {
+    let rows = align(envoy, embedded).into_iter();
+    rows.filter(|(left, right)| left != right)
+        .flat_map(|(left, right)| left.into_iter().chain(right))
+        .map(|text| Line { text: text.clone() })
         .collect()
 }
 

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::scenario::Scenario;
 
+/// How many listeners stay when no scenario has one: [`BARRIER`], and one for gRPC.
+pub const PERMANENT_LISTENERS: u64 = 2;
+
 /// The listener without an extension.
 pub const BARRIER: &str = "barrier";
 
@@ -20,8 +23,8 @@ pub fn listener(scenario: &Scenario, module: &Path) -> Value {
     let filter = json!({"name": "extension", "typed_config": {
         "@type": format!("{TYPES}.extensions.filters.http.wasm.v3.Wasm"),
         "config": {
-            "name": scenario.name,
-            "root_id": scenario.name,
+            "name": scenario.plugin_name(),
+            "root_id": scenario.root_id(),
             "configuration": configuration(scenario.configuration.as_ref()),
             "allow_on_headers_stop_iteration": scenario.stops_iteration,
             "vm_config": {
@@ -43,15 +46,29 @@ pub fn barrier() -> Value {
 }
 
 fn http_listener(name: &str, routes: &Value, filter: Option<Value>) -> Value {
-    let router = json!({"name": "router", "typed_config": {
+    let filters: Vec<Value> = filter.into_iter().chain([router()]).collect();
+    json!({
+        "@type": format!("{TYPES}.config.listener.v3.Listener"),
+        "name": name,
+        "stat_prefix": name,
+        "address": loopback(0),
+        "filter_chains": [manager(name, "HTTP1", routes, &filters)],
+    })
+}
+
+fn router() -> Value {
+    json!({"name": "router", "typed_config": {
         "@type": format!("{TYPES}.extensions.filters.http.router.v3.Router"),
         "suppress_envoy_headers": true,
-    }});
-    let filters: Vec<Value> = filter.into_iter().chain([router]).collect();
+    }})
+}
+
+/// A filter chain with the HTTP connection manager.
+fn manager(name: &str, codec: &str, routes: &Value, filters: &[Value]) -> Value {
     let manager = json!({
         "@type": format!("{TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": name,
-        "codec_type": "HTTP1",
+        "codec_type": codec,
         "http_protocol_options": {"enable_trailers": true},
         "generate_request_id": false,
         "route_config": {
@@ -60,46 +77,56 @@ fn http_listener(name: &str, routes: &Value, filter: Option<Value>) -> Value {
         },
         "http_filters": filters,
     });
-    json!({
-        "@type": format!("{TYPES}.config.listener.v3.Listener"),
-        "name": name,
-        "stat_prefix": name,
-        "address": loopback(0),
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-    })
+    json!({"filters": [{"name": "http", "typed_config": manager}]})
 }
 
 /// Envoy's bootstrap: the file with the listeners, and the clusters. `upstream` and `service` are
 /// servers of the test, and nothing listens where `dead` is.
-pub fn bootstrap(listeners: &Path, upstream: u16, service: u16) -> Value {
+///
+/// gRPC needs HTTP/2, which the test's servers do not speak: a listener translates it to HTTP/1.1.
+pub fn bootstrap(folder: &Path, listeners: &Path, upstream: u16, service: u16) -> Value {
+    let translator = json!({"pipe": {"path": folder.join("grpc.sock")}});
+    let routes =
+        json!([{"match": {"prefix": "/"}, "route": {"cluster": "service", "timeout": "0s"}}]);
     json!({
         "admin": {"address": loopback(0)},
         "node": node(),
         "dynamic_resources": {"lds_config": listener_source(listeners)},
-        "static_resources": {"clusters": [
-            cluster("upstream", &[upstream]),
-            cluster("service", &[service]),
-            cluster("dead", &[1]),
-            cluster("empty", &[]),
-        ]},
+        "static_resources": {
+            "listeners": [{
+                "name": "grpc",
+                "address": translator,
+                "filter_chains": [manager("grpc", "HTTP2", &routes, &[router()])],
+            }],
+            "clusters": [
+                cluster("upstream", &[loopback(upstream)], "http_protocol_options"),
+                cluster("service", &[loopback(service)], "http_protocol_options"),
+                cluster("dead", &[loopback(1)], "http_protocol_options"),
+                cluster("empty", &[], "http_protocol_options"),
+                cluster("grpc", &[translator], "http2_protocol_options"),
+            ],
+        },
     })
 }
 
-fn cluster(name: &str, ports: &[u16]) -> Value {
-    let endpoints: Vec<Value> = ports
+fn cluster(name: &str, addresses: &[Value], protocol: &str) -> Value {
+    let endpoints: Vec<Value> = addresses
         .iter()
-        .map(|port| json!({"endpoint": {"address": loopback(*port)}}))
+        .map(|address| json!({"endpoint": {"address": address}}))
         .collect();
-    let options = json!({
-        "@type": format!("{TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions"),
-        "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
-    });
+    let options = match protocol {
+        "http_protocol_options" => json!({"enable_trailers": true}),
+        _ => json!({}),
+    };
     json!({
         "name": name,
         "type": "STATIC",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options,
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": format!("{TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions"),
+                "explicit_http_config": {protocol: options},
+            },
         },
     })
 }

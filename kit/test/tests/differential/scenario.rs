@@ -8,13 +8,16 @@ use crate::wat::Wat;
 /// HTTP calls and in the names of metrics.
 pub const ID: &str = "SCENARIO";
 
+/// The metadata of a gRPC call that contains [`ID`].
+pub const CALLER: &str = "x-caller";
+
 /// A field: its name and its value.
 pub type Field = (String, String);
 
 /// A module, and what happens to it. Both proxies run it.
 #[derive(Clone)]
 pub struct Scenario {
-    /// Unique, without spaces. It is also the plugin's name, its root ID and its VM ID.
+    /// Unique, without spaces. It is also the VM ID.
     pub name: String,
     /// In the text format.
     pub module: String,
@@ -25,9 +28,9 @@ pub struct Scenario {
     pub stops_iteration: bool,
     /// What the upstream does with a request.
     pub upstream: Reaction,
-    /// What the service that the module calls does, by the path of the call. Other calls get
+    /// What the services that the module calls do, by the path of the call. Other calls get
     /// [`Reply::hello`].
-    pub service: Vec<(String, Reaction)>,
+    pub services: Vec<(String, Reaction)>,
     pub steps: Vec<Step>,
     /// The names of the metrics to compare.
     pub metrics: Vec<String>,
@@ -36,6 +39,8 @@ pub struct Scenario {
     pub is_alone: bool,
     /// Whether to compare the fields that Envoy adds, too.
     pub is_unfiltered: bool,
+    /// How many turns Envoy's worker may need before the next thing is seen to happen.
+    pub hops: u32,
 }
 
 /// What happens next.
@@ -96,11 +101,12 @@ impl Scenario {
             vm_configuration: None,
             stops_iteration: false,
             upstream: Reaction::Reply(Reply::hello()),
-            service: Vec::new(),
+            services: Vec::new(),
             steps: Vec::new(),
             metrics: Vec::new(),
             is_alone: false,
             is_unfiltered: false,
+            hops: 1,
         }
     }
 
@@ -131,7 +137,7 @@ impl Scenario {
     }
 
     pub fn service(mut self, path: &str, reaction: impl Into<Reaction>) -> Self {
-        self.service.push((path.to_owned(), reaction.into()));
+        self.services.push((path.to_owned(), reaction.into()));
         self
     }
 
@@ -169,14 +175,30 @@ impl Scenario {
         self
     }
 
+    /// Makes gRPC calls, which pass through Envoy twice.
+    pub fn grpc(mut self) -> Self {
+        self.hops = 3;
+        self
+    }
+
+    /// The name of the plugin.
+    pub fn plugin_name(&self) -> String {
+        format!("plugin-{}", self.name)
+    }
+
+    /// The root ID of the plugin.
+    pub fn root_id(&self) -> String {
+        format!("root-{}", self.name)
+    }
+
     /// What stands for [`ID`] in the module.
     pub fn id(&self) -> String {
         id(&self.name)
     }
 
-    /// What the service does with a call to this path.
+    /// What a service does with a call to this path.
     pub fn service_reaction(&self, path: &str) -> Reaction {
-        reaction(&self.service, path)
+        reaction(&self.services, path)
     }
 }
 
@@ -279,6 +301,19 @@ impl Reply {
         self
     }
 
+    /// The reply of a gRPC service: messages, and a status as trailers.
+    pub fn grpc(messages: &[&str], status: u32, message: &str) -> Self {
+        let reply = Self::new(200)
+            .field("content-type", "application/grpc")
+            .trailer("grpc-status", &status.to_string());
+        let reply = match message {
+            "" => reply,
+            message => reply.trailer("grpc-message", message),
+        };
+        let messages = messages.iter();
+        messages.fold(reply, |reply, message| reply.body(&grpc_frame(message)))
+    }
+
     /// The fields that the server sends.
     pub fn all_fields(&self) -> Vec<Field> {
         let mut fields = self.fields.clone();
@@ -305,9 +340,9 @@ impl From<Reply> for Reaction {
     }
 }
 
-/// What a service does with a call to this path.
-pub fn reaction(service: &[(String, Reaction)], path: &str) -> Reaction {
-    let found = service.iter().find(|(other, _)| other == path);
+/// What one of these services does with a call to this path.
+pub fn reaction(services: &[(String, Reaction)], path: &str) -> Reaction {
+    let found = services.iter().find(|(other, _)| other == path);
     found.map_or_else(|| Reply::hello().into(), |(_, reaction)| reaction.clone())
 }
 
@@ -326,6 +361,17 @@ fn hex(text: &str) -> String {
 
 pub fn field(name: &str, value: &str) -> Field {
     (name.to_owned(), value.to_owned())
+}
+
+/// A message of gRPC as a body contains it: whether it is compressed, its length, and itself.
+pub fn grpc_frame(message: &str) -> String {
+    let length = u32::try_from(message.len())
+        .unwrap_or_default()
+        .to_be_bytes();
+    format!(
+        "\0{}{message}",
+        length.map(char::from).iter().collect::<String>()
+    )
 }
 
 fn is_chunked(fields: &[Field]) -> bool {

@@ -8,6 +8,9 @@ use crate::observation::Received;
 use crate::scenario::Reaction;
 use crate::wire::{Kind, Pieces, parse};
 
+/// In the path of a gRPC stream: the server responds before the request ends.
+const STREAM_PATH: &str = "/Stream";
+
 /// An HTTP/1.1 server on a free port of 127.0.0.1.
 pub struct Server {
     listener: TcpListener,
@@ -21,8 +24,8 @@ struct Connection {
     /// What is still to be sent.
     pieces: VecDeque<Vec<u8>>,
     closes: bool,
-    /// Whether a request waits for ever.
-    is_silent: bool,
+    /// Whether there was a reaction to the request that has not ended.
+    is_early: bool,
 }
 
 /// The other end of a connection, and what has arrived from there.
@@ -108,9 +111,14 @@ impl Server {
         for connection in &mut self.connections {
             has_progress |= connection.peer.read();
             if let Some(request) = connection.next_request() {
-                connection.react(&request, react(&request));
-                self.requests.push(request);
-                has_progress = true;
+                if !connection.is_early {
+                    connection.react(&request, react(&request));
+                    has_progress = true;
+                }
+                connection.is_early = !request.is_complete;
+                if request.is_complete {
+                    self.requests.push(request);
+                }
             }
         }
         self.connections
@@ -143,15 +151,6 @@ impl Server {
         }
         requests
     }
-
-    /// Closes connections whose request has not ended or waits for ever, before another scenario uses
-    /// them.
-    pub fn reset(&mut self) {
-        self.connections.retain(|connection| {
-            let is_idle = connection.peer.arrived.is_empty() && connection.pieces.is_empty();
-            is_idle && !connection.is_silent
-        });
-    }
 }
 
 impl Connection {
@@ -160,17 +159,18 @@ impl Connection {
             peer,
             pieces: VecDeque::new(),
             closes: false,
-            is_silent: false,
+            is_early: false,
         }
     }
 
+    /// A request to react to: one that has ended, or the beginning of a stream.
     fn next_request(&mut self) -> Option<Received> {
         let (request, length) = parse(&self.peer.arrived, Kind::Request, false)?;
-        if !request.is_complete {
-            return None;
+        if request.is_complete {
+            self.peer.arrived.drain(..length);
         }
-        self.peer.arrived.drain(..length);
-        Some(request)
+        let is_stream = request.start.contains(STREAM_PATH);
+        (request.is_complete || is_stream).then_some(request)
     }
 
     fn react(&mut self, request: &Received, reaction: Reaction) {
@@ -181,7 +181,7 @@ impl Connection {
                 self.closes = reply.is_cut_off;
             }
             Reaction::Reset => self.closes = true,
-            Reaction::Silence => self.is_silent = true,
+            Reaction::Silence => {}
         }
     }
 

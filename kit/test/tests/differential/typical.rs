@@ -2,6 +2,7 @@
 
 mod bodies;
 mod calls;
+mod grpc;
 mod headers;
 mod lifecycle;
 mod local_responses;
@@ -13,6 +14,7 @@ pub fn scenarios() -> Vec<Scenario> {
     [
         bodies::scenarios(),
         calls::scenarios(),
+        grpc::scenarios(),
         headers::scenarios(),
         lifecycle::scenarios(),
         local_responses::scenarios(),

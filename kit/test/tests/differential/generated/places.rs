@@ -1,7 +1,7 @@
 //! The callbacks in which host calls are made, and what makes a proxy call them.
 
-use crate::module::{Module, call_headers};
-use crate::scenario::{Reply, Request, Scenario};
+use crate::module::{Module, call_headers, pairs};
+use crate::scenario::{CALLER, ID, Reply, Request, Scenario};
 
 /// A callback, or one case of it.
 #[derive(Clone, Copy)]
@@ -20,6 +20,8 @@ enum Kind {
     Tick,
     CallResponse,
     QueueReady,
+    /// A callback of a gRPC stream.
+    Grpc(&'static str),
     /// Before the plugin exists: what the calls return is logged later.
     Initialize,
 }
@@ -28,7 +30,7 @@ const fn place(name: &'static str, kind: Kind) -> Place {
     Place { name, kind }
 }
 
-pub const PLACES: [Place; 19] = [
+pub const PLACES: [Place; 23] = [
     place("initialize", Kind::Initialize),
     place(
         "create_plugin",
@@ -58,6 +60,16 @@ pub const PLACES: [Place; 19] = [
     ),
     place("call_response", Kind::CallResponse),
     place("queue_ready", Kind::QueueReady),
+    place(
+        "grpc_initial_metadata",
+        Kind::Grpc("proxy_on_grpc_receive_initial_metadata"),
+    ),
+    place("grpc_message", Kind::Grpc("proxy_on_grpc_receive")),
+    place(
+        "grpc_trailing_metadata",
+        Kind::Grpc("proxy_on_grpc_receive_trailing_metadata"),
+    ),
+    place("grpc_close", Kind::Grpc("proxy_on_grpc_close")),
     place("log", Kind::Stream("proxy_on_log")),
     place("done_stream", Kind::Context("proxy_on_done", false)),
     place("delete_stream", Kind::Context("proxy_on_delete", false)),
@@ -85,6 +97,11 @@ impl Place {
             );
         let scenario = match self.kind {
             Kind::Tick => scenario.wait(10, "proxy_on_tick"),
+            Kind::Grpc(_) => {
+                let reply = Reply::grpc(&["message"], 0, "");
+                let reply = reply.field("name", "initial").trailer("name", "trailing");
+                scenario.grpc().service("/a.B/Stream", reply)
+            }
             _ => scenario,
         };
         scenario.request(
@@ -166,6 +183,16 @@ impl Place {
                     "(drop (call $proxy_enqueue_shared_queue (global.get $queue) @\"item\"))",
                 )
                 .on("proxy_on_queue_ready", body),
+            Kind::Grpc(callback) => module
+                .on(
+                    "proxy_on_request_headers",
+                    &format!(
+                        "(drop (call $proxy_grpc_stream @\"grpc\" @\"a.B\" @\"Stream\" @\"{}\" #8))
+                         (drop (call $proxy_grpc_send (i32.load #8) @\"message\" #1))",
+                        pairs(&[(CALLER, ID)])
+                    ),
+                )
+                .on(callback, body),
             Kind::Initialize => {
                 // Lines stay in the buffer until the plugin is configured.
                 module
