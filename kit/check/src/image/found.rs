@@ -22,7 +22,7 @@ impl Found {
         let start = content.start();
         if let Some(bytes) = content.bytes() {
             module_file::check(report, readers, path, bytes)
-        } else if !start.is_empty() && !start.starts_with(&module::MAGIC) {
+        } else if !start.is_empty() && !start.starts_with(module::MAGIC) {
             // The first bytes show that it is not a module.
             module_file::check(report, readers, path, start)
         } else {
