@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 
 /// The first document of a file.
 #[derive(Default)]
@@ -59,6 +59,7 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
     let mut anchors: BTreeMap<usize, Value> = BTreeMap::new();
     let mut key: Option<(Value, String)> = None;
     let mut depth = 0usize;
+    let mut tabs = Tabs::new(text);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next() {
         let (event, span) = event.map_err(|error| {
@@ -68,6 +69,7 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
                 format!("it is not YAML: {}", error.info()),
             )
         })?;
+        tabs.allow(&event, span, depth);
         let is_mapping = matches!(event, Event::MappingStart(..));
         let is_start = is_mapping || matches!(event, Event::SequenceStart(..));
         let (value, anchor) = match event {
@@ -79,8 +81,19 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
                 return Err((at(span), problem));
             }
             Event::DocumentEnd => {
-                document.is_followed =
-                    matches!(parser.next(), Some(Ok((Event::DocumentStart(..), _))));
+                let next = parser.next();
+                document.is_followed = matches!(next, Some(Ok((Event::DocumentStart(..), _))));
+                let last = match document.is_followed {
+                    true => span.end.line(),
+                    false => (1..)
+                        .zip(text.lines())
+                        .find(|(_, line)| line.starts_with("..."))
+                        .map_or(usize::MAX, |(number, _)| number),
+                };
+                if let Some(line) = tabs.lines.iter().find(|line| **line <= last) {
+                    let problem = "a tab at the start of the line, which Maistra does not read";
+                    return Err((format!("{place}:{line}:1"), problem.to_owned()));
+                }
                 break;
             }
             Event::MappingStart(_, anchor, _) | Event::SequenceStart(_, anchor, _) => {
@@ -129,6 +142,47 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
         });
     }
     Ok(document)
+}
+
+/// The lines that begin with a tab. yaml.v2 allows it only in quotes and brackets.
+struct Tabs {
+    lines: Vec<usize>,
+    /// The depth at which brackets began, and their first line.
+    brackets: Option<(usize, usize)>,
+}
+
+impl Tabs {
+    fn new(text: &str) -> Self {
+        let lines = (1..).zip(text.split('\n'));
+        let lines = lines.filter(|(_, line)| line.starts_with('\t'));
+        Self {
+            lines: lines.map(|(number, _)| number).collect(),
+            brackets: None,
+        }
+    }
+
+    /// Forgets lines in quotes and brackets. `depth` is that before the event.
+    fn allow(&mut self, event: &Event, span: Span, depth: usize) {
+        use ScalarStyle::{DoubleQuoted, SingleQuoted};
+        let first = match event {
+            Event::MappingStart(StructureStyle::Flow, ..)
+            | Event::SequenceStart(StructureStyle::Flow, ..) => {
+                self.brackets.get_or_insert((depth, span.start.line()));
+                return;
+            }
+            Event::MappingEnd | Event::SequenceEnd => match self.brackets {
+                Some((outer, line)) if outer + 1 == depth => {
+                    self.brackets = None;
+                    line
+                }
+                _ => return,
+            },
+            Event::Scalar(_, SingleQuoted | DoubleQuoted, ..) => span.start.line(),
+            _ => return,
+        };
+        let allowed = first + 1..=span.end.line();
+        self.lines.retain(|line| !allowed.contains(line));
+    }
 }
 
 fn scalar(text: String, style: ScalarStyle, has_tag: bool) -> Value {

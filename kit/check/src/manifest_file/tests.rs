@@ -212,6 +212,30 @@ fn anchors_and_the_last_of_several_values_count() {
 }
 
 #[test]
+fn tab_at_the_start_of_a_line_is_an_error_but_in_quotes_and_brackets() {
+    for (text, line) in [
+        ("module: x\n\t", Some(2)),
+        ("module: x\n\t\n", Some(2)),
+        ("a: 1\n\t\nmodule: x\n", Some(2)),
+        ("module: x\n\t# c\n", Some(2)),
+        ("\tmodule: x\n", Some(1)),
+        ("description: |\n  t\n\t\nmodule: x\n", Some(3)),
+        ("{module: x}\n\t", Some(2)),
+        ("module: x\n \t\n", None),
+        ("module: x\n...\n\t\n", None),
+        ("{module:\n\t[x],\n\t\tmodule: x\n\t}", None),
+        ("description: 'a\n\t\nb'\nmodule: x\n", None),
+    ] {
+        let found = findings(text.as_bytes()).join("\n");
+        let expected = line.map(|line| format!("error: m.yaml:{line}:1: a tab at the start"));
+        match expected {
+            Some(expected) => assert!(found.contains(&expected), "{text:?}: {found}"),
+            None => assert!(!found.contains(": a tab"), "{text:?}: {found}"),
+        }
+    }
+}
+
+#[test]
 fn what_this_check_does_not_read_is_not_checked() {
     assert_finding(
         "name: a",

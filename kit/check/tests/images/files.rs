@@ -109,7 +109,7 @@ fn podman_does_not_unpack_a_path_twice() {
     ] {
         let files = [&twice[..], &rest].concat();
         let report = check_files(&files);
-        assert_verdicts(&twice[1].0.to_string(), &report, ISTIO, "rejects");
+        assert_verdicts(twice[1].0, &report, ISTIO, "rejects");
         assert!(
             reasons(&report, "maistra")[0].contains("twice, which podman does not unpack"),
             "{report}"
