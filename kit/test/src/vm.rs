@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
-use wasmi::{
-    CompilationMode, Config, Engine, Extern, ExternRef, ExternType, Func, Instance, Memory,
-    Nullable, Ref, RefType, Store, Table, TrapCode, Val,
-};
+use wasmi::{CompilationMode, Config, Engine, Func, Instance, Memory, Store, TrapCode, Val};
 
 use crate::backtrace::{self, Backtrace, FrameSizes, Names};
 use crate::binary::{HostMemory, Sections};
@@ -65,7 +62,9 @@ impl Vm {
         let mut store = Store::new(&engine, Host::new(options, version));
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
-        let imported = provide_imports(&mut offer, &mut store, &module)?;
+        let imported = offer
+            .provide_memory_and_table(&mut store, &module)
+            .map_err(instantiation_error)?;
         let instance = offer
             .linker()
             .instantiate_and_start(&mut store, &module)
@@ -217,7 +216,9 @@ impl Vm {
         let mut limit = reached_limit(self.host(), error);
         let mut backtrace = Vec::new();
         if let Some(stack) = &self.backtrace {
-            if stack.is_full(&self.store) {
+            if error.as_trap_code() == Some(TrapCode::MemoryOutOfBounds)
+                && stack.is_full(&self.store)
+            {
                 reason = TrapCode::StackOverflow.to_string();
                 limit = Some(Limit::CallDepth);
             }
@@ -264,37 +265,6 @@ fn configuration() -> Config {
     config
 }
 
-/// Makes the memory and the table that a module imports. Returns the memory.
-fn provide_imports(
-    offer: &mut Offer,
-    store: &mut Store<Host>,
-    module: &wasmi::Module,
-) -> Result<Option<Memory>, Error> {
-    let mut imported = None;
-    for import in module.imports() {
-        let item: Extern = match import.ty() {
-            ExternType::Memory(memory) => {
-                let memory = Memory::new(&mut *store, *memory).map_err(instantiation_error)?;
-                imported = Some(memory);
-                memory.into()
-            }
-            ExternType::Table(table) => {
-                let null = match table.element() {
-                    RefType::Func => Ref::Func(Nullable::Null),
-                    RefType::Extern => Ref::Extern(Nullable::<ExternRef>::Null),
-                };
-                let table = Table::new(&mut *store, *table, null).map_err(instantiation_error)?;
-                table.into()
-            }
-            ExternType::Func(_) | ExternType::Global(_) => continue,
-        };
-        offer
-            .provide(import.module(), import.name(), item)
-            .map_err(load_error)?;
-    }
-    Ok(imported)
-}
-
 /// A trap of the start section, or another reason why there is no instance.
 fn start_error(store: &mut Store<Host>, error: wasmi::Error) -> Error {
     if !matches!(error.kind(), ErrorKind::TrapCode(_)) {
@@ -310,6 +280,7 @@ fn start_error(store: &mut Store<Host>, error: wasmi::Error) -> Error {
     })
 }
 
+/// Why a module has no instance.
 fn instantiation_error(error: wasmi::Error) -> Error {
     Error::Load(match error.kind() {
         ErrorKind::Memory(MemoryError::OutOfBoundsAccess) => {
