@@ -1,23 +1,23 @@
-//! The extension, running while it is written: in a real Envoy, which gets each save.
+//! `cargo proxy-wasm run`: runs the extension in an Envoy, and serves each save.
 //!
-//! - `session` is the loop: what happens, and what follows from it;
-//! - `build` compiles the extension in a process that can be stopped;
-//! - `settings` is what Envoy is told: ports, upstream and configuration;
-//! - `envoy_file` makes that of a file that the author has for Envoy;
-//! - `proxy` is the Envoy;
-//! - `log` tells the extension's lines from Envoy's;
-//! - `echo` is the upstream, if there is no other;
-//! - `watch` says which files have changed;
-//! - `screen` is what the author reads.
+//! - `session`: the event loop;
+//! - `build`: compiles the extension in a process that can be stopped;
+//! - `settings`: ports, upstream and configuration, from the options;
+//! - `envoy_file`: the same from the author's own Envoy configuration;
+//! - `proxy`: the Envoy process;
+//! - `log`: separates the extension's log lines from Envoy's;
+//! - `echo`: the upstream, unless the author names another;
+//! - `watch`: which files have changed;
+//! - `output`: terminal output.
 
 mod build;
 mod echo;
 mod envoy_file;
 mod log;
 mod options;
+mod output;
 mod proxy;
 mod resources;
-mod screen;
 mod session;
 mod settings;
 mod watch;

@@ -16,14 +16,14 @@ use proxy_wasm_test::http;
 use tempfile::TempDir;
 
 /// The first build compiles the SDK, on a machine that may be busy.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What each run shows last when it serves.
-const SERVES: &str = "ends it";
+/// In the last line that is printed once Envoy serves.
+const SERVES: &str = "stops it";
 
 const MANIFEST: &str = "schemaVersion: 1\nphase: PostAuthZ\npriority: 1\nmodule: extension.wasm\n";
 
-/// The dependencies are those of the fixtures, whose Cargo.lock it gets.
+/// It has the dependencies and the Cargo.lock of the fixtures.
 const PACKAGE: &str = r#"
 [workspace]
 [package]
@@ -41,7 +41,7 @@ panic = "abort"
 strip = "debuginfo"
 "#;
 
-/// Appends `answer: first:CONFIGURATION` to responses, and refuses one configuration.
+/// Appends `answer: first:CONFIGURATION` to responses, and rejects one configuration.
 const SOURCE: &str = r#"
 use proxy_wasm::hostcalls::log;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -59,10 +59,10 @@ impl RootContext for Root {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         self.0 = String::from_utf8_lossy(&bytes).trim().to_owned();
         let _ = log(LogLevel::Trace, &format!("configured with {}", self.0));
-        if self.0 == "refused" {
-            let _ = log(LogLevel::Error, "this one is refused");
+        if self.0 == "rejected" {
+            let _ = log(LogLevel::Error, "this one is rejected");
         }
-        self.0 != "refused"
+        self.0 != "rejected"
     }
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Http(self.0.clone())))
@@ -82,41 +82,42 @@ impl HttpContext for Http {
 }
 "#;
 
-/// An extension in a folder of its own, which is run.
+/// A running `cargo proxy-wasm run`.
 struct Run {
     process: Child,
     lines: Receiver<String>,
-    /// All that was shown until now.
-    shown: String,
-    /// Where it is to leave nothing behind.
+    /// All output so far.
+    output: String,
+    /// The directory for temporary files, which has to be empty at the end.
     temporary: TempDir,
 }
 
-/// Writes the extension into a folder of this name, which is kept for what is compiled there.
+/// Writes the extension to a directory of this name, which is kept because it has compiled
+/// dependencies.
 fn extension(name: &str) -> Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("run")
         .join(name);
-    fs::create_dir_all(folder.join("src"))?;
-    fs::write(folder.join("Cargo.toml"), PACKAGE)?;
-    fs::write(folder.join("manifest.yaml"), MANIFEST)?;
-    fs::write(folder.join("src/lib.rs"), SOURCE)?;
+    fs::create_dir_all(directory.join("src"))?;
+    fs::write(directory.join("Cargo.toml"), PACKAGE)?;
+    fs::write(directory.join("manifest.yaml"), MANIFEST)?;
+    fs::write(directory.join("src/lib.rs"), SOURCE)?;
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/Cargo.lock");
-    fs::copy(lock, folder.join("Cargo.lock"))?;
-    Ok(folder)
+    fs::copy(lock, directory.join("Cargo.lock"))?;
+    Ok(directory)
 }
 
-/// Writes a file as an editor does: beside its place, and moves it there.
+/// Saves a file as an editor does: writes another one and renames it.
 fn save(file: &Path, text: &str) -> Result<()> {
     let next = file.with_extension("next~");
     fs::write(&next, text)?;
     Ok(fs::rename(next, file)?)
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
+fn command(directory: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"));
     command
-        .current_dir(folder)
+        .current_dir(directory)
         .env("ENVOY", envoy::find_or_fetch()?)
         .env_remove("CARGO_TARGET_DIR")
         .args(["run", "--admin-port", "0"])
@@ -136,9 +137,9 @@ fn read_lines(output: impl Read + Send + 'static, lines: Sender<String>) {
 }
 
 impl Run {
-    fn start(folder: &Path, arguments: &[&str]) -> Result<Self> {
+    fn start(directory: &Path, arguments: &[&str]) -> Result<Self> {
         let temporary = tempfile::tempdir()?;
-        let mut process = command(folder, arguments)?
+        let mut process = command(directory, arguments)?
             .env("TMPDIR", temporary.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -149,25 +150,25 @@ impl Run {
         Ok(Self {
             process,
             lines,
-            shown: String::new(),
+            output: String::new(),
             temporary,
         })
     }
 
-    /// Waits for a line that contains the text, and gives it.
+    /// Waits for a line that contains the text, and returns it.
     fn line(&mut self, text: &str) -> Result<String> {
         loop {
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
-                bail!("{text:?} was not shown:\n{}", self.shown);
+            let Ok(line) = self.lines.recv_timeout(TIMEOUT) else {
+                bail!("{text:?} was not printed:\n{}", self.output);
             };
-            self.shown += &format!("{line}\n");
+            self.output += &format!("{line}\n");
             if line.contains(text) {
                 return Ok(line);
             }
         }
     }
 
-    /// Waits until it serves, and gives the URL.
+    /// Waits until Envoy serves, and returns the URL.
     fn url(&mut self) -> Result<String> {
         let line = self.line("URL")?;
         self.line(SERVES)?;
@@ -175,7 +176,7 @@ impl Run {
         Ok(url.to_owned())
     }
 
-    /// The process that it has started: Envoy, when it serves.
+    /// The process that it has started: cargo, or Envoy.
     fn child(&self) -> Result<String> {
         let id = self.process.id().to_string();
         let output = Command::new("pgrep").args(["-P", &id]).output()?;
@@ -184,16 +185,17 @@ impl Run {
         Ok(child)
     }
 
-    /// Sends a signal, and waits for the end, which has to leave nothing behind.
-    fn end(&mut self, signal: &str) -> Result<ExitStatus> {
+    /// Sends a signal, and waits for the exit.
+    fn stop(&mut self, signal: &str) -> Result<ExitStatus> {
         kill(signal, &self.process.id().to_string())?;
-        self.ended()
+        self.wait()
     }
 
-    fn ended(&mut self) -> Result<ExitStatus> {
+    /// Waits for the exit, after which there are no temporary files.
+    fn wait(&mut self) -> Result<ExitStatus> {
         let status = self.process.wait()?;
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.shown += &format!("{line}\n");
+        while let Ok(line) = self.lines.recv_timeout(TIMEOUT) {
+            self.output += &format!("{line}\n");
         }
         let left: Vec<_> = fs::read_dir(self.temporary.path())?.collect();
         ensure!(left.is_empty(), "left behind: {left:?}");
@@ -203,7 +205,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // A test that failed leaves no Envoy behind either. It has ended if the signal has no taker.
+        // After a failed test, too. If the process has ended, the signal fails.
         let _ = kill("TERM", &self.process.id().to_string());
         let _ = self.process.wait();
     }
@@ -223,30 +225,29 @@ fn answer(url: &str) -> Result<String> {
     Ok(response.header("answer").join(", "))
 }
 
-/// Requests, one after the other, until it is told to stop: how many there were. Each has to have an
-/// answer.
-fn request_on(url: &str, stop: &AtomicBool) -> Result<u32> {
+/// Sends requests one after the other until `stop` is set, and returns how many. Each has to succeed.
+fn send_requests(url: &str, stop: &AtomicBool) -> Result<u32> {
     let mut requests = 0;
     while !stop.load(Ordering::Relaxed) {
-        ensure!(answer(url)?.starts_with(['f', 's']), "another answer");
+        ensure!(answer(url)?.starts_with(['f', 's']), "another response");
         requests += 1;
     }
     Ok(requests)
 }
 
 #[test]
-fn each_save_is_served_without_a_lost_request_and_a_broken_one_changes_nothing() -> Result<()> {
-    let folder = extension("saves")?;
-    let settings = folder.join("settings.txt");
-    let source = folder.join("src/lib.rs");
+fn each_save_is_served_without_a_lost_request_and_a_broken_one_is_not() -> Result<()> {
+    let directory = extension("saves")?;
+    let settings = directory.join("settings.txt");
+    let source = directory.join("src/lib.rs");
     fs::write(&settings, "one")?;
     let arguments = ["--port", "0", "--configuration-file", "settings.txt"];
-    let mut run = Run::start(&folder, &arguments)?;
+    let mut run = Run::start(&directory, &arguments)?;
     let url = run.url()?;
     ensure!(
-        run.shown.contains("trace    configured with one"),
+        run.output.contains("trace    configured with one"),
         "{}",
-        run.shown
+        run.output
     );
     let echoed = http::get(&format!("{url}path"))?;
     let echoed = String::from_utf8(echoed.body)?;
@@ -256,29 +257,29 @@ fn each_save_is_served_without_a_lost_request_and_a_broken_one_changes_nothing()
 
     let stop = AtomicBool::new(false);
     thread::scope(|scope| -> Result<()> {
-        let requests = scope.spawn(|| request_on(&url, &stop));
+        let requests = scope.spawn(|| send_requests(&url, &stop));
         let mut change = || -> Result<()> {
             save(&settings, "two")?;
             run.line("settings.txt changed")?;
-            run.line("serving it: ")?;
+            run.line("serving the module: ")?;
             assert_eq!(answer(&url)?, "first:two");
 
-            save(&settings, "refused")?;
-            run.line("error    this one is refused")?;
-            run.line("the old one goes on serving")?;
+            save(&settings, "rejected")?;
+            run.line("error    this one is rejected")?;
+            run.line("the last good version keeps serving")?;
             assert_eq!(answer(&url)?, "first:two");
             save(&settings, "three")?;
-            run.line("serving it: ")?;
+            run.line("serving the module: ")?;
 
             save(&source, "fn broken( {")?;
             run.line("src/lib.rs changed")?;
             run.line("this file contains an unclosed delimiter")?;
-            run.line("not built; the old one goes on serving")?;
+            run.line("the build failed; the last good version keeps serving")?;
             assert_eq!(answer(&url)?, "first:three");
 
             save(&source, &SOURCE.replace("first:", "second:"))?;
             run.line("built in ")?;
-            run.line("serving it: ")?;
+            run.line("serving the module: ")?;
             assert_eq!(answer(&url)?, "second:three");
 
             save(
@@ -290,71 +291,67 @@ fn each_save_is_served_without_a_lost_request_and_a_broken_one_changes_nothing()
         };
         let changed = change();
         stop.store(true, Ordering::Relaxed);
-        let requests = requests.join().ok().context("the requests ended early")??;
+        let requests = requests.join().ok().context("a request panicked")??;
         changed?;
         ensure!(requests > 0, "no request was sent meanwhile");
         Ok(())
     })?;
 
-    ensure!(kill("0", &envoy)?, "Envoy has changed");
-    assert_eq!(run.end("INT")?.code(), Some(0));
-    ensure!(!kill("0", &envoy)?, "Envoy lives on");
+    ensure!(kill("0", &envoy)?, "another Envoy runs");
+    assert_eq!(run.stop("INT")?.code(), Some(0));
+    ensure!(!kill("0", &envoy)?, "Envoy still runs");
     Ok(())
 }
 
 #[test]
-fn a_file_for_envoy_is_served_with_the_module_that_was_built() -> Result<()> {
-    let folder = extension("envoy-file")?;
+fn built_module_replaces_the_one_in_an_envoy_configuration() -> Result<()> {
+    let directory = extension("envoy-file")?;
     let text = include_str!("envoy.yaml");
-    let file = folder.join("envoy.yaml");
+    let file = directory.join("envoy.yaml");
     fs::write(&file, text)?;
-    let mut run = Run::start(&folder, &["--envoy-config", "envoy.yaml"])?;
+    let mut run = Run::start(&directory, &["--envoy-config", "envoy.yaml"])?;
     let url = run.url()?;
     assert_eq!(answer(&url)?, "first:one");
 
     save(&file, &text.replace("value: one", "value: two"))?;
-    run.line("serving it: ")?;
+    run.line("serving the module: ")?;
     assert_eq!(answer(&url)?, "first:two");
 
     save(&file, "static_resources: {}")?;
     run.line("no static_resources.listeners")?;
     assert_eq!(answer(&url)?, "first:two");
-    assert_eq!(run.end("TERM")?.code(), Some(0));
+    assert_eq!(run.stop("TERM")?.code(), Some(0));
     Ok(())
 }
 
 #[test]
-fn an_envoy_that_ends_by_itself_is_an_error() -> Result<()> {
-    let folder = extension("envoy-ends")?;
-    let mut run = Run::start(&folder, &["--port", "0"])?;
+fn exit_of_envoy_is_an_error() -> Result<()> {
+    let directory = extension("envoy-ends")?;
+    let mut run = Run::start(&directory, &["--port", "0"])?;
     run.url()?;
     kill("KILL", &run.child()?)?;
-    assert_eq!(run.ended()?.code(), Some(1));
-    ensure!(
-        run.shown.contains("error: Envoy has ended by itself"),
-        "{}",
-        run.shown
-    );
+    assert_eq!(run.wait()?.code(), Some(1));
+    ensure!(run.output.contains("error: Envoy exited"), "{}", run.output);
     Ok(())
 }
 
 #[test]
-fn a_build_is_stopped_with_the_rest() -> Result<()> {
-    let folder = extension("build-stops")?;
+fn running_build_is_stopped() -> Result<()> {
+    let directory = extension("build-stops")?;
     let endless = "fn main() { loop { std::thread::park() } }";
-    fs::write(folder.join("build.rs"), endless)?;
-    let mut run = Run::start(&folder, &["--port", "0"])?;
+    fs::write(directory.join("build.rs"), endless)?;
+    let mut run = Run::start(&directory, &["--port", "0"])?;
     run.line("Compiling")?;
     let build = run.child()?;
-    assert_eq!(run.end("INT")?.code(), Some(0));
-    ensure!(!kill("0", &build)?, "the build goes on");
+    assert_eq!(run.stop("INT")?.code(), Some(0));
+    ensure!(!kill("0", &build)?, "the build still runs");
     Ok(())
 }
 
 #[test]
-fn where_there_is_no_envoy_a_line_says_how_to_get_one() -> Result<()> {
-    let folder = extension("no-envoy")?;
-    let output = command(&folder, &[])?
+fn error_without_an_envoy_says_how_to_get_one() -> Result<()> {
+    let directory = extension("no-envoy")?;
+    let output = command(&directory, &[])?
         .env("ENVOY", "/nonexistent")
         .output()?;
     assert_eq!(output.status.code(), Some(1));

@@ -12,7 +12,8 @@ pub const LARGE: usize = 4 * 1024 * 1024;
 ///
 /// `/own` has a `custom-header` of its own, `/large` and `/streamed` have bodies to match, and
 /// `/status/N` has the status N. `/echo/NAME` responds with the value of the request's header NAME.
-/// `/check` accepts `authorization: Bearer good`, and `/silent` never responds.
+/// `/check` accepts `authorization: Bearer good`, and `/silent` never responds. `/user` responds with
+/// the session `x-session`, if there is one, and `/permission` only accepts `x-user: alice`.
 ///
 /// # Errors
 ///
@@ -34,6 +35,10 @@ fn respond(request: &Message) -> Reply {
     match path {
         "/check" if field("authorization") == b"Bearer good" => Reply::new(200),
         "/check" => Reply::new(403),
+        "/user" if field("x-session").is_empty() => Reply::new(401),
+        "/user" => Reply::new(200).body(field("x-session")),
+        "/permission" if field("x-user") == b"alice" => Reply::new(200),
+        "/permission" => Reply::new(403),
         "/silent" => loop {
             thread::park();
         },

@@ -6,6 +6,9 @@
 //! place of its function, and the function moves to the end.
 //!
 //! A wrapper costs fuel. It adds a fixed amount to each call, the same on every machine.
+//!
+//! The memory of the wrappers has the size of V8's stack, and each function takes as much of it as
+//! its frame takes there, more or less. So recursion is about as deep as in Envoy.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -20,11 +23,19 @@ use crate::error::{Error, Frame};
 const MEMORY: &str = "proxy-wasm-test:backtrace";
 const DEPTH: &str = "proxy-wasm-test:depth";
 
-/// Bytes that a running function takes in the wrappers' memory.
-const ENTRY: i32 = 4;
+/// The size of the wrappers' memory, in bytes. It is that of V8's stack, in whole pages.
+pub(crate) const SIZE: usize = PAGES as usize * 65536;
+const PAGES: u32 = 15;
 
-/// How deep calls may nest: as many as fit into one page of the wrappers' memory.
-pub(crate) const MAX_DEPTH: usize = 65536 / ENTRY as usize;
+/// The frame of a function that has at most one parameter or local. V8 inlines such functions into
+/// one another, and others have larger frames.
+const SMALLEST_FRAME: u32 = 12;
+
+/// How deep calls may nest.
+pub(crate) const MAX_DEPTH: usize = SIZE / SMALLEST_FRAME as usize;
+
+/// Bytes of a function's index, which is at the beginning of its frame.
+const INDEX: usize = 4;
 
 /// The sections of a module that the wrappers change, by the number that the binary format gives
 /// them, and all others as they are.
@@ -42,36 +53,72 @@ const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
 /// The names of a module's functions, by index.
 pub(crate) type Names = HashMap<u32, String>;
 
+/// The sizes of the frames of a module's functions.
+#[derive(Debug, Default)]
+pub(crate) struct FrameSizes {
+    imported_functions: u32,
+    sizes: Vec<u32>,
+}
+
+impl FrameSizes {
+    fn of(&self, function: u32) -> Option<usize> {
+        let defined = function.checked_sub(self.imported_functions)?;
+        let size = self.sizes.get(usize::try_from(defined).ok()?)?;
+        usize::try_from(*size).ok()
+    }
+}
+
 /// What an instance of a wrapped module is asked for.
 pub(crate) struct Backtrace {
     memory: Memory,
     depth: Global,
+    sizes: FrameSizes,
 }
 
 impl Backtrace {
-    pub(crate) fn of<T>(instance: &Instance, store: &Store<T>) -> Option<Self> {
+    pub(crate) fn of<T>(instance: &Instance, store: &Store<T>, sizes: FrameSizes) -> Option<Self> {
         Some(Self {
             memory: instance.get_memory(store, MEMORY)?,
             depth: instance.get_global(store, DEPTH)?,
+            sizes,
         })
+    }
+
+    /// How much of the stack is in use, in bytes.
+    fn depth<T>(&self, store: &Store<T>) -> usize {
+        match self.depth.get(store) {
+            Val::I32(depth) => usize::try_from(depth).unwrap_or_default(),
+            _ => 0,
+        }
+    }
+
+    /// Whether there is no room for another function.
+    pub(crate) fn is_full<T>(&self, store: &Store<T>) -> bool {
+        self.depth(store) + INDEX > SIZE
     }
 
     /// The functions that have not returned, the innermost first.
     pub(crate) fn frames<T>(&self, store: &Store<T>, names: &Names) -> Vec<Frame> {
-        let depth = match self.depth.get(store) {
-            Val::I32(depth) => usize::try_from(depth).unwrap_or_default(),
-            _ => 0,
-        };
-        let noted = self.memory.data(store).get(..depth).unwrap_or_default();
-        noted
-            .chunks_exact(ENTRY as usize)
-            .rev()
-            .filter_map(|entry| Some(u32::from_le_bytes(*entry.first_chunk()?)))
-            .map(|function| Frame {
+        let memory = self.memory.data(store);
+        let depth = self.depth(store);
+        let mut frames = Vec::new();
+        let mut address = 0;
+        while address < depth {
+            let index = memory.get(address..).and_then(<[u8]>::first_chunk);
+            let Some(function) = index.copied().map(u32::from_le_bytes) else {
+                break;
+            };
+            frames.push(Frame {
                 function,
                 name: names.get(&function).cloned(),
-            })
-            .collect()
+            });
+            let Some(size) = self.sizes.of(function) else {
+                break;
+            };
+            address += size;
+        }
+        frames.reverse();
+        frames
     }
 }
 
@@ -102,15 +149,23 @@ struct Contents {
     sections: Sections,
     types: Vec<FuncType>,
     functions: Vec<u32>,
+    /// The number of each function's locals.
+    locals: Vec<u32>,
     imported_functions: u32,
     memories: u32,
     globals: u32,
 }
 
 /// Wraps the functions of a valid module.
-pub(crate) fn wrap(module: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn wrap(module: &[u8]) -> Result<(Vec<u8>, FrameSizes), Error> {
     let contents = read(module).map_err(|error| Error::Load(error.to_string()))?;
     Ok(write(contents))
+}
+
+/// The frame of a function in V8, more or less: eight bytes for each parameter and local.
+fn frame_size(parameters: u32, locals: u32) -> u32 {
+    let values = parameters.saturating_add(locals).saturating_sub(1);
+    SMALLEST_FRAME.saturating_add(values.saturating_mul(8))
 }
 
 fn read(module: &[u8]) -> Result<Contents, BinaryReaderError> {
@@ -135,6 +190,13 @@ fn read(module: &[u8]) -> Result<Contents, BinaryReaderError> {
             Payload::FunctionSection(functions) => {
                 contents.functions = functions.clone().into_iter().collect::<Result<_, _>>()?;
             }
+            Payload::CodeSectionEntry(body) => {
+                let locals = body.get_locals_reader()?.into_iter();
+                let count = locals
+                    .map(|group| group.map(|(count, _)| count))
+                    .sum::<Result<_, _>>()?;
+                contents.locals.push(count);
+            }
             Payload::MemorySection(memories) => contents.memories += memories.count(),
             Payload::GlobalSection(globals) => contents.globals += globals.count(),
             _ => {}
@@ -150,20 +212,27 @@ fn read(module: &[u8]) -> Result<Contents, BinaryReaderError> {
 }
 
 /// The module with its wrappers.
-fn write(contents: Contents) -> Vec<u8> {
+fn write(contents: Contents) -> (Vec<u8>, FrameSizes) {
     let Contents {
         mut sections,
         types,
         functions,
+        locals,
         imported_functions,
         memories,
         globals,
     } = contents;
     let count = u32::try_from(functions.len()).unwrap_or(u32::MAX);
-    let wrappers = functions.iter().zip(0..).map(|(index, function)| {
+    let mut sizes = Vec::new();
+    let wrappers = functions.iter().zip(locals).zip(0..);
+    let wrappers = wrappers.map(|((index, locals), function)| {
         let parameters = types.get(*index as usize).map_or(0, |t| t.params().len());
+        let parameters = u32::try_from(parameters).unwrap_or(u32::MAX);
+        let frame = frame_size(parameters, locals);
+        sizes.push(frame);
         let wrapper = wrapper(&Wrapper {
-            parameters: u32::try_from(parameters).unwrap_or(u32::MAX),
+            parameters,
+            frame,
             function: imported_functions + function,
             wrapped: imported_functions + count + function,
             memory: memories,
@@ -177,8 +246,11 @@ fn write(contents: Contents) -> Vec<u8> {
         .map(|index| encoded(|bytes| index.encode(bytes)))
         .collect();
 
-    // One page of memory, and a 32-bit counter that can change and begins at zero.
-    let memory = vec![0x00, 0x01];
+    // Memory without a maximum, and a 32-bit counter that can change and begins at zero.
+    let memory = encoded(|bytes| {
+        bytes.push(0x00);
+        PAGES.encode(bytes);
+    });
     let depth = encoded(|bytes| {
         ValType::I32.encode(bytes);
         bytes.push(0x01);
@@ -205,7 +277,11 @@ fn write(contents: Contents) -> Vec<u8> {
             content.as_slice().encode(&mut module);
         }
     }
-    module
+    let sizes = FrameSizes {
+        imported_functions,
+        sizes,
+    };
+    (module, sizes)
 }
 
 fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -241,6 +317,7 @@ fn append(sections: &mut Sections, id: u8, entries: &[Vec<u8>], in_front: bool) 
 /// The indexes and numbers of a wrapper.
 struct Wrapper {
     parameters: u32,
+    frame: u32,
     function: u32,
     wrapped: u32,
     memory: u32,
@@ -261,7 +338,7 @@ fn wrapper(wrapper: &Wrapper) -> Function {
         .i32_const(wrapper.function.cast_signed())
         .i32_store(place);
     code.global_get(wrapper.depth)
-        .i32_const(ENTRY)
+        .i32_const(wrapper.frame.cast_signed())
         .i32_add()
         .global_set(wrapper.depth);
     for parameter in 0..wrapper.parameters {
@@ -269,7 +346,7 @@ fn wrapper(wrapper: &Wrapper) -> Function {
     }
     code.call(wrapper.wrapped);
     code.global_get(wrapper.depth)
-        .i32_const(ENTRY)
+        .i32_const(wrapper.frame.cast_signed())
         .i32_sub()
         .global_set(wrapper.depth);
     code.end();

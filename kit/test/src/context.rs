@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::filter_state::FilterState;
 use crate::headers::Headers;
 use crate::message::Reply;
 use crate::records::HostCall;
@@ -73,6 +74,8 @@ pub(crate) struct DirectionState {
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Option<Headers>,
+    /// How much of the body the extension has been shown, whatever it has made of it.
+    pub(crate) shown: u64,
     /// The parts that the extension can read and change now.
     open: [bool; 3],
     /// The part at which the extension has paused.
@@ -118,6 +121,16 @@ impl DirectionState {
         self.open = [false; 3];
     }
 
+    /// How much of the body has arrived.
+    pub(crate) fn received(&self) -> u64 {
+        let held = self.paused.is_some().then_some(&self.events);
+        let held = held.into_iter().flatten().map(|event| match event {
+            Event::Body(chunk, _) => u64::try_from(chunk.len()).unwrap_or(u64::MAX),
+            _ => 0,
+        });
+        self.shown.saturating_add(held.sum())
+    }
+
     /// Forwards a part of the message, and what was held before it.
     pub(crate) fn forward(&mut self, part: Part) {
         self.paused = None;
@@ -149,21 +162,39 @@ impl DirectionState {
     }
 }
 
+/// The values of properties, by their encoded paths.
+pub(crate) type Properties = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The properties that a context has declared (foreign function `declare_property`), and whether they
+/// are read-only.
+pub(crate) type Declarations = BTreeMap<Vec<u8>, bool>;
+
 /// The context of a plugin (ABI: "Plugin Context").
 #[derive(Debug, Default)]
 pub(crate) struct PluginContext {
-    pub(crate) root_id: String,
     /// Only during `proxy_on_configure`.
     pub(crate) configuration: Option<Vec<u8>>,
-    pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What a test has set, for the plugin and its streams.
+    pub(crate) properties: Properties,
+    pub(crate) declarations: Declarations,
     pub(crate) tick_period: Duration,
     pub(crate) next_tick: Duration,
     /// Only during `proxy_on_http_call_response`.
     pub(crate) call_response: Option<Reply>,
+    /// Only during the callbacks of a gRPC call.
+    pub(crate) grpc_response: GrpcResponse,
     /// What `proxy_get_status` returns.
-    pub(crate) status: (u32, &'static str),
+    pub(crate) status: (u32, String),
     /// `proxy_on_done` returned false: the plugin will call `proxy_done`.
     pub(crate) awaits_done: bool,
+}
+
+/// The part of a gRPC response that the extension can read now.
+#[derive(Debug, Default)]
+pub(crate) struct GrpcResponse {
+    pub(crate) initial_metadata: Option<Headers>,
+    pub(crate) message: Option<Vec<u8>>,
+    pub(crate) trailing_metadata: Option<Headers>,
 }
 
 /// The context of a stream (ABI: "Stream Context").
@@ -173,7 +204,17 @@ pub(crate) struct StreamContext {
     pub(crate) plugin: u32,
     pub(crate) request: DirectionState,
     pub(crate) response: DirectionState,
-    pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// When the request began, and when the stream ended.
+    pub(crate) started: Duration,
+    pub(crate) ended: Option<Duration>,
+    /// The code of the response as it has arrived.
+    pub(crate) response_code: Option<u16>,
+    /// The details of the extension's own response.
+    pub(crate) response_details: Option<Vec<u8>>,
+    /// What a test has set.
+    pub(crate) properties: Properties,
+    pub(crate) filter_state: FilterState,
+    pub(crate) declarations: Declarations,
     /// The response that the extension has asked for and the host has not begun to send.
     pub(crate) local_response: Option<Reply>,
     /// Whether the extension has sent the response itself.

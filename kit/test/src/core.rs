@@ -7,21 +7,29 @@ use std::time::Duration;
 
 use proxy_wasm_abi::Status;
 
-use crate::context::{Direction, DirectionState, Event, Part, PluginContext, StreamContext};
+use crate::context::{
+    Direction, DirectionState, Event, Part, PluginContext, Properties, StreamContext,
+};
 use crate::error::Error;
-use crate::headers::Headers;
 use crate::host::{Action, Host};
-use crate::message::{Reply, Response};
+use crate::message::Response;
 use crate::module::Module;
 use crate::options::{MAX_TIME, Options};
 use crate::vm::Vm;
 
-/// `WasmResult::BrokenConnection`: what Envoy's `proxy_get_status` has after a failed HTTP call.
-const BROKEN_CONNECTION: (u32, &str) = (9, "reset");
+mod calls;
 
 /// A VM and all that runs in it.
 pub(crate) struct Core {
     vm: Vm,
+}
+
+/// What happens as time passes. Of those at one time, a timer is last.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    HttpCall(u32),
+    GrpcCall(u32),
+    Tick(u32),
 }
 
 impl Core {
@@ -47,11 +55,7 @@ impl Core {
         self.vm.refuel()?;
         let host = self.host_mut();
         let id = host.new_context();
-        let plugin = PluginContext {
-            root_id: host.options.root_id.clone(),
-            ..PluginContext::default()
-        };
-        host.plugins.insert(id, plugin);
+        host.plugins.insert(id, PluginContext::default());
         let size = host.options.vm_configuration.len();
         self.vm.call("proxy_on_context_create", id, &[0])?;
         let started = self.vm.call("proxy_on_vm_start", id, &[length(size)])?;
@@ -103,6 +107,7 @@ impl Core {
         let host = self.host_mut();
         host.plugins.remove(&id);
         host.calls.retain(|_, call| call.plugin != id);
+        host.grpc_calls.retain(|_, call| call.plugin != id);
         deleted.map(drop)
     }
 
@@ -112,12 +117,14 @@ impl Core {
     }
 
     /// Creates a stream's context.
-    pub(crate) fn open(&mut self, plugin: u32) -> Result<u32, Error> {
+    pub(crate) fn open(&mut self, plugin: u32, properties: Properties) -> Result<u32, Error> {
         self.vm.refuel()?;
         self.plugin(plugin)?;
         let id = self.host_mut().new_context();
         let stream = StreamContext {
             plugin,
+            started: self.host().time,
+            properties,
             ..StreamContext::default()
         };
         self.host_mut().streams.insert(id, stream);
@@ -150,7 +157,7 @@ impl Core {
 
     /// Runs queued actions.
     fn run_pending(&mut self) -> Result<(), Error> {
-        while let Some(action) = self.host_mut().actions.pop_front() {
+        while let Some(action) = self.host_mut().next_action() {
             match action {
                 Action::Next(id, direction) => self.next_event(id, direction)?,
                 Action::Resume(id, direction) => self.resume(id, direction),
@@ -162,6 +169,7 @@ impl Core {
                     }
                 }
                 Action::DeletePlugin(id) => self.delete_plugin(id)?,
+                Action::GrpcUnavailable { plugin, call } => self.grpc_unavailable(plugin, call)?,
             }
         }
         Ok(())
@@ -190,6 +198,7 @@ impl Core {
                 (Part::Headers, state.headers.len(), Some(end))
             }
             Event::Body(chunk, end) => {
+                state.shown += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
                 state.body.extend(chunk);
                 (Part::Body, state.body.len(), Some(end))
             }
@@ -201,6 +210,9 @@ impl Core {
         };
         state.end_of_stream = end.unwrap_or(true);
         state.open(part);
+        if (direction, part) == (Direction::Response, Part::Headers) {
+            stream.response_code = stream.response.headers.status();
+        }
         let mut arguments = vec![length(size)];
         arguments.extend(end.map(u32::from));
         let result = self.vm.call(callback(direction, part), id, &arguments)?;
@@ -257,41 +269,6 @@ impl Core {
         }
     }
 
-    /// Responds to an HTTP call, or lets it fail (ABI: `proxy_on_http_call_response`).
-    pub(crate) fn respond_to_call(&mut self, call: u32, reply: Option<Reply>) -> Result<(), Error> {
-        self.vm.refuel()?;
-        let Some(call) = self.host_mut().calls.remove(&call) else {
-            return Err(Error::InvalidState(
-                "no HTTP call with this identifier waits for a response",
-            ));
-        };
-        let plugin = self.plugin(call.plugin)?;
-        if reply.is_none() {
-            plugin.status = BROKEN_CONNECTION;
-        }
-        let reply = reply.map(|reply| Reply {
-            chunks: vec![reply.chunks.concat()],
-            ..reply
-        });
-        let sizes = reply.as_ref().map_or([0; 3], |reply| {
-            let body = reply.chunks.first().map_or(0, Vec::len);
-            let trailers = reply.trailers.as_ref().map_or(0, Headers::len);
-            [reply.headers.len(), body, trailers].map(length)
-        });
-        plugin.call_response = reply;
-        let [headers, body, trailers] = sizes;
-        let arguments = [call.id, headers, body, trailers];
-        let result = self
-            .vm
-            .call("proxy_on_http_call_response", call.plugin, &arguments);
-        if let Ok(plugin) = self.plugin(call.plugin) {
-            plugin.call_response = None;
-            plugin.status = (0, "");
-        }
-        result?;
-        self.run_pending()
-    }
-
     /// Calls a plugin's timer (ABI: `proxy_on_tick`).
     pub(crate) fn tick(&mut self, plugin: u32) -> Result<(), Error> {
         self.vm.refuel()?;
@@ -300,37 +277,41 @@ impl Core {
         self.run_pending()
     }
 
-    /// Lets time pass. Timers run and HTTP calls time out, each at its time.
+    /// Lets time pass. Timers run, and HTTP and gRPC calls time out, each at its time.
     pub(crate) fn advance(&mut self, duration: Duration) -> Result<(), Error> {
         let end = self.host().time.saturating_add(duration).min(MAX_TIME);
-        loop {
-            let host = self.host();
-            let ticks = host
-                .plugins
-                .iter()
-                .filter(|(_, plugin)| !plugin.tick_period.is_zero())
-                .map(|(id, plugin)| (plugin.next_tick, true, *id));
-            let timeouts = host
-                .calls
-                .values()
-                .filter_map(|call| Some((call.deadline?, false, call.id)));
-            let due = ticks
-                .chain(timeouts)
-                .min()
-                .filter(|(time, ..)| *time <= end);
-            let Some((time, is_tick, id)) = due else {
-                self.host_mut().time = end;
-                return Ok(());
-            };
+        while let Some((time, due)) = self.next_due().filter(|(time, _)| *time <= end) {
             self.host_mut().time = time;
-            if is_tick {
-                let plugin = self.plugin(id)?;
-                plugin.next_tick = time + plugin.tick_period;
-                self.tick(id)?;
-            } else {
-                self.respond_to_call(id, None)?;
+            match due {
+                Due::HttpCall(id) => self.time_out_call(id)?,
+                Due::GrpcCall(id) => {
+                    self.vm.refuel()?;
+                    self.time_out_grpc_call(id)?;
+                }
+                Due::Tick(id) => {
+                    let plugin = self.plugin(id)?;
+                    plugin.next_tick = time + plugin.tick_period;
+                    self.tick(id)?;
+                }
             }
         }
+        self.host_mut().time = end;
+        Ok(())
+    }
+
+    /// What happens next as time passes, and when.
+    fn next_due(&self) -> Option<(Duration, Due)> {
+        let host = self.host();
+        let calls = host.calls.values();
+        let calls = calls.filter_map(|call| Some((call.deadline?, Due::HttpCall(call.id))));
+        let grpc_calls = host.grpc_calls.values();
+        let grpc_calls =
+            grpc_calls.filter_map(|call| Some((call.deadline?, Due::GrpcCall(call.id))));
+        let plugins = host.plugins.iter();
+        let ticks = plugins
+            .filter(|(_, plugin)| !plugin.tick_period.is_zero())
+            .map(|(id, plugin)| (plugin.next_tick, Due::Tick(*id)));
+        calls.chain(grpc_calls).chain(ticks).min()
     }
 
     /// Puts an item into a queue that a plugin has registered.
@@ -364,6 +345,7 @@ impl Core {
             body: stream.response.forwarded_body,
             trailers: stream.response.forwarded_trailers.unwrap_or_default(),
             is_local: stream.is_local,
+            filter_state: stream.filter_state,
             fuel: stream.fuel,
             host_calls: stream.host_calls,
         })
@@ -372,7 +354,10 @@ impl Core {
     /// Ends a stream, complete or not (ABI: "Context lifecycle"; the order is Envoy's).
     pub(crate) fn destroy(&mut self, id: u32) -> Result<StreamContext, Error> {
         self.vm.refuel()?;
-        self.stream(id)?.is_logging = true;
+        let now = self.host().time;
+        let stream = self.stream(id)?;
+        stream.ended = Some(now);
+        stream.is_logging = true;
         let result = self.end_callbacks(id);
         let stream = self.host_mut().streams.remove(&id);
         result?;

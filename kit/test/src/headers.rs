@@ -40,6 +40,14 @@ impl Headers {
             .map(|(_, value)| value.as_slice())
     }
 
+    /// The number in `:status`, if it is one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        std::str::from_utf8(self.first(":status")?)
+            .ok()?
+            .parse()
+            .ok()
+    }
+
     /// All values of this name, in order. Bytes that are not UTF-8 are replaced by `U+FFFD`.
     pub fn values(&self, name: &str) -> Vec<Cow<'_, str>> {
         let name = name.to_ascii_lowercase();

@@ -3,13 +3,25 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use proxy_wasm_abi::{BufferType, LogLevel, MapType, MetricType, Status};
-use wasmi::{Caller, StoreLimits, StoreLimitsBuilder};
+use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
+use wasmi::{Caller, Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
+use crate::backtrace;
 use crate::context::{Direction, Part, PluginContext, StreamContext};
+use crate::grpc::GrpcCall;
 use crate::headers::{EMPTY, Headers};
 use crate::options::Options;
-use crate::records::{HostCall, HttpCall, LogLine, Metric};
+use crate::phase::Phase;
+use crate::queue::Queue;
+use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
+
+mod metrics;
+mod properties;
+mod queues;
+mod shared_data;
+
+use metrics::Metrics;
+pub(crate) use metrics::metric_type;
 
 /// The limits of V8: elements of a table, and a few tables where one is the rule.
 const MAX_TABLE_ELEMENTS: usize = 10_000_000;
@@ -22,6 +34,9 @@ const BYTE_COST: u64 = 10;
 
 /// How many log lines are kept. Older ones are dropped.
 const MAX_LOG_LINES: usize = 10_000;
+
+/// How many calls of foreign functions are kept. Older ones are dropped.
+const MAX_FOREIGN_CALLS: usize = 1_000;
 
 /// What the host does after a callback has returned, because no callback runs inside another.
 #[derive(Debug)]
@@ -36,16 +51,11 @@ pub(crate) enum Action {
         queue: u32,
     },
     DeletePlugin(u32),
-}
-
-/// A queue that contexts share (ABI: "Shared Queues").
-#[derive(Debug)]
-pub(crate) struct Queue {
-    vm_id: Vec<u8>,
-    name: Vec<u8>,
-    /// The plugin whose `proxy_on_queue_ready` is called.
-    plugin: u32,
-    pub(crate) items: VecDeque<Vec<u8>>,
+    /// Reports a gRPC call to a cluster that does not exist as closed.
+    GrpcUnavailable {
+        plugin: u32,
+        call: u32,
+    },
 }
 
 /// All that host calls read and change.
@@ -53,6 +63,15 @@ pub(crate) struct Queue {
 pub(crate) struct Host {
     pub(crate) options: Options,
     pub(crate) limits: StoreLimits,
+    /// The version of the module's ABI.
+    pub(crate) version: AbiVersion,
+    pub(crate) phase: Phase,
+    /// The memory that host calls read and write.
+    pub(crate) memory: Option<Memory>,
+    /// The function that allocates memory for what host calls return.
+    pub(crate) allocator: Option<TypedFunc<u32, u32>>,
+    /// The exit code of the last `proc_exit` of the callback that runs.
+    pub(crate) exit_code: Option<u32>,
     pub(crate) plugins: BTreeMap<u32, PluginContext>,
     pub(crate) streams: HashMap<u32, StreamContext>,
     next_context: u32,
@@ -60,55 +79,72 @@ pub(crate) struct Host {
     pub(crate) current: u32,
     /// The context that the module has chosen instead (ABI: `proxy_set_effective_context`).
     pub(crate) effective: Option<u32>,
-    /// Whether `_initialize`, `main` or `_start` runs, which can only log and call WASI.
-    pub(crate) is_starting: bool,
-    /// Whether the module's allocator runs, which cannot make host calls that need memory.
-    pub(crate) is_allocating: bool,
     /// The cost of the host calls that the running callback has made.
     pub(crate) host_fuel: u64,
     pub(crate) actions: VecDeque<Action>,
+    /// What runs after all other actions.
+    pub(crate) posted: VecDeque<Action>,
     pub(crate) time: Duration,
     pub(crate) random_state: u64,
     pub(crate) log: VecDeque<LogLine>,
     /// What the running callback has logged.
     pub(crate) callback_log: Vec<LogLine>,
     pub(crate) host_calls: BTreeMap<&'static str, u64>,
+    pub(crate) foreign_calls: VecDeque<ForeignCall>,
+    /// Values and their versions.
     pub(crate) shared_data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    shared_data_version: u32,
     pub(crate) queues: BTreeMap<u32, Queue>,
-    pub(crate) metrics: Vec<(Vec<u8>, Metric)>,
+    pub(crate) metrics: Metrics,
     pub(crate) calls: BTreeMap<u32, HttpCall>,
     next_call: u32,
+    pub(crate) grpc_calls: BTreeMap<u32, GrpcCall>,
+    next_grpc_call: u32,
+    next_grpc_stream: u32,
 }
 
 impl Host {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options, version: AbiVersion) -> Self {
         Self {
-            limits: StoreLimitsBuilder::new()
-                .memory_size(options.memory_limit)
-                .table_elements(MAX_TABLE_ELEMENTS)
-                .tables(MAX_TABLES)
-                .build(),
+            // The memory of the backtrace is made with those of the module.
+            limits: limits(options.memory_limit.max(backtrace::SIZE)),
+            version,
+            phase: Phase::Instantiating,
+            memory: None,
+            allocator: None,
+            exit_code: None,
             plugins: BTreeMap::new(),
             streams: HashMap::new(),
             next_context: 1,
             current: 0,
             effective: None,
-            is_starting: false,
-            is_allocating: false,
             host_fuel: 0,
             actions: VecDeque::new(),
+            posted: VecDeque::new(),
             time: options.time,
             random_state: options.random_seed,
             log: VecDeque::new(),
             callback_log: Vec::new(),
             host_calls: BTreeMap::new(),
+            foreign_calls: VecDeque::new(),
             shared_data: BTreeMap::new(),
+            shared_data_version: 0,
             queues: BTreeMap::new(),
-            metrics: Vec::new(),
+            metrics: Metrics::default(),
             calls: BTreeMap::new(),
-            next_call: 1,
+            next_call: 0,
+            grpc_calls: BTreeMap::new(),
+            next_grpc_call: 1,
+            next_grpc_stream: 2,
             options,
         }
+    }
+
+    /// The memory for a call of a function that uses it or the context, if the module may call it now.
+    pub(crate) fn callable_memory(&self, function: &str) -> Result<Memory, wasmi::Error> {
+        self.phase.check(function)?;
+        let memory = self.memory;
+        memory.ok_or_else(|| wasmi::Error::new("the module has no memory"))
     }
 
     /// An identifier for a new context, which no living context has.
@@ -164,6 +200,13 @@ impl Host {
         }
     }
 
+    pub(crate) fn record_foreign_call(&mut self, call: ForeignCall) {
+        if self.foreign_calls.len() == MAX_FOREIGN_CALLS {
+            self.foreign_calls.pop_front();
+        }
+        self.foreign_calls.push_back(call);
+    }
+
     /// A map that the extension can read now (ABI: "HTTP fields").
     pub(crate) fn map(&mut self, map: MapType) -> Option<&Headers> {
         let (direction, part) = match map {
@@ -172,6 +215,12 @@ impl Host {
             }
             MapType::CallResponseTrailers => {
                 return self.plugin()?.call_response.as_ref()?.trailers.as_ref();
+            }
+            MapType::GrpcInitialMetadata => {
+                return self.plugin()?.grpc_response.initial_metadata.as_ref();
+            }
+            MapType::GrpcTrailingMetadata => {
+                return self.plugin()?.grpc_response.trailing_metadata.as_ref();
             }
             _ => place(map)?,
         };
@@ -220,6 +269,7 @@ impl Host {
                 let reply = self.plugin()?.call_response.as_ref()?;
                 return Some(reply.chunks.first().map_or(&[], Vec::as_slice));
             }
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_deref(),
             _ => return None,
         };
         let state = self.stream()?.state(direction);
@@ -229,34 +279,13 @@ impl Host {
     /// A body that the extension can change now.
     pub(crate) fn buffer_mut(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
         let direction = match buffer {
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
             _ => return None,
         };
         let state = self.stream()?.state(direction);
         state.is_open(Part::Body).then_some(&mut state.body)
-    }
-
-    /// A property of the stream, of the plugin, or of the host.
-    pub(crate) fn property(&mut self, path: &[u8]) -> Option<Vec<u8>> {
-        let set = self
-            .stream()
-            .and_then(|stream| stream.properties.get(path).cloned());
-        let plugin = || {
-            let plugin = self.plugin()?;
-            let own = plugin.properties.get(path).cloned();
-            own.or_else(|| {
-                matches!(path, b"plugin_root_id" | b"plugin_name")
-                    .then(|| plugin.root_id.clone().into_bytes())
-            })
-        };
-        set.or_else(plugin)
-            .or_else(|| (path == b"plugin_vm_id").then(|| self.options.vm_id.clone().into_bytes()))
-    }
-
-    pub(crate) fn metric(&mut self, id: u32) -> Option<&mut Metric> {
-        let index = usize::try_from(id.checked_sub(1)?).ok()?;
-        self.metrics.get_mut(index).map(|(_, metric)| metric)
     }
 
     /// Counts a host call that copies so many bytes, and returns its cost.
@@ -267,38 +296,22 @@ impl Host {
         cost
     }
 
-    /// The identifier of the metric with this type and name. If there is none, it is created.
-    pub(crate) fn define_metric(&mut self, kind: MetricType, name: Vec<u8>) -> Result<u32, Status> {
-        let found = self.metrics.iter().position(|(other, metric)| {
-            let same_kind = matches!(
-                (kind, metric),
-                (MetricType::Counter, Metric::Counter(_))
-                    | (MetricType::Gauge, Metric::Gauge(_))
-                    | (MetricType::Histogram, Metric::Histogram(_))
-            );
-            *other == name && same_kind
-        });
-        let index = found.unwrap_or_else(|| {
-            let metric = match kind {
-                MetricType::Counter => Metric::Counter(0),
-                MetricType::Gauge => Metric::Gauge(0),
-                MetricType::Histogram => Metric::Histogram(Vec::new()),
-            };
-            self.metrics.push((name, metric));
-            self.metrics.len() - 1
-        });
-        u32::try_from(index + 1).map_err(|_| Status::InternalFailure)
-    }
-
     /// Adds an HTTP call, gives it an identifier, and returns that.
     pub(crate) fn start_call(&mut self, mut call: HttpCall) -> u32 {
-        while call.id == 0 || self.calls.contains_key(&call.id) {
-            call.id = self.next_call;
-            self.next_call = self.next_call.wrapping_add(1);
-        }
-        let id = call.id;
+        let id = next_id(&mut self.next_call, &self.calls);
+        call.id = id;
         self.calls.insert(id, call);
         id
+    }
+
+    /// An identifier for a gRPC call or stream.
+    pub(crate) fn next_grpc_id(&mut self, is_stream: bool) -> u32 {
+        let next = if is_stream {
+            &mut self.next_grpc_stream
+        } else {
+            &mut self.next_grpc_call
+        };
+        next_id(next, &self.grpc_calls)
     }
 
     /// The next random number (SplitMix64).
@@ -308,74 +321,6 @@ impl Host {
         number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         number ^ (number >> 31)
-    }
-
-    /// Sets a shared value if it has this version (ABI: `proxy_set_shared_data`). Version 0 matches
-    /// any.
-    pub(crate) fn set_shared_data(
-        &mut self,
-        key: Vec<u8>,
-        value: Vec<u8>,
-        version: u32,
-    ) -> Result<(), Status> {
-        let current = self.shared_data.get(&key);
-        if version != 0 && version != current.map_or(0, |(_, version)| *version) {
-            return Err(Status::CasMismatch);
-        }
-        self.replace_shared_data(key, value);
-        Ok(())
-    }
-
-    /// Sets a shared value, whatever its version.
-    pub(crate) fn replace_shared_data(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        let current = self.shared_data.get(&key);
-        let version = current.map_or(0, |(_, version)| *version);
-        let next = version.checked_add(1).unwrap_or(1);
-        self.shared_data.insert(key, (value, next));
-    }
-
-    /// The identifier of the queue with this name in the module's own VM (ABI:
-    /// `proxy_register_shared_queue`). If there is none, it is created.
-    pub(crate) fn register_queue(&mut self, name: Vec<u8>) -> Result<u32, Status> {
-        let vm_id = self.options.vm_id.clone().into_bytes();
-        if let Some(id) = self.find_queue(&vm_id, &name) {
-            return Ok(id);
-        }
-        let last = self.queues.last_key_value().map_or(0, |(id, _)| *id);
-        let id = last.checked_add(1).ok_or(Status::InternalFailure)?;
-        let queue = Queue {
-            vm_id,
-            name,
-            plugin: self.plugin_id(),
-            items: VecDeque::new(),
-        };
-        self.queues.insert(id, queue);
-        Ok(id)
-    }
-
-    /// The identifier of the queue with this name in a VM.
-    pub(crate) fn find_queue(&self, vm_id: &[u8], name: &[u8]) -> Option<u32> {
-        self.queues
-            .iter()
-            .find(|(_, queue)| queue.vm_id == vm_id && queue.name == name)
-            .map(|(id, _)| *id)
-    }
-
-    /// Puts an item into a queue, and queues the call of its plugin's `proxy_on_queue_ready`.
-    pub(crate) fn enqueue(&mut self, id: u32, item: Vec<u8>) -> Result<(), Status> {
-        let queue = self.queues.get_mut(&id).ok_or(Status::NotFound)?;
-        queue.items.push_back(item);
-        let plugin = queue.plugin;
-        self.actions
-            .push_back(Action::QueueReady { plugin, queue: id });
-        Ok(())
-    }
-
-    /// As [`Host::enqueue`], for the queue with this name in the module's own VM.
-    pub(crate) fn enqueue_by_name(&mut self, name: &[u8], item: Vec<u8>) -> Result<(), Status> {
-        let vm_id = self.options.vm_id.clone().into_bytes();
-        let id = self.find_queue(&vm_id, name).ok_or(Status::NotFound)?;
-        self.enqueue(id, item)
     }
 
     /// The time as the ABI encodes it: 64 bits of nanoseconds last until the year 2554.
@@ -389,6 +334,25 @@ pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), 
     let cost = caller.data_mut().cost_of_host_call(bytes);
     let left = caller.get_fuel()?.saturating_sub(cost);
     caller.set_fuel(left)
+}
+
+/// The limits of an instance whose memories may have so many bytes.
+pub(crate) fn limits(memory: usize) -> StoreLimits {
+    StoreLimitsBuilder::new()
+        .memory_size(memory)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .tables(MAX_TABLES)
+        .build()
+}
+
+/// The next identifier of a call that is not in use. As in Envoy, the lowest two bits are its kind.
+fn next_id<T>(last: &mut u32, calls: &BTreeMap<u32, T>) -> u32 {
+    loop {
+        *last = last.wrapping_add(4);
+        if *last >= 4 && !calls.contains_key(last) {
+            return *last;
+        }
+    }
 }
 
 /// The direction and part that a map belongs to.

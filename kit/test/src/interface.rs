@@ -1,70 +1,59 @@
 //! A module's exports and imports, checked as Envoy checks them (ABI: "Integration").
 
 use proxy_wasm_abi::{
-    AbiVersion, CALLBACKS, Function, Signature, ValueType, host_function, is_looked_up,
+    AbiVersion, CALLBACKS, Function, HOST_MODULE, Signature, ValueType, host_function, is_looked_up,
 };
 use wasmi::{ExternType, FuncType, Module, ValType};
 
 use crate::error::Error;
 
-/// The ABI version of a module, by the marker that it exports.
-pub(crate) fn abi_version(module: &Module) -> Result<AbiVersion, Error> {
-    let markers = module.exports().map(|export| export.name());
-    match markers.filter_map(AbiVersion::from_marker).max() {
-        Some(AbiVersion::V0_1_0) => Err(Error::Load(
-            "its ABI version is 0.1.0, and the embedded proxy supports 0.2.0 and 0.2.1; \
-             build it with a newer SDK"
-                .to_owned(),
-        )),
-        Some(version) => Ok(version),
-        None => Err(Error::Load(format!(
-            "it exports no {}; build it with a Proxy-Wasm SDK",
-            AbiVersion::V0_2_1.marker()
-        ))),
-    }
+/// The function that a module exports under this name. Envoy ignores other exports.
+fn function(module: &Module, name: &str) -> Option<FuncType> {
+    module.get_export(name)?.func().cloned()
 }
 
-/// The callbacks that Envoy looks for in a module of this version.
+/// The callbacks that Envoy finds in a module of this version, with the types that they have there.
 pub(crate) fn callbacks(
     module: &Module,
     version: AbiVersion,
-) -> impl Iterator<Item = &'static Function> {
-    CALLBACKS.iter().filter(move |callback| {
-        callback.is_in(version)
-            && is_looked_up(callback.name, |name| module.get_export(name).is_some())
-    })
+) -> impl Iterator<Item = (&'static Function, FuncType)> {
+    CALLBACKS
+        .iter()
+        .filter(move |callback| {
+            callback.is_in(version)
+                && is_looked_up(callback.name, |name| function(module, name).is_some())
+        })
+        .filter_map(|callback| Some((callback, function(module, callback.name)?)))
 }
 
-/// Checks that a module exports a memory, an allocator, and callbacks with the right signatures.
+/// Checks that a module exports an allocator, and callbacks with the right signatures. Envoy checks
+/// these even if it never calls them.
 pub(crate) fn check_exports(module: &Module, version: AbiVersion) -> Result<(), Error> {
-    let has = |name: &str| module.get_export(name).is_some();
-    if !matches!(module.get_export("memory"), Some(ExternType::Memory(_))) {
-        return Err(Error::Load("it exports no memory".to_owned()));
-    }
-    if !has("proxy_on_memory_allocate") && !has("malloc") {
-        return Err(Error::Load(
-            "it exports neither proxy_on_memory_allocate nor malloc".to_owned(),
-        ));
-    }
-    for callback in callbacks(module, version) {
-        let Some(export) = module.get_export(callback.name) else {
-            continue;
-        };
-        let matches = export
-            .func()
-            .is_some_and(|function| has_signature(function, &callback.signature));
-        if !matches {
+    for (callback, function) in callbacks(module, version) {
+        if !has_signature(&function, &callback.signature) {
             return Err(Error::Load(format!(
-                "it exports {} with another type than the ABI's function {}",
+                "it exports {} with another type than ABI {version}'s function {}",
                 callback.name, callback.signature
             )));
         }
     }
+    if ALLOCATORS
+        .iter()
+        .all(|name| function(module, name).is_none())
+    {
+        return Err(Error::Load(format!(
+            "it exports neither {}",
+            ALLOCATORS.join(" nor ")
+        )));
+    }
     Ok(())
 }
 
+/// The allocators. The first one that a module exports is called.
+pub(crate) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
+
 /// Checks that the ABI has all that a module imports, with the same signatures, and that this host
-/// offers it.
+/// offers it. A memory and a table of any name are imported from the host as well.
 pub(crate) fn check_imports(
     module: &Module,
     version: AbiVersion,
@@ -74,19 +63,22 @@ pub(crate) fn check_imports(
         .imports()
         .filter_map(|import| {
             let (module, name) = (import.module(), import.name());
-            let problem = match host_function(module, name, version) {
-                None => "which no proxy offers".to_owned(),
-                Some(function) => {
-                    let signature = &function.signature;
-                    let import = import.ty().func();
-                    if !import.is_some_and(|import| has_signature(import, signature)) {
-                        format!("which is {signature} in the ABI")
-                    } else if !is_offered(module, name) {
-                        "which the embedded proxy does not offer".to_owned()
-                    } else {
-                        return None;
-                    }
+            let function = match import.ty() {
+                ExternType::Func(function) => function,
+                ExternType::Memory(_) | ExternType::Table(_) => return None,
+                ExternType::Global(_) => {
+                    return Some(format!("the global {module}.{name}, which no proxy offers"));
                 }
+            };
+            let problem = match host_function(module, name, version) {
+                None => unknown(module, name),
+                Some(known) if !has_signature(function, &known.signature) => {
+                    format!("which is {} in the ABI", known.signature)
+                }
+                Some(_) if !is_offered(module, name) => {
+                    "which the embedded proxy does not offer".to_owned()
+                }
+                Some(_) => return None,
             };
             Some(format!("{module}.{name}, {problem}"))
         })
@@ -95,6 +87,20 @@ pub(crate) fn check_imports(
         Ok(())
     } else {
         Err(Error::Load(format!("it imports {}", problems.join("; "))))
+    }
+}
+
+/// Why a proxy does not offer a function to a module.
+fn unknown(module: &str, name: &str) -> String {
+    let versions: Vec<_> = AbiVersion::ALL
+        .iter()
+        .filter(|version| module == HOST_MODULE && host_function(module, name, **version).is_some())
+        .map(ToString::to_string)
+        .collect();
+    if versions.is_empty() {
+        "which no proxy offers".to_owned()
+    } else {
+        format!("which proxies offer to ABI {} only", versions.join(" and "))
     }
 }
 

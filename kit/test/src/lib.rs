@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 mod backtrace;
+mod binary;
 mod context;
 mod core;
 #[doc = include_str!("differences.md")]
@@ -11,6 +12,10 @@ pub mod differences {}
 pub mod envoy;
 mod error;
 mod extension;
+mod filter_state;
+mod foreign;
+mod grpc;
+mod grpc_service;
 mod headers;
 mod host;
 mod host_calls;
@@ -24,23 +29,30 @@ mod message;
 mod module;
 mod offer;
 mod options;
+mod phase;
+#[doc = include_str!("properties.md")]
+pub mod properties {}
+mod protobuf;
 mod proxy;
+mod queue;
 mod records;
 mod stream;
 #[cfg(feature = "envoy")]
 mod upstream;
+mod validation;
 mod vm;
 mod wasi;
 
 pub use error::{Error, Frame, Trap};
 pub use extension::{extension, module_path};
+pub use grpc::{GrpcCall, GrpcReply};
 pub use headers::Headers;
 pub use message::{Message, Reply, Response};
 pub use module::Module;
 pub use options::Options;
 pub use proxy::Proxy;
 pub use proxy_wasm_abi::{LogLevel, Status};
-pub use records::{HostCall, HttpCall, LogLine, Metric};
+pub use records::{ForeignCall, HostCall, HttpCall, LogLine, Metric};
 pub use stream::{Request, Stream};
 #[cfg(feature = "envoy")]
 pub use upstream::Upstream;

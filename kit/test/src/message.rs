@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::filter_state::FilterState;
 use crate::headers::Headers;
 use crate::records::HostCall;
 
@@ -50,6 +51,16 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// A response that Envoy itself sends to an HTTP call.
+    pub(crate) fn of_envoy(status: u16, body: &str) -> Self {
+        Self::new(status)
+            .header("content-length", body.len().to_string())
+            .header("content-type", "text/plain")
+            .body(body)
+    }
+}
+
 impl From<u16> for Reply {
     fn from(status: u16) -> Self {
         Self::new(status)
@@ -63,6 +74,7 @@ pub struct Response {
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Headers,
     pub(crate) is_local: bool,
+    pub(crate) filter_state: FilterState,
     pub(crate) fuel: u64,
     pub(crate) host_calls: Vec<HostCall>,
 }
@@ -70,10 +82,7 @@ pub struct Response {
 impl Response {
     /// The status code. 0 if the extension has removed it, or made it invalid.
     pub fn status(&self) -> u16 {
-        self.headers
-            .first(":status")
-            .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok())
-            .unwrap_or_default()
+        self.headers.status().unwrap_or_default()
     }
 
     /// All values of a header, in order. Bytes that are not UTF-8 are replaced by `U+FFFD`.
@@ -94,6 +103,11 @@ impl Response {
     /// All trailers.
     pub fn trailers(&self) -> &Headers {
         &self.trailers
+    }
+
+    /// A value of the stream's filter state: see [`Stream::filter_state`](crate::Stream::filter_state).
+    pub fn filter_state(&self, key: &str) -> Option<&[u8]> {
+        self.filter_state.get(key.as_bytes())
     }
 
     /// Whether the extension has sent it instead of the upstream (ABI: `proxy_send_local_response`).

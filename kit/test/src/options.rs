@@ -1,12 +1,32 @@
 //! The setup of a VM.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_wasm_abi::LogLevel;
+use proxy_wasm_abi::{LogLevel, Status};
 
 /// The latest time: the ABI counts nanoseconds in 64 bits.
 pub(crate) const MAX_TIME: Duration = Duration::from_nanos(u64::MAX);
+
+/// A foreign function that a test provides.
+#[derive(Clone)]
+pub(crate) struct ForeignFunction(Arc<Function>);
+
+type Function = dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync;
+
+impl ForeignFunction {
+    pub(crate) fn call(&self, arguments: &[u8]) -> Result<Vec<u8>, Status> {
+        (self.0)(arguments)
+    }
+}
+
+impl fmt::Debug for ForeignFunction {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("ForeignFunction")
+    }
+}
 
 /// The setup of a VM. The defaults are those of Envoy.
 ///
@@ -23,12 +43,14 @@ pub(crate) const MAX_TIME: Duration = Duration::from_nanos(u64::MAX);
 pub struct Options {
     pub(crate) vm_id: String,
     pub(crate) vm_configuration: Vec<u8>,
+    pub(crate) plugin_name: String,
     pub(crate) root_id: String,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) log_level: LogLevel,
     pub(crate) time: Duration,
     pub(crate) random_seed: u64,
     pub(crate) missing_clusters: BTreeSet<Vec<u8>>,
+    pub(crate) foreign_functions: BTreeMap<Vec<u8>, ForeignFunction>,
     pub(crate) fuel_limit: u64,
     pub(crate) memory_limit: usize,
 }
@@ -38,12 +60,14 @@ impl Default for Options {
         Self {
             vm_id: String::new(),
             vm_configuration: Vec::new(),
+            plugin_name: "extension".to_owned(),
             root_id: String::new(),
             environment: BTreeMap::new(),
             log_level: LogLevel::Info,
             time: Duration::from_secs(1_700_000_000),
             random_seed: 0,
             missing_clusters: BTreeSet::new(),
+            foreign_functions: BTreeMap::new(),
             fuel_limit: 10_000_000_000,
             memory_limit: 1 << 30,
         }
@@ -65,6 +89,13 @@ impl Options {
     /// The configuration of the VM, which `proxy_on_vm_start` reads.
     pub fn vm_configuration(mut self, configuration: impl AsRef<[u8]>) -> Self {
         self.vm_configuration = configuration.as_ref().to_vec();
+        self
+    }
+
+    /// The plugin's name in Envoy's configuration: the property `plugin_name`. The default is
+    /// `extension`, as in the Envoy of the feature `envoy`.
+    pub fn plugin_name(mut self, name: impl Into<String>) -> Self {
+        self.plugin_name = name.into();
         self
     }
 
@@ -101,6 +132,35 @@ impl Options {
     /// A cluster that the proxy does not have: HTTP calls to it fail. It has all others.
     pub fn missing_cluster(mut self, name: impl AsRef<[u8]>) -> Self {
         self.missing_clusters.insert(name.as_ref().to_vec());
+        self
+    }
+
+    /// A foreign function (ABI: `proxy_call_foreign_function`), in addition to those of Envoy, or in
+    /// place of one.
+    ///
+    /// The embedded proxy has Envoy's functions `clear_route_cache`, `compress`, `declare_property`,
+    /// `set_envoy_filter_state` and `uncompress`. If a module calls `expr_create`, `expr_delete`,
+    /// `expr_evaluate`, `sign` or `verify_signature`, which Envoy also has, the test has to provide it.
+    /// Calls of all other names return `NOT_FOUND`.
+    ///
+    /// ```
+    /// use proxy_wasm_test::{Options, Status};
+    ///
+    /// let options = Options::new().foreign_function("verify_signature", |arguments| {
+    ///     if arguments.is_empty() {
+    ///         return Err(Status::BadArgument);
+    ///     }
+    ///     Ok(vec![0x08, 0x01]) // VerifySignatureResult { result: true }
+    /// });
+    /// ```
+    pub fn foreign_function(
+        mut self,
+        name: impl Into<String>,
+        function: impl Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync + 'static,
+    ) -> Self {
+        let function = ForeignFunction(Arc::new(function));
+        self.foreign_functions
+            .insert(name.into().into_bytes(), function);
         self
     }
 

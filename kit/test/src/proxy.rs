@@ -8,10 +8,11 @@ use std::time::Duration;
 use crate::context::property_path;
 use crate::core::Core;
 use crate::error::Error;
+use crate::grpc::{GrpcCall, GrpcReply};
 use crate::message::Reply;
 use crate::module::Module;
 use crate::options::Options;
-use crate::records::{HttpCall, LogLine, Metric};
+use crate::records::{ForeignCall, HttpCall, LogLine, Metric};
 use crate::stream::Request;
 
 /// An extension that runs in the embedded proxy: a VM, and a plugin in it.
@@ -144,7 +145,8 @@ impl Proxy {
         self.core.borrow().host().time
     }
 
-    /// Lets time pass. Timers run and HTTP calls time out, each at its time.
+    /// Lets time pass. Timers run, and HTTP and gRPC calls time out, each at its time. As in Envoy, an
+    /// HTTP call that times out gets a response with status 504, and a gRPC call the status 14.
     ///
     /// # Errors
     ///
@@ -163,14 +165,17 @@ impl Proxy {
         self.core.borrow().host().host_calls.clone()
     }
 
-    /// The metric of this name (ABI: "Metrics").
+    /// The last 1,000 calls of foreign functions, oldest first (ABI: `proxy_call_foreign_function`).
+    pub fn foreign_calls(&self) -> Vec<ForeignCall> {
+        let core = self.core.borrow();
+        core.host().foreign_calls.iter().cloned().collect()
+    }
+
+    /// The metric of this name (ABI: "Metrics"), which Envoy's statistics show as `wasmcustom.NAME`.
+    /// If there are several, of different types, it is the first.
     pub fn metric(&self, name: &str) -> Option<Metric> {
         let core = self.core.borrow();
-        let metrics = &core.host().metrics;
-        metrics
-            .iter()
-            .find(|(other, _)| other == name.as_bytes())
-            .map(|(_, metric)| metric.clone())
+        core.host().metrics.named(name.as_bytes()).cloned()
     }
 
     /// A shared value (ABI: "Shared Key-Value Store").
@@ -187,6 +192,24 @@ impl Proxy {
         core.host_mut().replace_shared_data(key, value);
     }
 
+    /// Registers a queue, as another VM does, for items of the extension (ABI: "Shared Queues").
+    ///
+    /// A queue of the module's own VM ID, which other VMs of this ID share, is no longer that of the
+    /// plugin until it registers the queue again.
+    pub fn register_queue(&self, vm_id: &str, queue: impl AsRef<[u8]>) {
+        let mut core = self.core.borrow_mut();
+        let queue = queue.as_ref().to_vec();
+        // It fails only after 2^32 queues.
+        let _ = core.host_mut().register_queue(vm_id.into(), queue, None);
+    }
+
+    /// Takes the oldest item out of the queue of a VM, as another VM does. `None` if there is none.
+    pub fn dequeue(&self, vm_id: &str, queue: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        let mut core = self.core.borrow_mut();
+        let vm_id = vm_id.as_bytes();
+        core.host_mut().dequeue_by_name(vm_id, queue.as_ref())
+    }
+
     /// Puts an item into a queue that the extension has registered (ABI: "Shared Queues").
     ///
     /// # Errors
@@ -197,9 +220,8 @@ impl Proxy {
         core.enqueue(queue.as_ref(), item.as_ref().to_vec())
     }
 
-    /// Sets a property that the plugin and its streams see (ABI: "Properties").
-    ///
-    /// The value is encoded as a proxy encodes it, for example a number in 8 bytes, little-endian.
+    /// Sets a property that the plugin and its streams see from now on: see
+    /// [`properties`](crate::properties).
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) {
         let mut core = self.core.borrow_mut();
         if let Ok(plugin) = core.plugin(self.id) {
@@ -224,13 +246,52 @@ impl Proxy {
             .respond_to_call(call, Some(reply.into()))
     }
 
-    /// Lets an HTTP call fail: the extension gets a response without headers.
+    /// Lets an HTTP call fail because the service cannot be reached: like Envoy, the embedded proxy
+    /// responds with status 503.
     ///
     /// # Errors
     ///
     /// As for [`Proxy::respond_to_call`].
     pub fn fail_call(&self, call: u32) -> Result<(), Error> {
+        let body = "upstream connect error or disconnect/reset before headers. reset reason: \
+                    remote connection failure";
+        self.respond_to_call(call, Reply::of_envoy(503, body))
+    }
+
+    /// Breaks the connection of an HTTP call after the service has begun to respond: the extension
+    /// gets a response without headers (ABI: `proxy_get_status`).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Proxy::respond_to_call`].
+    pub fn reset_call(&self, call: u32) -> Result<(), Error> {
         self.core.borrow_mut().respond_to_call(call, None)
+    }
+
+    /// The gRPC calls and streams that wait for a response, in the order in which they were made;
+    /// streams are last.
+    pub fn grpc_calls(&self) -> Vec<GrpcCall> {
+        let core = self.core.borrow();
+        let calls = core.host().grpc_calls.values();
+        let mut calls: Vec<_> = calls
+            .filter(|call| !call.is_closed_by_service)
+            .cloned()
+            .collect();
+        calls.sort_by_key(|call| (call.is_stream(), call.id));
+        calls
+    }
+
+    /// Responds to a gRPC call or stream, by its [`GrpcCall::id`] (ABI:
+    /// `proxy_on_grpc_receive_initial_metadata`, `proxy_on_grpc_receive`,
+    /// `proxy_on_grpc_receive_trailing_metadata`, `proxy_on_grpc_close`).
+    ///
+    /// As in Envoy, a call gets either a message or, if it fails, a status.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidState`] if no such call waits, [`Error::Trap`] if the module traps.
+    pub fn respond_to_grpc_call(&self, call: u32, reply: GrpcReply) -> Result<(), Error> {
+        self.core.borrow_mut().respond_to_grpc_call(call, reply)
     }
 
     /// The size of the module's memory, in pages of 64 KiB.

@@ -32,6 +32,17 @@ pub struct HostCall {
     pub status: Status,
 }
 
+/// A call of a foreign function (ABI: `proxy_call_foreign_function`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignCall {
+    /// The name of the function, for example `clear_route_cache`.
+    pub name: String,
+    /// The arguments, as the function encodes them.
+    pub arguments: Vec<u8>,
+    /// What the host call returned.
+    pub status: Status,
+}
+
 /// The value of a metric (ABI: "Metrics").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Metric {

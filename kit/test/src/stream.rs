@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::context::{Direction, Event, StreamContext, property_path};
+use crate::context::{Direction, Event, Properties, StreamContext, property_path};
 use crate::core::Core;
 use crate::error::Error;
 use crate::headers::Headers;
@@ -16,6 +16,7 @@ pub struct Request {
     headers: Headers,
     chunks: Vec<Vec<u8>>,
     trailers: Option<Headers>,
+    properties: Properties,
 }
 
 impl Request {
@@ -31,6 +32,7 @@ impl Request {
             ]),
             chunks: Vec::new(),
             trailers: None,
+            properties: Properties::new(),
         }
     }
 
@@ -57,13 +59,20 @@ impl Request {
         self
     }
 
+    /// Sets a property that the stream sees from its beginning: see [`properties`](crate::properties).
+    pub fn property(mut self, path: &[&str], value: impl AsRef<[u8]>) -> Self {
+        self.properties
+            .insert(property_path(path), value.as_ref().to_vec());
+        self
+    }
+
     /// Sends the whole request.
     ///
     /// # Errors
     ///
     /// [`Error::Trap`] if the module traps.
     pub fn send(self) -> Result<Stream, Error> {
-        let stream = Stream::open(self.core, self.plugin)?;
+        let stream = Stream::open(self.core, self.plugin, self.properties)?;
         let events = Event::of_message(self.headers, self.chunks, self.trailers);
         stream.receive(Direction::Request, events)?;
         Ok(stream)
@@ -76,7 +85,7 @@ impl Request {
     ///
     /// [`Error::Trap`] if the module traps.
     pub fn begin(self) -> Result<Stream, Error> {
-        let stream = Stream::open(self.core, self.plugin)?;
+        let stream = Stream::open(self.core, self.plugin, self.properties)?;
         let events = Event::of_beginning(self.headers, self.chunks);
         stream.receive(Direction::Request, events)?;
         Ok(stream)
@@ -99,8 +108,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    fn open(core: Rc<RefCell<Core>>, plugin: u32) -> Result<Self, Error> {
-        let id = core.borrow_mut().open(plugin)?;
+    fn open(core: Rc<RefCell<Core>>, plugin: u32, properties: Properties) -> Result<Self, Error> {
+        let id = core.borrow_mut().open(plugin, properties)?;
         Ok(Self { core, id })
     }
 
@@ -166,12 +175,20 @@ impl Stream {
         })
     }
 
-    /// Sets a property that this stream sees (ABI: "Properties").
+    /// Sets a property that this stream sees from now on: see [`properties`](crate::properties).
     pub fn set_property(&self, path: &[&str], value: impl AsRef<[u8]>) {
         if let Ok(stream) = self.core.borrow_mut().stream(self.id) {
             let value = value.as_ref().to_vec();
             stream.properties.insert(property_path(path), value);
         }
+    }
+
+    /// A value of the stream's filter state, which all filters of a stream share: what the extension has
+    /// set with the foreign function `set_envoy_filter_state`, or with `proxy_set_property`. The key of a
+    /// property is `wasm.` and its path.
+    pub fn filter_state(&self, key: &str) -> Option<Vec<u8>> {
+        let key = key.as_bytes();
+        self.with_context(|stream| stream.filter_state.get(key).map(<[u8]>::to_vec))
     }
 
     /// Responds to the request and returns what the client receives. If the extension has sent a

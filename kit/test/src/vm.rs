@@ -2,15 +2,26 @@
 
 use std::collections::HashMap;
 
-use wasmi::{CompilationMode, Config, Engine, Func, Memory, Store, Val};
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
+use wasmi::{
+    CompilationMode, Config, Engine, Extern, ExternRef, ExternType, Func, Instance, Memory,
+    Nullable, Ref, RefType, Store, Table, TrapCode, Val,
+};
 
-use crate::backtrace::{self, Backtrace, Names};
+use crate::backtrace::{self, Backtrace, FrameSizes, Names};
+use crate::binary::{HostMemory, Sections};
 use crate::error::{Error, Trap};
-use crate::host::Host;
+use crate::host::{Host, limits};
 use crate::module::Module;
 use crate::offer::Offer;
 use crate::options::Options;
+use crate::phase::Phase;
+use crate::validation::validate;
 use crate::{host_calls, interface, wasi};
+
+/// The size of the interpreter's stack, in bytes. It is so large that the limit of the wrappers comes
+/// first.
+const STACK: usize = 16 << 20;
 
 /// A VM with one instance of a module.
 pub(crate) struct Vm {
@@ -26,43 +37,50 @@ impl Vm {
     /// Loads a module as Envoy does: checks its marker, exports and imports, and calls `_initialize`
     /// and `main`, or `_start` (ABI: "Integration").
     pub(crate) fn load(module: &Module, options: Options) -> Result<Self, Error> {
-        let mut config = Config::default();
-        config
-            .consume_fuel(true)
-            .compilation_mode(CompilationMode::Eager)
-            .set_max_recursion_depth(backtrace::MAX_DEPTH);
-        let engine = Engine::new(&config);
         let bytes = module.binary()?;
-        wasmi::Module::validate(&engine, &bytes).map_err(load_error)?;
+        let validated = validate(&bytes)?;
+        let sections = Sections::read(&bytes).map_err(|error| Error::Load(error.to_string()))?;
+        let version = sections.abi_version()?;
+        sections.check_names()?;
+        sections.check_imports()?;
+        let host_memory = sections.host_memory()?;
         let names = backtrace::names(module.symbols.as_deref().unwrap_or(&bytes));
-        let wrapped = backtrace::wrap(&bytes)?;
-        let module = wasmi::Module::new(&engine, &wrapped).map_err(load_error)?;
-        let version = interface::abi_version(&module)?;
-        interface::check_exports(&module, version)?;
+        // A wrapper would turn a tail call into an ordinary one.
+        let (bytes, frame_sizes) = if validated.uses_tail_calls {
+            (bytes, FrameSizes::default())
+        } else {
+            let (wrapped, frame_sizes) = backtrace::wrap(&bytes)?;
+            (wrapped.into(), frame_sizes)
+        };
 
-        let mut offer = Offer::new(&engine, version);
+        let engine = Engine::new(&configuration());
+        let module = wasmi::Module::new(&engine, &bytes).map_err(load_error)?;
+        interface::check_exports(&module, version)?;
+        let mut offer = Offer::new(&engine, &module, version);
         host_calls::offer(&mut offer).map_err(load_error)?;
         wasi::offer(&mut offer).map_err(load_error)?;
         interface::check_imports(&module, version, |module, name| offer.has(module, name))?;
 
-        let mut store = Store::new(&engine, Host::new(options));
+        let mut store = Store::new(&engine, Host::new(options, version));
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
-        store.data_mut().is_starting = true;
+        let imported = provide_imports(&mut offer, &mut store, &module)?;
         let instance = offer
             .linker()
             .instantiate_and_start(&mut store, &module)
-            .map_err(load_error)?;
-        let memory = instance
-            .get_memory(&store, "memory")
-            .ok_or_else(|| Error::Load("it exports no memory".to_owned()))?;
+            .map_err(instantiation_error)?;
+        let memory = match host_memory {
+            HostMemory::Exported(name) => instance.get_memory(&store, &name),
+            HostMemory::Imported => imported,
+        };
+        let memory = memory.ok_or_else(|| Error::Load("it has no memory".to_owned()))?;
         let callbacks = interface::callbacks(&module, version)
-            .filter_map(|callback| {
+            .filter_map(|(callback, _)| {
                 let function = instance.get_func(&store, callback.name)?;
                 Some((callback.name, function))
             })
             .collect();
-        let backtrace = Backtrace::of(&instance, &store);
+        let backtrace = Backtrace::of(&instance, &store, frame_sizes);
         let mut vm = Self {
             store,
             callbacks,
@@ -71,14 +89,48 @@ impl Vm {
             names,
             has_ended: false,
         };
-        // `_start` is looked up only without `_initialize`, and `main` only with it.
-        for name in ["_initialize", "_start", "main"] {
-            if let Some(function) = vm.callbacks.get(name).copied() {
-                vm.run(name, function, &[0, 0])?;
+        vm.prepare_host(&instance)?;
+        vm.start()?;
+        Ok(vm)
+    }
+
+    /// Gives the host the memory and the allocator that host calls use, and sets the limit of the
+    /// memory.
+    fn prepare_host(&mut self, instance: &Instance) -> Result<(), Error> {
+        let limit = self.host().options.memory_limit;
+        let size = self.memory.data_size(&self.store);
+        if size > limit {
+            return Err(Error::Load(format!(
+                "its memory begins with {size} bytes, and the limit is {limit}"
+            )));
+        }
+        let allocator = interface::ALLOCATORS
+            .into_iter()
+            .filter_map(|name| instance.get_func(&self.store, name))
+            .find_map(|function| function.typed(&self.store).ok());
+        let memory = self.memory;
+        let host = self.host_mut();
+        host.limits = limits(limit);
+        host.memory = Some(memory);
+        host.allocator = allocator;
+        Ok(())
+    }
+
+    /// Calls `_initialize` and then `main`, or `__main_void` if there is no `main`. Without
+    /// `_initialize`, it calls `_start`.
+    fn start(&mut self) -> Result<(), Error> {
+        self.host_mut().phase = Phase::Starting;
+        let has_main = self.callbacks.contains_key("main");
+        for name in ["_initialize", "_start", "main", "__main_void"] {
+            if name == "__main_void" && has_main {
+                continue;
+            }
+            if let Some(function) = self.callbacks.get(name).copied() {
+                self.run(name, function, &[0, 0])?;
             }
         }
-        vm.host_mut().is_starting = false;
-        Ok(vm)
+        self.host_mut().phase = Phase::Running;
+        Ok(())
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -145,23 +197,37 @@ impl Vm {
             .map(|argument| Val::I32(argument.cast_signed()))
             .collect();
         let mut results = vec![Val::I32(0); signature.results().len()];
+        self.host_mut().exit_code = None;
         match func.call(&mut self.store, &arguments, &mut results) {
             Ok(()) => match results.first() {
                 Some(Val::I32(result)) => Ok(result.cast_unsigned()),
                 _ => Ok(0),
             },
-            Err(error) => {
-                self.has_ended = true;
-                Err(Error::Trap(Trap {
-                    callback: name.to_owned(),
-                    reason: error.to_string(),
-                    backtrace: match &self.backtrace {
-                        Some(backtrace) => backtrace.frames(&self.store, &self.names),
-                        None => Vec::new(),
-                    },
-                    log: std::mem::take(&mut self.host_mut().callback_log),
-                }))
+            Err(error) => Err(Error::Trap(self.trap(name, &error))),
+        }
+    }
+
+    /// Ends the VM, and says why.
+    fn trap(&mut self, callback: &str, error: &wasmi::Error) -> Trap {
+        self.has_ended = true;
+        let mut reason = error.to_string();
+        let mut backtrace = Vec::new();
+        if let Some(stack) = &self.backtrace {
+            if stack.is_full(&self.store) {
+                reason = TrapCode::StackOverflow.to_string();
             }
+            backtrace = stack.frames(&self.store, &self.names);
+        }
+        if let Some(code) = self.host().exit_code {
+            reason.push_str(&format!(
+                " after proc_exit({code}), which returns in Envoy and ends nothing"
+            ));
+        }
+        Trap {
+            callback: callback.to_owned(),
+            reason,
+            backtrace,
+            log: std::mem::take(&mut self.host_mut().callback_log),
         }
     }
 }
@@ -169,6 +235,71 @@ impl Vm {
 fn refuel(store: &mut Store<Host>) -> Result<(), Error> {
     let fuel = store.data().options.fuel_limit;
     store.set_fuel(fuel).map_err(load_error)
+}
+
+/// The interpreter's configuration. Its other defaults are the proposals of V8 in Envoy.
+fn configuration() -> Config {
+    let mut config = Config::default();
+    config
+        .consume_fuel(true)
+        .compilation_mode(CompilationMode::Eager)
+        // A function and its wrapper.
+        .set_max_recursion_depth(2 * backtrace::MAX_DEPTH)
+        .set_max_stack_height(STACK);
+    config
+}
+
+/// Makes the memory and the table that a module imports. Returns the memory.
+fn provide_imports(
+    offer: &mut Offer,
+    store: &mut Store<Host>,
+    module: &wasmi::Module,
+) -> Result<Option<Memory>, Error> {
+    let mut imported = None;
+    for import in module.imports() {
+        let item: Extern = match import.ty() {
+            ExternType::Memory(memory) => {
+                let memory = Memory::new(&mut *store, *memory).map_err(instantiation_error)?;
+                imported = Some(memory);
+                memory.into()
+            }
+            ExternType::Table(table) => {
+                let null = match table.element() {
+                    RefType::Func => Ref::Func(Nullable::Null),
+                    RefType::Extern => Ref::Extern(Nullable::<ExternRef>::Null),
+                };
+                let table = Table::new(&mut *store, *table, null).map_err(instantiation_error)?;
+                table.into()
+            }
+            ExternType::Func(_) | ExternType::Global(_) => continue,
+        };
+        offer
+            .provide(import.module(), import.name(), item)
+            .map_err(load_error)?;
+    }
+    Ok(imported)
+}
+
+fn instantiation_error(error: wasmi::Error) -> Error {
+    Error::Load(match error.kind() {
+        ErrorKind::TrapCode(_) => format!("its start section trapped: {error}"),
+        ErrorKind::Memory(MemoryError::OutOfBoundsAccess) => {
+            "a data segment does not fit into its memory".to_owned()
+        }
+        ErrorKind::Memory(MemoryError::ResourceLimiterDeniedAllocation)
+        | ErrorKind::Instantiation(InstantiationError::FailedToInstantiateMemory(_)) => {
+            "a memory begins larger than the limit, which is 16,384 pages in Envoy \
+             (Options::memory_limit)"
+                .to_owned()
+        }
+        ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) => {
+            "an element segment does not fit into its table".to_owned()
+        }
+        ErrorKind::Instantiation(InstantiationError::FailedToInstantiateTable(_)) => {
+            "a table begins larger than the limit of 10,000,000 elements".to_owned()
+        }
+        _ => error.to_string(),
+    })
 }
 
 fn load_error(error: wasmi::Error) -> Error {

@@ -1,4 +1,4 @@
-//! A build of the extension, in processes that can be stopped.
+//! Builds the extension in processes that can be stopped.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// What builds: this program's own `build`.
+/// Runs this program's own `build` command.
 #[derive(Debug)]
 pub struct Builder {
     program: PathBuf,
@@ -21,23 +21,23 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the system does not say where it is.
+    /// If the system does not tell it.
     pub fn find() -> Result<Self> {
-        let program = env::current_exe().context("this program cannot find itself")?;
+        let program = env::current_exe().context("cannot find the path of this program")?;
         Ok(Self { program })
     }
 
-    /// Starts to build the package in `root`. Cargo shows its warnings and errors, and of the first
-    /// build also its progress. `done` is told whether it was built, and how long it took.
+    /// Starts to build the package in `root`. Cargo prints warnings and errors, and progress unless
+    /// `quietly` is set. At the end, `on_end` gets whether the build succeeded, and how long it took.
     ///
     /// # Errors
     ///
-    /// When this program cannot be run again.
+    /// If this program cannot be run.
     pub fn start(
         &self,
         root: &Path,
         quietly: bool,
-        done: impl FnOnce(bool, Duration) + Send + 'static,
+        on_end: impl FnOnce(bool, Duration) + Send + 'static,
     ) -> Result<Build> {
         let mut command = Command::new(&self.program);
         if quietly {
@@ -49,7 +49,7 @@ impl Builder {
             .current_dir(root)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            // Its own group, so that Cargo and the compilers are stopped with it.
+            // In a process group of its own, so that Cargo and the compilers can be stopped, too.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot run {}", self.program.display()))?;
@@ -57,7 +57,7 @@ impl Builder {
         let waiting = thread::spawn(move || {
             let mut child = child;
             let built = child.wait().is_ok_and(|status| status.success());
-            done(built, start.elapsed());
+            on_end(built, start.elapsed());
         });
         Ok(Build {
             group,
@@ -70,7 +70,7 @@ fn group_of(child: &Child) -> Option<Pid> {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
-/// A build that goes on. Dropped, it is stopped.
+/// A running build. Dropping it stops it.
 #[derive(Debug)]
 pub struct Build {
     group: Option<Pid>,
@@ -78,10 +78,10 @@ pub struct Build {
 }
 
 impl Build {
-    /// Joins the thread of a build that has ended.
+    /// Joins the build thread.
     pub fn join(mut self) {
         if let Some(waiting) = self.waiting.take() {
-            // It holds nothing of which a panic could matter here.
+            // After a panic of the thread there is nothing to clean up.
             let _ = waiting.join();
         }
     }
@@ -95,7 +95,7 @@ impl Drop for Build {
         if !waiting.is_finished()
             && let Some(group) = self.group
         {
-            // It fails only when the build has ended.
+            // It fails only if the build has ended.
             let _ = kill_process_group(group, Signal::TERM);
         }
         let _ = waiting.join();

@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, Headers, Message, Reply, Upstream};
 
-/// The longest body that is shown, in bytes.
+/// The longest body that the response contains, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Starts the upstream on a free port of 127.0.0.1. It serves until this process ends.

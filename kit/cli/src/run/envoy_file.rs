@@ -1,7 +1,8 @@
-//! A file of the author's for Envoy, served with the module that was built.
+//! The author's own bootstrap configuration for Envoy, changed so that it loads the module that was
+//! built.
 //!
-//! What Envoy reads when it starts is called its bootstrap. Listeners in it stay as they are until
-//! Envoy ends, so they are moved into a file of their own, which Envoy reads again.
+//! Envoy reads its bootstrap only at startup. The listeners in it are moved into a file that Envoy
+//! watches, so that they can be updated.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,44 +10,42 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
-use super::resources::{Files, Resources};
+use super::resources::{EnvoyFiles, Resources};
 use proxy_wasm_test::envoy::resources::{listener_source, loopback, node};
 
 /// The type of a listener where it does not stand in a bootstrap.
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 
-/// Takes the listeners out of a bootstrap, lets the Wasm filters in them load the module, and adds
-/// what the bootstrap lacks: where the listeners are, a node, and an admin interface on this port.
+/// Moves the listeners out of a bootstrap, replaces the module that their Wasm filters load, and adds
+/// what is missing: `lds_config`, a node, and an admin interface on this port.
 ///
 /// # Errors
 ///
-/// When the text is no bootstrap in YAML or JSON, when it has no static listeners or finds listeners
-/// elsewhere, and when no Wasm filter, or more than one, could be meant.
-pub fn resources(text: &str, files: &Files, admin_port: u16) -> Result<Resources> {
-    let mut bootstrap: Value = serde_saphyr::from_str(text).context("it is no YAML or JSON")?;
+/// If the text is not a bootstrap in YAML or JSON, if it has no static listeners or gets listeners
+/// from elsewhere, or if it is not clear which Wasm filter is this extension.
+pub fn resources(text: &str, files: &EnvoyFiles, admin_port: u16) -> Result<Resources> {
+    let mut bootstrap: Value = serde_saphyr::from_str(text).context("it is not YAML or JSON")?;
     let root = bootstrap
         .as_object_mut()
-        .context("it is no bootstrap of Envoy's, which begins with static_resources")?;
+        .context("it is not an Envoy bootstrap, which has static_resources")?;
 
     let mut listeners = field(root, "static_resources")
         .and_then(Value::as_object_mut)
         .and_then(|resources| resources.remove("listeners"))
-        .context(
-            "it has no static_resources.listeners; these are what is served, and read again on a save",
-        )?;
+        .context("it has no static_resources.listeners; add the listeners to serve")?;
     let listeners_given = listeners
         .as_array_mut()
-        .context("static_resources.listeners is no list")?;
+        .context("static_resources.listeners is not a list")?;
     ensure!(
         !listeners_given.is_empty(),
-        "static_resources.listeners is empty; what is served stands there"
+        "static_resources.listeners is empty; add the listeners to serve"
     );
     for (index, listener) in listeners_given.iter_mut().enumerate() {
         let listener = listener
             .as_object_mut()
-            .with_context(|| format!("static_resources.listeners[{index}] is no listener"))?;
+            .with_context(|| format!("static_resources.listeners[{index}] is not a listener"))?;
         listener.insert("@type".to_owned(), json!(LISTENER));
-        // By its name, Envoy tells a listener that has changed from a new one.
+        // A listener with the same name is updated; one with a new name is added.
         listener
             .entry("name")
             .or_insert_with(|| json!(format!("listener-{index}")));
@@ -64,10 +63,10 @@ pub fn resources(text: &str, files: &Files, admin_port: u16) -> Result<Resources
     }
     let resources = field(root, "dynamic_resources")
         .and_then(Value::as_object_mut)
-        .context("dynamic_resources is no object")?;
+        .context("dynamic_resources is not an object")?;
     ensure!(
         field(resources, "lds_config").is_none(),
-        "it has dynamic_resources.lds_config, and Envoy takes listeners from one place alone; write them under static_resources.listeners"
+        "it has dynamic_resources.lds_config; move the listeners to static_resources.listeners"
     );
     let source = listener_source(files.listeners);
     resources.insert("lds_config".to_owned(), source);
@@ -77,7 +76,7 @@ pub fn resources(text: &str, files: &Files, admin_port: u16) -> Result<Resources
     })
 }
 
-/// A field by its name in snake case, which may be written in camel case, too.
+/// A field by its name in snake case, or the same in camel case.
 fn field<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Value> {
     let name = match object.contains_key(name) {
         true => name.to_owned(),
@@ -95,8 +94,8 @@ fn camel_case(name: &str) -> String {
     })
 }
 
-/// Lets those Wasm filters load the built module that are meant.
-fn replace_module(listeners: &mut Value, files: &Files) -> Result<()> {
+/// Replaces the module in the Wasm filters that are this extension.
+fn replace_module(listeners: &mut Value, files: &EnvoyFiles) -> Result<()> {
     let mut found = BTreeSet::new();
     for_each_module(listeners, &mut |filename| {
         found.insert(filename.clone());
@@ -105,7 +104,7 @@ fn replace_module(listeners: &mut Value, files: &Files) -> Result<()> {
         .iter()
         .filter(|name| has_name(name, files.module_name))
         .collect();
-    let meant = if with_that_name.is_empty() {
+    let matching = if with_that_name.is_empty() {
         found
             .iter()
             .filter(|name| name.ends_with(".wasm"))
@@ -115,25 +114,25 @@ fn replace_module(listeners: &mut Value, files: &Files) -> Result<()> {
     };
     let named = files.module_name;
     ensure!(
-        !meant.is_empty(),
-        "no Wasm filter in its listeners loads a file; write one whose config.vm_config.code.local.filename ends in {named}"
+        !matching.is_empty(),
+        "no Wasm filter in its listeners loads a file; add one whose config.vm_config.code.local.filename ends in {named}"
     );
     ensure!(
-        meant.len() == 1 || meant.iter().all(|name| has_name(name, named)),
-        "which Wasm filter is this extension? None loads a file named {named}, but there are {}; write {named} where it is meant",
-        meant
+        matching.len() == 1 || matching.iter().all(|name| has_name(name, named)),
+        "it is not clear which Wasm filter is this extension: none loads a file named {named}, but there are {}; write {named} in the right one",
+        matching
             .iter()
             .map(|name| name.as_str())
             .collect::<Vec<_>>()
             .join(" and ")
     );
-    let meant: BTreeSet<String> = meant.into_iter().cloned().collect();
+    let matching: BTreeSet<String> = matching.into_iter().cloned().collect();
     let module = files
         .module
         .to_str()
-        .context("the folder of temporary files has a name that is no UTF-8")?;
+        .context("the path of the directory for temporary files is not UTF-8")?;
     for_each_module(listeners, &mut |filename| {
-        if meant.contains(filename) {
+        if matching.contains(filename) {
             module.clone_into(filename);
         }
     });
@@ -144,7 +143,7 @@ fn has_name(path: &str, name: &str) -> bool {
     Path::new(path).file_name() == Path::new(name).file_name()
 }
 
-/// Hands over each `vm_config.code.local.filename`, however deep it lies.
+/// Visits each `vm_config.code.local.filename`, at any depth.
 fn for_each_module(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
     match value {
         Value::Object(object) => {
@@ -170,8 +169,8 @@ fn for_each_module(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
 mod tests {
     use super::*;
 
-    fn files() -> Files<'static> {
-        Files {
+    fn files() -> EnvoyFiles<'static> {
+        EnvoyFiles {
             module: Path::new("/made/module-1.wasm"),
             module_name: "extension.wasm",
             listeners: Path::new("/made/listeners.json"),
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn listeners_are_moved_and_what_is_absent_is_added() -> Result<()> {
+    fn listeners_are_moved_and_missing_fields_are_added() -> Result<()> {
         let made = resources(&with_filters(&["some/extension.wasm"]), &files(), 7)?;
         assert_eq!(
             made.bootstrap,
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_theirs_stays() -> Result<()> {
+    fn existing_fields_are_kept() -> Result<()> {
         let text = r#"{
             "node": {"id": "mine"}, "admin": {"address": {}}, "dynamicResources": {"cdsConfig": {}},
             "staticResources": {"listeners": [{"name": "mine", "filters": [
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_module_is_told_by_its_file_name_and_otherwise_there_must_be_one() -> Result<()> {
+    fn module_is_found_by_its_file_name_or_is_the_only_one() -> Result<()> {
         let made = "/made/module-1.wasm";
         for (given, served) in [
             (
@@ -265,16 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_the_file_lacks() {
+    fn error_says_what_is_missing() {
         for (text, message) in [
-            ("a: [", "it is no YAML or JSON"),
-            ("[]", "it is no bootstrap"),
+            ("a: [", "it is not YAML or JSON"),
+            ("[]", "it is not an Envoy bootstrap"),
             ("{}", "no static_resources.listeners"),
-            ("static_resources: {listeners: {}}", "is no list"),
+            ("static_resources: {listeners: {}}", "is not a list"),
             ("static_resources: {listeners: []}", "is empty"),
             (
                 "static_resources: {listeners: [1]}",
-                "listeners[0] is no listener",
+                "listeners[0] is not a listener",
             ),
             (
                 "static_resources: {listeners: [{}]}",
@@ -287,11 +286,11 @@ mod tests {
             (&with_filters(&["a.so"]), "filename ends in extension.wasm"),
             (
                 &(with_filters(&["a.wasm"]) + "dynamic_resources: {lds_config: {}}"),
-                "listeners from one place alone",
+                "move the listeners",
             ),
             (
                 &(with_filters(&["a.wasm"]) + "dynamic_resources: 1"),
-                "dynamic_resources is no object",
+                "dynamic_resources is not an object",
             ),
         ] {
             assert!(error(text).contains(message), "{text:?}: {}", error(text));

@@ -2,23 +2,23 @@
 
 use super::options::Level;
 
-/// How Envoy is told to write a line: level, component, message.
+/// The format of Envoy's log lines: level, component, message.
 pub const FORMAT: &str = "[%l][%n] %v";
 
-/// The component whose lines an extension's are among.
+/// The component that logs an extension's lines.
 pub const WASM: &str = "wasm";
 
-/// What Envoy writes before an extension's message. Names may follow, up to a colon.
+/// What Envoy writes before an extension's message. The plugin's names may follow, up to a colon.
 const PREFIX: &str = "wasm log";
 
-/// What Envoy warns of each time it starts, and what is of no concern on one's own machine.
-const USUAL: &str =
+/// A warning at each start, which does not matter on a developer's machine.
+const STARTUP_WARNING: &str =
     "There is no configured limit to the number of allowed active downstream connections";
 
-/// How many of Envoy's lines are kept for the case that it ends.
-const KEPT: usize = 10;
+/// How many of Envoy's hidden lines are kept, to be shown if Envoy exits.
+const MAX_HIDDEN: usize = 10;
 
-/// Who wrote a line.
+/// What logged a line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The extension.
@@ -30,36 +30,36 @@ pub enum Source {
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Who wrote it.
+    /// What logged it.
     pub source: Source,
-    /// How grave it is.
+    /// Its level.
     pub level: Level,
-    /// The message, whose first line this is, or one that goes on.
+    /// The message, or one line of it.
     pub text: String,
-    /// Whether this goes on with the message of the line before.
+    /// Whether it continues the message of the line before.
     pub continues: bool,
 }
 
-/// Takes a log apart, line by line.
+/// Parses a log line by line.
 #[derive(Debug)]
 pub struct Reader {
-    shown_from: Level,
-    /// Whose message a line without a beginning goes on with.
+    min_level: Level,
+    /// Source and level of the message that a line without a prefix continues.
     current: (Source, Level),
-    unshown: Vec<String>,
+    hidden: Vec<String>,
 }
 
 impl Reader {
-    /// Reads the log of an Envoy whose own lines are shown from this level on.
-    pub fn new(shown_from: Level) -> Self {
+    /// A reader that shows Envoy's own lines from this level on.
+    pub fn new(min_level: Level) -> Self {
         Self {
-            shown_from,
+            min_level,
             current: (Source::Envoy("main".to_owned()), Level::Critical),
-            unshown: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 
-    /// The line, if it is to be shown.
+    /// Reads a line. Returns it if it is shown.
     pub fn read(&mut self, line: &str) -> Option<Line> {
         let (text, continues) = match split(line) {
             Some((source, level, text)) => {
@@ -72,7 +72,7 @@ impl Reader {
         let (source, level) = self.current.clone();
         let is_shown = match source {
             Source::Extension => true,
-            Source::Envoy(_) => level >= self.shown_from && !text.starts_with(USUAL),
+            Source::Envoy(_) => level >= self.min_level && !text.starts_with(STARTUP_WARNING),
         };
         if is_shown {
             return Some(Line {
@@ -83,21 +83,21 @@ impl Reader {
             });
         }
         if level >= Level::Info {
-            self.unshown.push(line.to_owned());
-            if self.unshown.len() > KEPT {
-                self.unshown.remove(0);
+            self.hidden.push(line.to_owned());
+            if self.hidden.len() > MAX_HIDDEN {
+                self.hidden.remove(0);
             }
         }
         None
     }
 
-    /// The last lines that were not shown.
-    pub fn into_unshown(self) -> Vec<String> {
-        self.unshown
+    /// The last lines that were hidden.
+    pub fn into_hidden(self) -> Vec<String> {
+        self.hidden
     }
 }
 
-/// Source, level and message of a line that begins one.
+/// Source, level and message of a line that begins a message.
 fn split(line: &str) -> Option<(Source, Level, &str)> {
     let (level, rest) = line.strip_prefix('[')?.split_once("][")?;
     let level = Level::of_line(level)?;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extensions_line_is_told_by_its_prefix_with_and_without_names() {
+    fn line_of_the_extension_has_a_prefix_with_or_without_names() {
         for prefix in [
             "wasm log:",
             "wasm log name:",
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_several_lines_stays_together() {
+    fn lines_of_a_message_stay_together() {
         assert_eq!(
             read(&[
                 "[critical][wasm] wasm log: panicked at src/filter.rs:1:2:",
                 "[not a level] at all",
                 "[info][upstream] hidden",
-                "and what it goes on with",
+                "and how it continues",
                 "[debug][wasm] wasm log: next",
             ]),
             [
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn envoys_own_lines_are_shown_from_their_level_on() {
+    fn lines_of_envoy_are_shown_from_a_level_on() {
         let lines = read(&[
             "[debug][wasm] Base Wasm created 1 now active",
             "[info][main] starting",
@@ -193,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_shown_is_kept_for_the_end_up_to_ten_lines() {
+    fn last_ten_hidden_lines_are_kept() {
         let mut reader = Reader::new(Level::Off);
         for number in 0..20 {
             assert_eq!(reader.read(&format!("[error][main] {number}")), None);
         }
         assert_eq!(reader.read("[trace][wasm] [host->vm] malloc(1)"), None);
-        let unshown = reader.into_unshown();
-        assert_eq!(unshown.len(), 10);
-        assert_eq!(unshown.last().map(String::as_str), Some("[error][main] 19"));
+        let hidden = reader.into_hidden();
+        assert_eq!(hidden.len(), 10);
+        assert_eq!(hidden.last().map(String::as_str), Some("[error][main] 19"));
     }
 }

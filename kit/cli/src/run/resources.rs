@@ -1,21 +1,21 @@
-//! What Envoy reads, and the files that it speaks of.
+//! Envoy's configuration, and the files that it refers to.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-/// What Envoy reads.
+/// Envoy's configuration.
 #[derive(Debug)]
 pub struct Resources {
-    /// When it starts.
+    /// Read once, at startup.
     pub bootstrap: Value,
-    /// When it starts, and each time it has changed.
+    /// Read at startup, and again after each change.
     pub listeners: Value,
 }
 
-/// The files that Envoy's settings speak of.
+/// The files that Envoy's configuration refers to.
 #[derive(Debug)]
-pub struct Files<'a> {
+pub struct EnvoyFiles<'a> {
     /// The module to load.
     pub module: &'a Path,
     /// The module's file name in the image.

@@ -1,4 +1,4 @@
-//! The loop: what happens, and what follows from it.
+//! The event loop of `cargo proxy-wasm run`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,25 +14,24 @@ use tempfile::TempDir;
 use super::build::{Build, Builder};
 use super::log::{Line, Source};
 use super::options::{Level, Options};
+use super::output::Output;
 use super::proxy::{self, Proxy, listeners_file};
-use super::resources::Files;
-use super::screen::Screen;
+use super::resources::EnvoyFiles;
 use super::settings::Settings;
-use super::watch::{BESIDE_SOURCE, Saved, Watch};
+use super::watch::{Changes, OTHER_FILES, Watch};
 use crate::project::Project;
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_test::envoy;
 use proxy_wasm_test::envoy::updates::{Outcome, Updates};
 
-/// Modules that are kept: the one that is served, and the one before.
-const MODULES_KEPT: u32 = 2;
+/// How many modules are kept: the one that Envoy serves, and the one before.
+const MAX_MODULES: u32 = 2;
 
-/// Runs the extension until the author ends it with Ctrl-C, or the system does.
+/// Runs the extension until Ctrl-C or another signal ends it.
 ///
 /// # Errors
 ///
-/// When there is no Envoy: how to get one. When an option does not fit: how to mend it. When Envoy
-/// ends by itself: what it said last.
+/// If there is no Envoy, if an option is invalid, or if Envoy exits: with its last log lines.
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     let binary = match options.envoy.as_deref() {
         Some(path) if !path.as_os_str().is_empty() => envoy::named(path)?,
@@ -40,10 +39,10 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
     };
     let settings = Settings::new(options)?;
     let (sender, events) = mpsc::channel();
-    tell_signals(sender.clone())?;
+    forward_signals(sender.clone())?;
     let saved = sender.clone();
-    let _watch = Watch::start(project.package.root(), &settings.files(), move |files| {
-        let _ = saved.send(Event::Saved(files));
+    let _watch = Watch::start(project.package.root(), &settings.files(), move |changes| {
+        let _ = saved.send(Event::Changed(changes));
     })?;
     let session = Session {
         root: project.package.root().to_owned(),
@@ -51,13 +50,13 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         binary,
         settings,
         envoy_log: options.envoy_log,
-        folder: tempfile::Builder::new()
+        directory: tempfile::Builder::new()
             .prefix("extension-run-")
             .tempdir()?,
-        screen: Screen,
+        output: Output,
         builder: Builder::find()?,
         sender,
-        todo: Todo::default(),
+        pending: Pending::default(),
         build: None,
         modules: 0,
         module: None,
@@ -68,17 +67,17 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
     session.serve(&events)
 }
 
-/// What happens. Who tells it does not care whether anyone listens still.
+/// What the loop reacts to. Senders ignore errors: at the end of the program, the receiver is gone.
 #[derive(Debug)]
 enum Event {
     Stop,
-    Saved(Saved),
-    /// A build has ended, well or not.
+    Changed(Changes),
+    /// A build has ended: whether it succeeded, and how long it took.
     Built(bool, Duration),
     Proxy(proxy::Event),
 }
 
-fn tell_signals(sender: Sender<Event>) -> Result<()> {
+fn forward_signals(sender: Sender<Event>) -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot wait for Ctrl-C")?;
     thread::spawn(move || {
         for _ in signals.forever() {
@@ -88,19 +87,19 @@ fn tell_signals(sender: Sender<Event>) -> Result<()> {
     Ok(())
 }
 
-/// What has been saved since it was last looked at.
+/// What has changed since the last build or update.
 #[derive(Debug, Default)]
-struct Todo {
+struct Pending {
     code: bool,
     settings: bool,
 }
 
-/// The module that was built last.
+/// The last module that was built.
 #[derive(Debug)]
-struct Module {
-    /// What Envoy loads. It tells modules by their paths.
+struct BuiltModule {
+    /// The file that Envoy loads. Each module has a path of its own, so that Envoy loads it.
     path: PathBuf,
-    /// The file name by which the author knows it.
+    /// The file name in manifest.yaml.
     name: String,
     bytes: Vec<u8>,
 }
@@ -112,19 +111,19 @@ struct Session {
     binary: PathBuf,
     settings: Settings,
     envoy_log: Level,
-    /// For what Envoy reads and writes.
-    folder: TempDir,
-    screen: Screen,
+    /// Envoy's files.
+    directory: TempDir,
+    output: Output,
     builder: Builder,
     sender: Sender<Event>,
-    todo: Todo,
+    pending: Pending,
     build: Option<Build>,
-    /// How many there were.
+    /// The number of modules so far.
     modules: u32,
-    module: Option<Module>,
+    module: Option<BuiltModule>,
     proxy: Option<Proxy>,
-    /// What was logged since Envoy was told to load something, as long as it has not answered. Each
-    /// of its VMs says the same.
+    /// What was logged since the last update, until Envoy accepts or rejects it. Each VM logs the
+    /// same lines.
     loading: Option<Vec<Line>>,
     is_serving: bool,
 }
@@ -138,39 +137,40 @@ impl Session {
                     self.show_loading()?;
                     return Ok(());
                 }
-                Event::Saved(saved) => self.saved(&saved)?,
-                Event::Built(built, time) => self.built(built, time)?,
+                Event::Changed(changes) => self.on_change(&changes)?,
+                Event::Built(built, time) => self.on_built(built, time)?,
                 Event::Proxy(proxy::Event::Logged(line)) => match &mut self.loading {
                     Some(lines) => lines.push(line),
-                    None => self.screen.log(&line, 1)?,
+                    None => self.output.print_log(&line, 1)?,
                 },
-                Event::Proxy(proxy::Event::Answered(answer)) => self.answered(answer)?,
-                Event::Proxy(proxy::Event::Ended(unshown)) => return self.ended(&unshown),
+                Event::Proxy(proxy::Event::Updated(outcome)) => self.on_updated(outcome)?,
+                Event::Proxy(proxy::Event::Exited(hidden)) => return self.on_exited(&hidden),
             }
         }
     }
 
-    fn saved(&mut self, saved: &Saved) -> Result<()> {
-        let names: Vec<String> = saved
+    fn on_change(&mut self, changes: &Changes) -> Result<()> {
+        let names: Vec<String> = changes
             .code
             .iter()
-            .chain(&saved.settings)
-            .map(|file| self.shown(file))
+            .chain(&changes.settings)
+            .map(|file| self.display_path(file))
             .collect();
-        self.screen.say(&format!("{} changed", names.join(", ")))?;
-        self.todo.code |= !saved.code.is_empty();
-        self.todo.settings |= !saved.settings.is_empty();
-        self.proceed()
+        self.output
+            .print(&format!("{} changed", names.join(", ")))?;
+        self.pending.code |= !changes.code.is_empty();
+        self.pending.settings |= !changes.settings.is_empty();
+        self.start_next()
     }
 
-    /// Begins with the next thing to do, unless something is being done.
-    fn proceed(&mut self) -> Result<()> {
+    /// Starts the next build or update, unless one is running.
+    fn start_next(&mut self) -> Result<()> {
         if self.build.is_some() || self.loading.is_some() {
             return Ok(());
         }
-        if self.todo.code {
+        if self.pending.code {
             self.start_build()
-        } else if self.todo.settings && self.module.is_some() {
+        } else if self.pending.settings && self.module.is_some() {
             self.load()
         } else {
             Ok(())
@@ -178,7 +178,7 @@ impl Session {
     }
 
     fn start_build(&mut self) -> Result<()> {
-        self.todo.code = false;
+        self.pending.code = false;
         let sender = self.sender.clone();
         let is_rebuild = self.modules > 0;
         let build = self
@@ -190,34 +190,34 @@ impl Session {
         Ok(())
     }
 
-    fn built(&mut self, built: bool, time: Duration) -> Result<()> {
+    fn on_built(&mut self, built: bool, time: Duration) -> Result<()> {
         if let Some(build) = self.build.take() {
             build.join();
         }
         if !built {
-            self.keep("not built")?;
-            return self.proceed();
+            self.report_rejected("the build failed")?;
+            return self.start_next();
         }
         let seconds = time.as_secs_f64();
         match self.take_module() {
             Ok(true) => {
-                self.screen.say(&format!("built in {seconds:.1} s"))?;
+                self.output.print(&format!("built in {seconds:.1} s"))?;
                 self.load()
             }
             Ok(false) => {
-                self.screen.say(&format!(
+                self.output.print(&format!(
                     "built in {seconds:.1} s; the module is the same as before"
                 ))?;
-                self.proceed()
+                self.start_next()
             }
             Err(error) => {
-                self.keep(&format!("{error:#}"))?;
-                self.proceed()
+                self.report_rejected(&format!("{error:#}"))?;
+                self.start_next()
             }
         }
     }
 
-    /// Takes a copy of the module that was built. `false` if it is the one from before.
+    /// Copies the module that was built. Returns `false` if it is the same as before.
     fn take_module(&mut self) -> Result<bool> {
         let manifest = Manifest::read(&self.root.join(manifest::FILE_NAME))?;
         let built = self.image_root.join(&manifest.module);
@@ -231,15 +231,11 @@ impl Session {
         self.modules += 1;
         let path = self.module_path(self.modules);
         fs::write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
-        if let Some(old) = self
-            .modules
-            .checked_sub(MODULES_KEPT)
-            .filter(|old| *old > 0)
-        {
+        if let Some(old) = self.modules.checked_sub(MAX_MODULES).filter(|old| *old > 0) {
             let old = self.module_path(old);
             fs::remove_file(&old).with_context(|| format!("cannot remove {}", old.display()))?;
         }
-        self.module = Some(Module {
+        self.module = Some(BuiltModule {
             path,
             name: manifest.module,
             bytes,
@@ -248,17 +244,17 @@ impl Session {
     }
 
     fn module_path(&self, number: u32) -> PathBuf {
-        self.folder.path().join(format!("module-{number}.wasm"))
+        self.directory.path().join(format!("module-{number}.wasm"))
     }
 
-    /// Has Envoy load the module that was built last, with the settings as they are now.
+    /// Updates Envoy with the last module and the present settings.
     fn load(&mut self) -> Result<()> {
         let Some(module) = &self.module else {
             return Ok(());
         };
-        self.todo.settings = false;
-        let listeners = listeners_file(self.folder.path());
-        let files = Files {
+        self.pending.settings = false;
+        let listeners = listeners_file(self.directory.path());
+        let files = EnvoyFiles {
             module: &module.path,
             module_name: &module.name,
             listeners: &listeners,
@@ -266,26 +262,27 @@ impl Session {
         let resources = match self.settings.resources(&files) {
             Ok(resources) => resources,
             Err(error) => {
-                self.keep(&format!("{error:#}"))?;
-                return self.proceed();
+                self.report_rejected(&format!("{error:#}"))?;
+                return self.start_next();
             }
         };
         let sender = self.sender.clone();
-        let tell = move |event| {
+        let on_event = move |event| {
             let _ = sender.send(Event::Proxy(event));
         };
         match &self.proxy {
             Some(proxy) => {
                 if proxy.needs_restart(&resources) {
-                    self.screen.warn(
-                        "only the listeners are taken over; for all else, end this and start it again",
+                    self.output.warn(
+                        "only the listeners are updated; for other changes, restart the command",
                     )?;
                 }
-                proxy.update(&resources, tell)?;
+                proxy.update(&resources, on_event)?;
             }
             None => {
-                let folder = self.folder.path();
-                let proxy = Proxy::start(&self.binary, folder, resources, self.envoy_log, tell)?;
+                let directory = self.directory.path();
+                let proxy =
+                    Proxy::start(&self.binary, directory, resources, self.envoy_log, on_event)?;
                 self.proxy = Some(proxy);
             }
         }
@@ -293,53 +290,53 @@ impl Session {
         Ok(())
     }
 
-    fn answered(&mut self, answer: Result<(Updates, Outcome)>) -> Result<()> {
-        let (updates, outcome) = match answer {
-            Ok(answer) => answer,
+    fn on_updated(&mut self, outcome: Result<(Updates, Outcome)>) -> Result<()> {
+        let (updates, outcome) = match outcome {
+            Ok(outcome) => outcome,
             Err(error) => {
                 self.show_loading()?;
                 return Err(error);
             }
         };
         if outcome == Outcome::Rejected {
-            self.leave_consequences_out();
+            self.hide_consequences();
         }
         self.show_loading()?;
         let is_first = outcome == Outcome::Accepted && !self.is_serving;
         match outcome {
-            Outcome::Rejected => self.keep("Envoy refuses it, as said above")?,
+            Outcome::Rejected => self.report_rejected("Envoy rejects it: see the lines above")?,
             Outcome::Accepted => {
                 self.is_serving = true;
                 let bytes = self.module.as_ref().map_or(0, |module| module.bytes.len());
-                let what = format!("serving it: {} bytes", with_commas(bytes));
-                self.screen.say(&what)?;
+                let line = format!("serving the module: {} bytes", with_commas(bytes));
+                self.output.print(&line)?;
             }
         }
         if is_first {
-            self.welcome(&updates)?;
+            self.print_addresses(&updates)?;
         }
         if let Some(proxy) = &mut self.proxy {
-            proxy.can_be_asked(updates);
+            proxy.set_updates(updates);
         }
-        self.proceed()
+        self.start_next()
     }
 
-    /// Leaves out Envoy's lines about what follows from an error of which the extension has told,
-    /// unless the author wants to see more of Envoy than is usual.
-    fn leave_consequences_out(&mut self) {
+    /// Hides Envoy's lines if the extension has logged the error that caused them, unless the author
+    /// has asked for more of Envoy's log.
+    fn hide_consequences(&mut self) {
         let Some(lines) = &mut self.loading else {
             return;
         };
-        let is_extensions = |line: &Line| line.source == Source::Extension;
-        let is_told = lines
+        let is_of_extension = |line: &Line| line.source == Source::Extension;
+        let has_error = lines
             .iter()
-            .any(|line| is_extensions(line) && line.level >= Level::Error);
-        if is_told && self.envoy_log >= Level::Warning {
-            lines.retain(is_extensions);
+            .any(|line| is_of_extension(line) && line.level >= Level::Error);
+        if has_error && self.envoy_log >= Level::Warning {
+            lines.retain(is_of_extension);
         }
     }
 
-    /// Shows what was logged while Envoy was loading, and alike lines once.
+    /// Prints what was logged during the update, equal lines once.
     fn show_loading(&mut self) -> Result<()> {
         let mut lines: Vec<(Line, usize)> = Vec::new();
         for line in self.loading.take().unwrap_or_default() {
@@ -350,20 +347,20 @@ impl Session {
         }
         lines
             .iter()
-            .try_for_each(|(line, times)| self.screen.log(line, *times))
+            .try_for_each(|(line, times)| self.output.print_log(line, *times))
     }
 
-    /// Says what is wrong with what was saved, and that it changes nothing.
-    fn keep(&self, problem: &str) -> Result<()> {
+    /// Prints what is wrong with a change, and what Envoy serves now.
+    fn report_rejected(&self, problem: &str) -> Result<()> {
         let consequence = if self.is_serving {
-            "the old one goes on serving"
+            "the last good version keeps serving"
         } else {
-            "nothing is served until it is mended and saved"
+            "nothing is served until you fix it and save"
         };
-        self.screen.warn(&format!("{problem}; {consequence}"))
+        self.output.warn(&format!("{problem}; {consequence}"))
     }
 
-    fn welcome(&self, updates: &Updates) -> Result<()> {
+    fn print_addresses(&self, updates: &Updates) -> Result<()> {
         println!();
         for (index, address) in updates.admin().listener_addresses()?.values().enumerate() {
             let port = address.port();
@@ -375,39 +372,46 @@ impl Session {
                 address.ip().to_string()
             };
             let url = format!("http://{host}:{port}/");
-            self.screen.fact("URL", &url)?;
+            self.output.print_field("URL", &url)?;
             if index == 0 {
-                self.screen.fact("Try", &format!("curl -i {url}"))?;
+                self.output.print_field("Try", &format!("curl -i {url}"))?;
             }
         }
         let mut watched = vec!["src/".to_owned()];
-        watched.extend(BESIDE_SOURCE.map(str::to_owned));
-        watched.extend(self.settings.files().iter().map(|file| self.shown(file)));
-        self.screen.fact("Admin page", &updates.admin().url())?;
-        self.screen.fact("Behind it", &self.settings.upstream())?;
-        self.screen.fact("Watching", &watched.join(", "))?;
-        self.screen.fact("Ctrl-C", "ends it")?;
+        watched.extend(OTHER_FILES.map(str::to_owned));
+        watched.extend(
+            self.settings
+                .files()
+                .iter()
+                .map(|file| self.display_path(file)),
+        );
+        self.output
+            .print_field("Admin page", &updates.admin().url())?;
+        self.output
+            .print_field("Upstream", &self.settings.upstream())?;
+        self.output.print_field("Watching", &watched.join(", "))?;
+        self.output.print_field("Ctrl-C", "stops it")?;
         println!();
         Ok(())
     }
 
-    fn ended(mut self, unshown: &[String]) -> Result<()> {
+    fn on_exited(mut self, hidden: &[String]) -> Result<()> {
         self.show_loading()?;
         let status = match &mut self.proxy {
             Some(proxy) => proxy.status()?.to_string(),
-            None => "it was not started".to_owned(),
+            None => "not started".to_owned(),
         };
-        if unshown.is_empty() {
-            bail!("Envoy has ended by itself ({status}); its last lines are above");
+        if hidden.is_empty() {
+            bail!("Envoy exited ({status}); its last log lines are above");
         }
         bail!(
-            "Envoy has ended by itself ({status}); it said last:\n{}",
-            unshown.join("\n")
+            "Envoy exited ({status}); its last log lines:\n{}",
+            hidden.join("\n")
         )
     }
 
-    /// A path as the author would write it.
-    fn shown(&self, path: &Path) -> String {
+    /// A path, relative to the current directory if it is in it.
+    fn display_path(&self, path: &Path) -> String {
         let here = std::env::current_dir()
             .and_then(fs::canonicalize)
             .unwrap_or_default();
@@ -418,7 +422,7 @@ impl Session {
     }
 }
 
-/// A number as it is read best: 84,139.
+/// A number in groups of three digits: 84,139.
 fn with_commas(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -436,7 +440,7 @@ mod tests {
     use super::with_commas;
 
     #[test]
-    fn a_number_is_grouped_by_thousands() {
+    fn number_is_grouped_by_thousands() {
         for (number, text) in [
             (0, "0"),
             (999, "999"),

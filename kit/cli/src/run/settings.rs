@@ -1,4 +1,4 @@
-//! What Envoy is told.
+//! Ports, upstream and configuration.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::options::Options;
-use super::resources::{Files, Resources};
+use super::resources::{EnvoyFiles, Resources};
 use super::{echo, envoy_file};
 use proxy_wasm_test::envoy::Configuration;
 use proxy_wasm_test::envoy::resources::{self, Listener};
 
-/// The port for requests, if it is free. The examples in deploy/ have it, too.
+/// The default port for requests, which `deploy/envoy.yaml` has, too.
 const PORT: u16 = 18000;
 
-/// The port for the admin page, if it is free.
+/// The default port for the admin page.
 const ADMIN_PORT: u16 = 18001;
 
-/// Where Envoy's settings come from.
+/// The settings of a run.
 #[derive(Debug)]
 pub struct Settings {
     source: Source,
@@ -30,16 +30,16 @@ enum Source {
     /// The options.
     Options {
         port: u16,
-        configuration: Given,
+        configuration: GivenConfiguration,
         upstream: Upstream,
     },
-    /// A file of the author's for Envoy.
+    /// The author's own Envoy configuration.
     File(PathBuf),
 }
 
 #[derive(Debug)]
-enum Given {
-    Nothing,
+enum GivenConfiguration {
+    None,
     Text(String),
     File(PathBuf),
 }
@@ -56,17 +56,17 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// When a port is taken, a file is not there, or the upstream is no host and port.
+    /// If a port is in use, a file does not exist, or the upstream is not HOST:PORT.
     pub fn new(options: &Options) -> Result<Self> {
         let admin_port = choose(options.admin_port, ADMIN_PORT, "--admin-port")?;
         if let Some(file) = &options.envoy_config {
-            let source = Source::File(found(file)?);
+            let source = Source::File(absolute(file)?);
             return Ok(Self { source, admin_port });
         }
         let configuration = match (&options.configuration, &options.configuration_file) {
-            (Some(text), _) => Given::Text(text.clone()),
-            (None, Some(file)) => Given::File(found(file)?),
-            (None, None) => Given::Nothing,
+            (Some(text), _) => GivenConfiguration::Text(text.clone()),
+            (None, Some(file)) => GivenConfiguration::File(absolute(file)?),
+            (None, None) => GivenConfiguration::None,
         };
         let source = Source::Options {
             port: choose(options.port, PORT, "--port")?,
@@ -79,35 +79,35 @@ impl Settings {
         Ok(Self { source, admin_port })
     }
 
-    /// The files that settings are read from.
+    /// The files from which settings are read.
     pub fn files(&self) -> Vec<PathBuf> {
         match &self.source {
             Source::File(file)
             | Source::Options {
-                configuration: Given::File(file),
+                configuration: GivenConfiguration::File(file),
                 ..
             } => vec![file.clone()],
             Source::Options { .. } => Vec::new(),
         }
     }
 
-    /// What is behind the extension, for people.
+    /// The upstream, for the output.
     pub fn upstream(&self) -> String {
         match &self.source {
             Source::File(file) => format!("the clusters of {}", file.display()),
             Source::Options { upstream, .. } if upstream.is_echo => {
-                "an echo, which answers with the request as it arrived".to_owned()
+                "an echo, which responds with the request".to_owned()
             }
             Source::Options { upstream, .. } => format!("{}:{}", upstream.host, upstream.port),
         }
     }
 
-    /// Reads the files, and says what Envoy is to do by them.
+    /// Reads the files, and makes Envoy's configuration.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, or lacks something.
-    pub fn resources(&self, files: &Files) -> Result<Resources> {
+    /// If a file cannot be read, or is incomplete.
+    pub fn resources(&self, files: &EnvoyFiles) -> Result<Resources> {
         match &self.source {
             Source::Options {
                 port,
@@ -136,10 +136,10 @@ impl Settings {
     }
 }
 
-impl Given {
+impl GivenConfiguration {
     fn read(&self) -> Result<Configuration> {
         Ok(match self {
-            Self::Nothing => Configuration::Absent,
+            Self::None => Configuration::Absent,
             Self::Text(text) => Configuration::Text(text.clone()),
             Self::File(file) => Configuration::Text(read(file)?),
         })
@@ -156,7 +156,7 @@ impl Upstream {
         })
     }
 
-    /// Reads `HOST:PORT`, where an IPv6 address stands in brackets.
+    /// Parses `HOST:PORT`, with an IPv6 address in brackets.
     fn parse(text: &str) -> Result<Self> {
         let advice =
             || format!("the upstream {text:?} is not HOST:PORT, for example 127.0.0.1:8080");
@@ -178,19 +178,19 @@ fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// The path of a file that has to be there, from whichever folder.
-fn found(file: &Path) -> Result<PathBuf> {
+/// The absolute path of an existing file.
+fn absolute(file: &Path) -> Result<PathBuf> {
     fs::canonicalize(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// The port that is wanted, if it is free; else the usual one, or any.
-fn choose(wanted: Option<u16>, usual: u16, option: &str) -> Result<u16> {
-    let port = wanted.unwrap_or(usual);
-    // Envoy would share a port with another Envoy.
+/// The requested port, or else the default one if it is free, or else 0.
+fn choose(requested: Option<u16>, default: u16, option: &str) -> Result<u16> {
+    let port = requested.unwrap_or(default);
+    // Check here: Envoy would share the port with another Envoy.
     let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     ensure!(
-        is_free || wanted.is_none(),
-        "port {port} of 127.0.0.1 is taken; choose another with {option}, or 0 for a free one"
+        is_free || requested.is_none(),
+        "port {port} of 127.0.0.1 is in use; choose another one with {option}, or 0 for a free one"
     );
     Ok(if is_free { port } else { 0 })
 }
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upstream_is_a_host_and_a_port() -> Result<()> {
+    fn upstream_is_a_host_and_a_port() -> Result<()> {
         for (text, host, port) in [
             ("127.0.0.1:80", "127.0.0.1", 80),
             ("localhost:8080", "localhost", 8080),
@@ -222,12 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_port_that_is_taken_gives_a_free_one_but_a_wanted_one_is_an_error() -> Result<()> {
+    fn default_port_in_use_is_replaced_and_requested_one_is_an_error() -> Result<()> {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = taken.local_addr()?.port();
         assert_eq!(choose(None, port, "--port")?, 0);
         let error = choose(Some(port), PORT, "--port").map_err(|error| error.to_string());
-        assert!(error.is_err_and(|error| error.contains("is taken; choose another with --port")));
+        assert!(
+            error.is_err_and(|error| error.contains("is in use; choose another one with --port"))
+        );
         drop(taken);
         assert_eq!(choose(Some(0), PORT, "--port")?, 0);
         Ok(())

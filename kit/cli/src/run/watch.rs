@@ -11,62 +11,63 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-/// How long it has to be quiet after a save: an editor writes, renames and removes.
+/// How long to wait after a change for another one: to save a file, an editor writes, renames and
+/// removes several.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// How long a series of saves is waited for at most.
-const LONGEST: Duration = Duration::from_secs(1);
+/// How long to wait for the end of a series of changes.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The files beside `src/` that make the extension.
-pub const BESIDE_SOURCE: [&str; 3] = ["Cargo.toml", "Cargo.lock", "manifest.yaml"];
+/// The files outside `src/` from which the extension is built.
+pub const OTHER_FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "manifest.yaml"];
 
-/// Files that were changed, made or removed together.
+/// Files that were changed, created or removed together.
 #[derive(Debug, Default)]
-pub struct Saved {
-    /// Files of the extension, relative to its folder.
+pub struct Changes {
+    /// Files of the extension, relative to its directory.
     pub code: Vec<PathBuf>,
-    /// Files of settings.
+    /// Configuration files.
     pub settings: Vec<PathBuf>,
 }
 
-/// Watches until it is dropped.
+/// Watches files until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     _watcher: RecommendedWatcher,
 }
 
 impl Watch {
-    /// Watches the extension's files in the folder `root`, and files of settings. What has changed
-    /// is told when its content has: neither a touch nor a backup file counts.
+    /// Watches the extension's files in the directory `root`, and configuration files. Calls
+    /// `on_change` if the content of a file has changed. Backup files do not count.
     ///
     /// # Errors
     ///
-    /// When the system does not tell of changes.
+    /// If the system cannot watch the files.
     pub fn start(
         root: &Path,
         settings: &[PathBuf],
-        mut tell: impl FnMut(Saved) + Send + 'static,
+        mut on_change: impl FnMut(Changes) + Send + 'static,
     ) -> Result<Self> {
-        let files = Files {
+        let files = WatchedFiles {
             root: fs::canonicalize(root)?,
             settings: settings.to_vec(),
         };
-        let (sender, changes) = mpsc::channel();
+        let (sender, events) = mpsc::channel();
         let mut watcher = watcher(sender)?;
-        for (folder, mode) in files.folders() {
+        for (directory, mode) in files.directories() {
             watcher
-                .watch(&folder, mode)
-                .with_context(|| format!("cannot watch {}", folder.display()))?;
+                .watch(&directory, mode)
+                .with_context(|| format!("cannot watch {}", directory.display()))?;
         }
-        // What is saved from here on is told.
+        // Read before this returns, so that no later change is missed.
         let mut known = files.contents();
         thread::spawn(move || {
-            while wait_for_quiet(&changes) {
+            while wait_for_quiet(&events) {
                 let now = files.contents();
-                let saved = files.difference(&known, &now);
+                let changes = files.difference(&known, &now);
                 known = now;
-                if !(saved.code.is_empty() && saved.settings.is_empty()) {
-                    tell(saved);
+                if !(changes.code.is_empty() && changes.settings.is_empty()) {
+                    on_change(changes);
                 }
             }
         });
@@ -76,24 +77,24 @@ impl Watch {
 
 fn watcher(sender: Sender<()>) -> Result<RecommendedWatcher> {
     notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // An error means that events may be lost, which is a reason to look, too.
+        // An error means that events may have been lost: look at the files then, too.
         let is_read = event.is_ok_and(|event| event.kind.is_access());
         if !is_read {
-            // Nobody listens any more when this program ends.
+            // At the end of the program, the receiver is gone.
             let _ = sender.send(());
         }
     })
     .context("cannot watch files here")
 }
 
-/// Waits for a change and until no other follows it. `false` when there will be no more.
-fn wait_for_quiet(changes: &Receiver<()>) -> bool {
-    if changes.recv().is_err() {
+/// Waits for a change, and until no other one follows. Returns `false` if the watcher has ended.
+fn wait_for_quiet(events: &Receiver<()>) -> bool {
+    if events.recv().is_err() {
         return false;
     }
-    let deadline = Instant::now() + LONGEST;
+    let deadline = Instant::now() + MAX_WAIT;
     while Instant::now() < deadline {
-        match changes.recv_timeout(QUIET) {
+        match events.recv_timeout(QUIET) {
             Ok(()) => {}
             Err(RecvTimeoutError::Timeout) => break,
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -102,41 +103,44 @@ fn wait_for_quiet(changes: &Receiver<()>) -> bool {
     true
 }
 
-/// The hashes of the contents of files that are there.
+/// The hashes of the contents of files.
 type Contents = BTreeMap<PathBuf, u64>;
 
-/// The files that are watched.
+/// The watched files.
 #[derive(Debug)]
-struct Files {
+struct WatchedFiles {
     root: PathBuf,
     settings: Vec<PathBuf>,
 }
 
-impl Files {
-    /// The folders that hold them. Files alone are lost from sight when an editor replaces them.
-    fn folders(&self) -> BTreeMap<PathBuf, RecursiveMode> {
+impl WatchedFiles {
+    /// Their directories. A watch on a file ends when an editor replaces the file.
+    fn directories(&self) -> BTreeMap<PathBuf, RecursiveMode> {
         let beside = self.settings.iter().filter_map(|file| file.parent());
-        let mut folders: BTreeMap<PathBuf, RecursiveMode> = beside
-            .filter_map(|folder| {
-                let folder = match folder.as_os_str().is_empty() {
+        let mut directorys: BTreeMap<PathBuf, RecursiveMode> = beside
+            .filter_map(|directory| {
+                let directory = match directory.as_os_str().is_empty() {
                     true => Path::new("."),
-                    false => folder,
+                    false => directory,
                 };
-                Some((fs::canonicalize(folder).ok()?, RecursiveMode::NonRecursive))
+                Some((
+                    fs::canonicalize(directory).ok()?,
+                    RecursiveMode::NonRecursive,
+                ))
             })
             .collect();
-        folders.insert(self.root.clone(), RecursiveMode::NonRecursive);
-        folders.insert(self.root.join("src"), RecursiveMode::Recursive);
-        folders
+        directorys.insert(self.root.clone(), RecursiveMode::NonRecursive);
+        directorys.insert(self.root.join("src"), RecursiveMode::Recursive);
+        directorys
     }
 
     fn contents(&self) -> Contents {
-        let beside = BESIDE_SOURCE.iter().map(|name| self.root.join(name));
+        let beside = OTHER_FILES.iter().map(|name| self.root.join(name));
         let mut open: Vec<PathBuf> = vec![self.root.join("src")];
         let mut files: Vec<PathBuf> = beside.chain(self.settings.iter().cloned()).collect();
-        while let Some(folder) = open.pop() {
-            // A folder that is gone by now holds nothing.
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        while let Some(directory) = open.pop() {
+            // The directory may have been removed.
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
                 match entry.file_type() {
                     _ if is_backup(&entry.file_name().to_string_lossy()) => {}
                     Ok(kind) if kind.is_dir() => open.push(entry.path()),
@@ -155,25 +159,25 @@ impl Files {
             .collect()
     }
 
-    fn difference(&self, before: &Contents, now: &Contents) -> Saved {
+    fn difference(&self, before: &Contents, now: &Contents) -> Changes {
         let all: BTreeSet<&PathBuf> = before.keys().chain(now.keys()).collect();
-        let mut saved = Saved::default();
+        let mut changes = Changes::default();
         for file in all {
             if before.get(file) == now.get(file) {
                 continue;
             }
             if self.settings.contains(file) {
-                saved.settings.push(file.clone());
+                changes.settings.push(file.clone());
             } else {
                 let name = file.strip_prefix(&self.root).unwrap_or(file);
-                saved.code.push(name.to_owned());
+                changes.code.push(name.to_owned());
             }
         }
-        saved
+        changes
     }
 }
 
-/// Whether a name is one of those that editors give to files that they need while they save.
+/// Whether an editor uses files of this name while it saves.
 fn is_backup(name: &str) -> bool {
     name.starts_with(['.', '#']) || name.ends_with('~')
 }
@@ -182,60 +186,60 @@ fn is_backup(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A package's files, watched, and what is told of them.
-    fn watched(folder: &Path) -> Result<(Watch, Receiver<Saved>)> {
-        fs::create_dir_all(folder.join("src/inner"))?;
-        fs::write(folder.join("src/lib.rs"), "one")?;
-        fs::write(folder.join("settings.json"), "{}")?;
+    /// Watches the files of a package.
+    fn watched(directory: &Path) -> Result<(Watch, Receiver<Changes>)> {
+        fs::create_dir_all(directory.join("src/inner"))?;
+        fs::write(directory.join("src/lib.rs"), "one")?;
+        fs::write(directory.join("settings.json"), "{}")?;
         let (sender, saved) = mpsc::channel();
-        let settings = [folder.join("settings.json")];
-        let watch = Watch::start(folder, &settings, move |saved| {
+        let settings = [directory.join("settings.json")];
+        let watch = Watch::start(directory, &settings, move |saved| {
             let _ = sender.send(saved);
         })?;
         Ok((watch, saved))
     }
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     #[test]
-    fn a_save_by_rename_is_one_change_of_the_file() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let (_watch, saved) = watched(folder.path())?;
-        let source = folder.path().join("src/lib.rs");
-        fs::write(folder.path().join("src/lib.rs~"), "one")?;
-        fs::write(folder.path().join("src/.lib.rs.swp"), "two")?;
-        fs::rename(folder.path().join("src/.lib.rs.swp"), &source)?;
-        let first = saved.recv_timeout(PATIENCE)?;
+    fn save_by_rename_is_one_change() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let (_watch, saved) = watched(directory.path())?;
+        let source = directory.path().join("src/lib.rs");
+        fs::write(directory.path().join("src/lib.rs~"), "one")?;
+        fs::write(directory.path().join("src/.lib.rs.swp"), "two")?;
+        fs::rename(directory.path().join("src/.lib.rs.swp"), &source)?;
+        let first = saved.recv_timeout(TIMEOUT)?;
         assert_eq!(first.code, [Path::new("src/lib.rs")]);
         assert!(first.settings.is_empty());
 
-        // What follows is a change of its own: nothing was told in between.
-        fs::write(folder.path().join("src/inner/more.rs"), "new")?;
-        let second = saved.recv_timeout(PATIENCE)?;
+        // The next event is about the next change: there was none in between.
+        fs::write(directory.path().join("src/inner/more.rs"), "new")?;
+        let second = saved.recv_timeout(TIMEOUT)?;
         assert_eq!(second.code, [Path::new("src/inner/more.rs")]);
         Ok(())
     }
 
     #[test]
-    fn a_save_without_a_change_is_none() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let (_watch, saved) = watched(folder.path())?;
-        fs::write(folder.path().join("src/lib.rs"), "one")?;
-        fs::write(folder.path().join("README.md"), "not watched")?;
-        fs::write(folder.path().join("settings.json"), "{ }")?;
-        let told = saved.recv_timeout(PATIENCE)?;
-        assert!(told.code.is_empty(), "{told:?}");
-        assert_eq!(told.settings, [folder.path().join("settings.json")]);
+    fn file_with_the_same_content_has_not_changed() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let (_watch, saved) = watched(directory.path())?;
+        fs::write(directory.path().join("src/lib.rs"), "one")?;
+        fs::write(directory.path().join("README.md"), "not watched")?;
+        fs::write(directory.path().join("settings.json"), "{ }")?;
+        let changes = saved.recv_timeout(TIMEOUT)?;
+        assert!(changes.code.is_empty(), "{changes:?}");
+        assert_eq!(changes.settings, [directory.path().join("settings.json")]);
         Ok(())
     }
 
     #[test]
-    fn a_removed_file_is_a_change() -> Result<()> {
-        let folder = tempfile::tempdir()?;
-        let (_watch, saved) = watched(folder.path())?;
-        fs::remove_file(folder.path().join("src/lib.rs"))?;
-        let told = saved.recv_timeout(PATIENCE)?;
-        assert_eq!(told.code, [Path::new("src/lib.rs")]);
+    fn removed_file_has_changed() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let (_watch, saved) = watched(directory.path())?;
+        fs::remove_file(directory.path().join("src/lib.rs"))?;
+        let changes = saved.recv_timeout(TIMEOUT)?;
+        assert_eq!(changes.code, [Path::new("src/lib.rs")]);
         Ok(())
     }
 }

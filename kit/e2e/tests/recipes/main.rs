@@ -6,6 +6,7 @@ mod logging;
 mod metrics;
 mod request_header;
 mod shared_data;
+mod two_calls;
 
 use anyhow::Result;
 use proxy_wasm_e2e::{recipe, recipe_path, start_upstream, template};
@@ -36,7 +37,7 @@ fn refusal(name: &str, configuration: &str) -> String {
 #[test]
 fn a_refusal_is_no_longer_than_a_log_line_can_take() {
     let configuration = format!("{{\"{}\": 1}}", "k".repeat(1 << 20));
-    for name in ["body", "http_call", "request_header"] {
+    for name in ["body", "http_call", "request_header", "two_calls"] {
         let refusal = refusal(name, &configuration);
         assert!(refusal.contains("unknown field `kkk"), "{name}: {refusal}");
         assert!(refusal.len() < 1000, "{name}: {} bytes", refusal.len());
@@ -64,7 +65,8 @@ fn each_recipe_has_its_tests_here() -> Result<()> {
             "logging",
             "metrics",
             "request_header",
-            "shared_data"
+            "shared_data",
+            "two_calls"
         ]
     );
     Ok(())

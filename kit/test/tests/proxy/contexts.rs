@@ -13,7 +13,6 @@ fn the_effective_context_lasts_until_the_callback_returns() -> Result<(), Error>
                (call $number (call $proxy_set_effective_context #2))
                (call $number (call $proxy_set_property @"a" @"within"))
                (call $number (call $proxy_set_effective_context #99))
-               (call $number (call $proxy_set_effective_context #0))
                (call $number (call $proxy_set_property @"a" @"still"))
                (call $number (call $proxy_set_effective_context (local.get $plugin_context_id)))
                (call $number (call $proxy_set_property @"a" @"after"))"#,
@@ -25,14 +24,28 @@ fn the_effective_context_lasts_until_the_callback_returns() -> Result<(), Error>
     let proxy = wat.load()?;
     let stream = proxy.request("GET", "/").send()?;
     proxy.tick()?;
-    let first = ["1", "0", "0", "2", "2", "0", "0", "1"];
+    let first = ["1", "0", "0", "2", "0", "0", "1"];
     assert_eq!(said(&proxy), first);
     proxy.tick()?;
-    assert_eq!(said(&proxy)[8..], first);
+    assert_eq!(said(&proxy)[7..], first);
     stream.respond(200)?;
-    assert_eq!(said(&proxy)[16..], ["still"]);
+    assert_eq!(said(&proxy)[14..], ["still"]);
     proxy.tick()?;
-    assert_eq!(said(&proxy)[18], "2", "the stream has ended");
+    assert_eq!(said(&proxy)[16], "2", "the stream has ended");
+    Ok(())
+}
+
+#[test]
+fn context_zero_is_that_of_the_callback() -> Result<(), Error> {
+    let calls = [
+        "$proxy_set_effective_context #1",
+        "$proxy_set_property @\"a\" @\"b\"",
+        "$proxy_set_effective_context #0",
+        "$proxy_set_property @\"a\" @\"b\"",
+    ];
+    let on = |callback| answers(callback, &calls);
+    assert_eq!(on("proxy_on_request_headers")?, ["0", "1", "0", "0"]);
+    assert_eq!(on("proxy_on_configure")?, ["0", "1", "0", "1"]);
     Ok(())
 }
 
@@ -58,6 +71,27 @@ fn a_plugin_that_is_not_done_lives_until_it_says_so() -> Result<(), Error> {
         proxy.request("GET", "/").send(),
         Err(Error::InvalidState(_))
     ));
+    Ok(())
+}
+
+#[test]
+fn stream_can_say_that_its_plugin_is_done() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on(
+            "proxy_on_done",
+            "(return (i32.ne (local.get $context_id) #1))",
+        )
+        .on(
+            "proxy_on_response_headers",
+            "(call $number (call $proxy_done))",
+        )
+        .on("proxy_on_delete", "(call $number (local.get $context_id))");
+    let proxy = wat.load()?;
+    let stream = proxy.request("GET", "/").send()?;
+    proxy.shut_down()?;
+    stream.respond(200)?;
+    assert!(!proxy.is_alive());
+    assert_eq!(said(&proxy), ["0", "1", "2"]);
     Ok(())
 }
 

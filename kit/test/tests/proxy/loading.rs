@@ -1,19 +1,13 @@
 //! What a proxy loads, and what it refuses (ABI: "Integration", "Memory management").
 
-use std::collections::BTreeSet;
+use proxy_wasm_abi::{AbiVersion, Function, ValueType};
+use proxy_wasm_test::{Error, Options, Proxy};
 
-use proxy_wasm_abi::AbiVersion;
-use proxy_wasm_test::{Error, Proxy};
-
+use crate::modules::{ALLOCATOR, Expected, MARKER, MEMORY, cases};
 use crate::wat::{Wat, host_functions, said};
 
-const MARKER: &str = r#"(func (export "proxy_abi_version_0_2_1"))"#;
-const MEMORY: &str = r#"(memory (export "memory") 1)"#;
-const ALLOCATOR: &str =
-    r#"(func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))"#;
-
 #[track_caller]
-fn assert_refused(module: &str, parts: &[&str]) {
+fn assert_rejected(module: &str, parts: &[&str]) {
     match Proxy::load(module) {
         Err(Error::Load(message)) => {
             for part in parts {
@@ -26,166 +20,165 @@ fn assert_refused(module: &str, parts: &[&str]) {
 }
 
 #[test]
-fn the_three_required_exports_are_enough() -> Result<(), Error> {
-    let proxy = Proxy::load(format!("(module {MARKER} {MEMORY} {ALLOCATOR})"))?.configure("")?;
-    assert_eq!(proxy.request("GET", "/").respond(204)?.status(), 204);
+fn modules_load_as_in_envoy() {
+    for case in cases() {
+        let name = case.name;
+        let loaded = Proxy::load(&case.module);
+        match case.expected {
+            Expected::Loads(lines) => match loaded {
+                Ok(proxy) => assert_eq!(said(&proxy), lines, "{name}"),
+                Err(error) => panic!("{name}: {error}"),
+            },
+            Expected::Rejected(text)
+            | Expected::CrashesEnvoy(text)
+            | Expected::OnlyInEnvoy(text) => match loaded {
+                Ok(_) => panic!("{name} was loaded"),
+                Err(error) => assert!(error.to_string().contains(text), "{name}: {error}"),
+            },
+        }
+    }
+}
+
+#[test]
+fn start_section_that_calls_the_host_is_a_loading_error_with_advice() {
+    let module = format!(
+        r#"(module (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+          {MARKER} {MEMORY} {ALLOCATOR}
+          (func $start (drop (call $log (i32.const 2) (i32.const 0) (i32.const 0))))
+          (start $start))"#
+    );
+    assert_rejected(
+        &module,
+        &["Envoy crashes", "move the code to `_initialize`"],
+    );
+}
+
+#[test]
+fn first_allocator_that_is_exported_is_called() -> Result<(), Error> {
+    let wat = Wat::new().on(
+        "proxy_on_configure",
+        "(call $number (call $proxy_get_buffer_bytes #7 #0 #100 @out)) (call $say @result)",
+    );
+    let malloc = wat.text().replace("proxy_on_memory_allocate", "malloc");
+    let ignored = r#"(func (export "proxy_on_memory_allocate") (param i64) (unreachable))"#;
+    let both = malloc.replace("(memory (export", &format!("{ignored} (memory (export"));
+    for module in [wat.text(), malloc, both] {
+        let proxy = Proxy::load(module)?.configure("allocated")?;
+        assert_eq!(said(&proxy), ["0", "allocated"]);
+    }
     Ok(())
-}
-
-#[test]
-fn each_of_the_required_exports_is_required() {
-    assert_refused(
-        &format!("(module {MEMORY} {ALLOCATOR})"),
-        &["exports no proxy_abi_version_0_2_1"],
-    );
-    assert_refused(
-        &format!("(module {MARKER} {ALLOCATOR})"),
-        &["exports no memory"],
-    );
-    assert_refused(
-        &format!("(module {MARKER} {MEMORY})"),
-        &["neither proxy_on_memory_allocate nor malloc"],
-    );
-}
-
-#[test]
-fn the_abi_0_1_0_alone_is_refused_with_advice() {
-    let old = r#"(func (export "proxy_abi_version_0_1_0"))"#;
-    assert_refused(
-        &format!("(module {old} {MEMORY} {ALLOCATOR})"),
-        &["0.1.0", "build it with a newer SDK"],
-    );
-}
-
-#[test]
-fn malloc_serves_where_there_is_no_other_allocator() -> Result<(), Error> {
-    let module = Wat::new()
-        .on(
-            "proxy_on_configure",
-            "(call $number (call $proxy_get_buffer_bytes #7 #0 #100 @out)) (call $say @result)",
-        )
-        .text()
-        .replace("proxy_on_memory_allocate", "malloc");
-    let proxy = Proxy::load(module)?.configure("through malloc")?;
-    assert_eq!(said(&proxy), ["0", "through malloc"]);
-    Ok(())
-}
-
-#[test]
-fn proxy_get_log_level_is_not_in_the_abi_0_2_0() -> Result<(), Error> {
-    let asks = Wat::new().on(
-        "proxy_on_vm_start",
-        "(drop (call $proxy_get_log_level #0)) (call $number (i32.load #0))",
-    );
-    assert_eq!(said(&asks.load()?), ["2"]);
-    assert_refused(
-        &asks.clone().version(AbiVersion::V0_2_0).text(),
-        &["env.proxy_get_log_level"],
-    );
-    Wat::new().version(AbiVersion::V0_2_0).load()?;
-    Ok(())
-}
-
-#[test]
-fn unknown_imports_are_refused_and_all_named() {
-    assert_refused(
-        &format!(
-            r#"(module
-              (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
-              (import "env" "proxy_unheard_of" (func))
-              (import "wasi_snapshot_preview1" "sock_accept" (func (param i32) (result i32)))
-              (import "elsewhere" "number" (global i32))
-              {MARKER} {MEMORY} {ALLOCATOR})"#
-        ),
-        &[
-            "env.proxy_unheard_of, which no proxy offers",
-            "wasi_snapshot_preview1.sock_accept, which is (i32, i32, i32) -> i32 in the ABI",
-            "elsewhere.number, which no proxy offers",
-        ],
-    );
 }
 
 /// What Envoy 1.40 offers and the embedded proxy does not.
-const NOT_OFFERED: [&str; 32] = [
-    "envoy_resolve_dns",
-    "proxy_clear_route_cache",
-    "proxy_continue_request",
-    "proxy_continue_response",
-    "proxy_get_configuration",
-    "wasi_clock_res_get",
-    "wasi_fd_advise",
-    "wasi_fd_allocate",
-    "wasi_fd_datasync",
-    "wasi_fd_fdstat_set_rights",
-    "wasi_fd_filestat_get",
-    "wasi_fd_filestat_set_size",
-    "wasi_fd_filestat_set_times",
-    "wasi_fd_pread",
-    "wasi_fd_pwrite",
-    "wasi_fd_readdir",
-    "wasi_fd_renumber",
-    "wasi_fd_sync",
-    "wasi_fd_tell",
-    "wasi_path_create_directory",
-    "wasi_path_filestat_get",
-    "wasi_path_filestat_set_times",
-    "wasi_path_link",
-    "wasi_path_readlink",
-    "wasi_path_remove_directory",
-    "wasi_path_rename",
-    "wasi_path_symlink",
-    "wasi_path_unlink_file",
-    "wasi_sock_accept",
-    "wasi_sock_recv",
-    "wasi_sock_send",
-    "wasi_sock_shutdown",
-];
+const NOT_OFFERED: &str = "envoy_resolve_dns";
 
 #[test]
-fn all_other_functions_of_the_abi_are_offered_with_its_signatures() {
-    let mut not_offered = BTreeSet::new();
+fn all_functions_of_the_abi_are_offered_to_its_versions() {
     for (name, function) in host_functions() {
         for version in AbiVersion::ALL.iter().copied() {
-            let module = Wat::new().version(version).importing(&name);
-            match (module.load(), function.is_in(version)) {
-                (Ok(_), is_in_version) => assert!(is_in_version, "{version} {name}"),
-                (Err(_), false) => {}
-                (Err(Error::Load(message)), true) => {
-                    assert!(message.contains("the embedded proxy"), "{name}: {message}");
-                    // Another version may have it.
-                    if version != AbiVersion::V0_1_0 || function.versions == [version] {
-                        not_offered.insert(name.clone());
-                    }
-                }
-                (Err(error), true) => panic!("{name}: {error}"),
+            let loaded = Wat::new().version(version).importing(&name).load();
+            let is_offered = function.is_in(version) && name != NOT_OFFERED;
+            match loaded {
+                Ok(_) => assert!(is_offered, "{version} {name}"),
+                Err(Error::Load(message)) => assert!(!is_offered, "{version} {name}: {message}"),
+                Err(error) => panic!("{name}: {error}"),
             }
         }
     }
-    assert_eq!(Vec::from_iter(not_offered), NOT_OFFERED);
 }
 
 #[test]
-fn import_that_only_envoy_offers_is_refused_by_name() {
-    assert_refused(
-        &format!(
-            r#"(module
-              (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
-              (import "wasi_snapshot_preview1" "sock_shutdown" (func (param i32 i32) (result i32)))
-              {MARKER} {MEMORY} {ALLOCATOR})"#
-        ),
-        &["wasi_snapshot_preview1.sock_shutdown, which the embedded proxy does not offer"],
+fn function_that_only_envoy_offers_is_rejected_by_name() {
+    let import = r#"(import "env" "envoy_resolve_dns" (func (param i32 i32 i32) (result i32)))"#;
+    assert_rejected(
+        &format!("(module {import} {MARKER} {MEMORY} {ALLOCATOR})"),
+        &["env.envoy_resolve_dns, which the embedded proxy does not offer"],
     );
 }
 
+/// A call with zeros for all arguments.
+fn call(name: &str, function: &Function) -> String {
+    let parameters = function.signature.parameters.iter();
+    let arguments: String = parameters
+        .map(|parameter| match parameter.value_type {
+            ValueType::I32 => "(i32.const 0)",
+            ValueType::I64 => "(i64.const 0)",
+        })
+        .collect();
+    match function.signature.result {
+        Some(_) => format!("(drop (call ${name} {arguments}))"),
+        None => format!("(call ${name} {arguments})"),
+    }
+}
+
+/// The functions that a module may call, according to `attempt`, which tries one.
+fn allowed(attempt: impl Fn(&str) -> Result<(), Error>) -> Vec<String> {
+    host_functions()
+        .filter(|(name, function)| {
+            function.is_in(AbiVersion::V0_2_1)
+                && name != NOT_OFFERED
+                && attempt(&call(name, function)).is_ok()
+        })
+        .map(|(name, _)| name)
+        .collect()
+}
+
 #[test]
-fn imports_of_another_signature_are_refused_by_name() {
+fn only_logging_and_most_of_wasi_can_be_called_before_the_vm_has_started() {
+    const NOT_ALLOWED: [&str; 6] = [
+        "wasi_fd_close",
+        "wasi_fd_read",
+        "wasi_fd_seek",
+        "wasi_path_open",
+        "wasi_proc_exit",
+        "wasi_sched_yield",
+    ];
+    for start in ["_initialize", "_start"] {
+        let allowed = allowed(|call| Wat::new().on(start, call).load().map(drop));
+        let expected: Vec<_> = host_functions()
+            .map(|(name, _)| name)
+            .filter(|name| {
+                let is_wasi = name.starts_with("wasi_") && !NOT_ALLOWED.contains(&name.as_str());
+                is_wasi || name == "proxy_log" || name == "emscripten_notify_memory_growth"
+            })
+            .collect();
+        assert_eq!(allowed, expected, "{start}");
+    }
+}
+
+#[test]
+fn allocator_can_log_and_ask_for_the_time() {
+    let allowed = allowed(|call| {
+        let wat = Wat::new().on(
+            "proxy_on_tick",
+            &format!(
+                "(if (i32.const 0) (then {call}))
+                 (drop (call $proxy_get_property @\"plugin_root_id\" @out))"
+            ),
+        );
+        let module =
+            wat.text()
+                .replacen("(local $end i32)", &format!("(local $end i32) {call}"), 1);
+        Options::new().root_id("root").load(module)?.tick()
+    });
+    let expected = [
+        "proxy_log",
+        "wasi_fd_write",
+        "wasi_clock_time_get",
+        "wasi_poll_oneoff",
+    ];
+    assert_eq!(allowed, expected);
+}
+
+#[test]
+fn imports_of_another_signature_are_rejected_by_name() {
     for import in [
         r#"(import "env" "proxy_log" (func (param i32 i32) (result i32)))"#,
         r#"(import "env" "proxy_log" (func (param i32 i32 i32)))"#,
         r#"(import "env" "proxy_log" (func (param i64 i32 i32) (result i32)))"#,
         r#"(import "env" "proxy_log" (global i32))"#,
     ] {
-        assert_refused(
+        assert_rejected(
             &format!("(module {import} {MARKER} {MEMORY} {ALLOCATOR})"),
             &["proxy_log"],
         );
@@ -199,10 +192,6 @@ fn callbacks_of_another_signature_are_rejected_by_name() {
         ("proxy_on_tick", "(param i64)"),
         ("proxy_on_tick", "(param i32) (result i32) (i32.const 0)"),
         ("proxy_on_request_headers", "(param i32 i32 i32)"),
-        (
-            "proxy_on_request_headers",
-            "(param i32 i32) (result i32) (i32.const 0)",
-        ),
         ("proxy_on_done", "(param i32) (result i64) (i64.const 0)"),
         (
             "proxy_on_configure",
@@ -210,7 +199,6 @@ fn callbacks_of_another_signature_are_rejected_by_name() {
         ),
         ("_initialize", "(param i32)"),
         ("_start", "(result i32) (i32.const 0)"),
-        ("malloc", "(param i32)"),
         ("proxy_on_new_connection", "(param i32)"),
         ("proxy_on_grpc_close", "(param i32 i32)"),
         ("proxy_on_foreign_function", "(param i32 i32)"),
@@ -219,15 +207,9 @@ fn callbacks_of_another_signature_are_rejected_by_name() {
         let module = format!(
             r#"(module {MARKER} {MEMORY} {ALLOCATOR} (func (export "{name}") {signature}))"#
         );
-        assert_refused(&module, &[name]);
+        assert_rejected(&module, &[name]);
     }
-    assert_refused(
-        &format!(
-            r#"(module {MARKER} {MEMORY} {ALLOCATOR} (global (export "proxy_on_tick") i32 (i32.const 1)))"#
-        ),
-        &["proxy_on_tick"],
-    );
-    assert_refused(
+    assert_rejected(
         &format!(
             r#"(module {MARKER} {MEMORY} {ALLOCATOR} (func (export "_initialize"))
               (func (export "main") (param i64 i32) (result i32) (i32.const 0)))"#
@@ -238,30 +220,50 @@ fn callbacks_of_another_signature_are_rejected_by_name() {
 
 #[test]
 fn export_that_is_never_called_may_have_any_signature() -> Result<(), Error> {
-    for (name, beside) in [
-        ("_start", r#"(func (export "_initialize"))"#),
-        ("main", ""),
-        (
-            "proxy_on_memory_allocate",
-            r#"(func (export "malloc") (param i32) (result i32) (i32.const 4096))"#,
-        ),
-    ] {
-        let allocator = if beside.contains("malloc") {
-            ""
-        } else {
-            ALLOCATOR
-        };
+    for (name, beside) in [("_start", r#"(func (export "_initialize"))"#), ("main", "")] {
         let module = format!(
-            r#"(module
-              (import "env" "proxy_get_buffer_bytes"
-                (func $get (param i32 i32 i32 i32 i32) (result i32)))
-              {MARKER} {MEMORY} {allocator} {beside}
-              (func (export "{name}") (param i64) unreachable)
-              (func (export "proxy_on_configure") (param i32 i32) (result i32)
-                (i32.eqz (call $get
-                  (i32.const 7) (i32.const 0) (i32.const 9) (i32.const 0) (i32.const 4)))))"#
+            r#"(module {MARKER} {MEMORY} {ALLOCATOR} {beside}
+              (func (export "{name}") (param i64) unreachable))"#
         );
-        Proxy::load(module)?.configure("allocated")?;
+        Proxy::load(module)?.configure("")?;
+    }
+    Ok(())
+}
+
+/// A module with a name section of these bytes.
+fn with_names(section: &[u8]) -> Vec<u8> {
+    let module = format!("(module {MARKER} {MEMORY} {ALLOCATOR})");
+    let mut module = ::wat::parse_str(module).expect("a module");
+    let name = b"\x04name";
+    let length = u8::try_from(name.len() + section.len()).expect("a short section");
+    module.extend_from_slice(&[0, length]);
+    module.extend_from_slice(name);
+    module.extend_from_slice(section);
+    module
+}
+
+#[test]
+fn name_section_has_to_be_complete() -> Result<(), Error> {
+    for complete in [
+        b"".as_slice(),
+        b"\x01\x04\x01\x00\x01f",
+        // Other subsections may contain anything, and names need not be text.
+        b"\x07\x01\xff",
+        b"\x01\x05\x01\x00\x02\xff\xff",
+    ] {
+        Proxy::load(with_names(complete))?;
+    }
+    for corrupt in [
+        b"\x01".as_slice(),
+        b"\x01\x04\x01\x00\x01",
+        b"\x01\x05\x01\x00\x01fg",
+        b"\x01\x04\x02\x00\x01f",
+        b"\x07\x02\xff",
+    ] {
+        let Err(Error::Load(message)) = Proxy::load(with_names(corrupt)) else {
+            panic!("{corrupt:?} was accepted");
+        };
+        assert!(message.contains("name section is corrupt"), "{message}");
     }
     Ok(())
 }

@@ -53,48 +53,6 @@ fn what_is_not_utf8_is_replaced() -> Result<(), Error> {
 }
 
 #[test]
-fn standard_output_is_info_and_standard_error_is_error() -> Result<(), Error> {
-    let wat = Wat::new()
-        .with("(func $write (param $file i32) (result i32)
-            (call $wasi_fd_write (local.get $file) #100 #2 #0))")
-        .with("(func $pieces (param i32 i32 i32 i32)
-            (i32.store #100 (local.get 0)) (i32.store #104 (local.get 1))
-            (i32.store #108 (local.get 2)) (i32.store #112 (local.get 3)))")
-        .on(
-            "proxy_on_vm_start",
-            r#"(call $pieces @"two " @"pieces\n")
-               (drop (call $write #1)) (call $number (i32.load #0))
-               (drop (call $write #2)) (call $number (call $write #0)) (call $number (call $write #3))
-               (call $pieces #0 #0 #0 #0) (call $number (call $write #1)) (call $number (i32.load #0))
-               (call $pieces #0 #1 #0x7fffffff #1) (call $number (call $write #1))
-               (call $number (call $wasi_fd_write #1 #8192 #1024 #0))
-               (call $number (call $wasi_fd_write #1 #8192 #1025 #0))"#,
-        );
-    let proxy = wat.load()?;
-    assert_eq!(
-        said(&proxy),
-        [
-            "two pieces",
-            "11",
-            "two pieces",
-            "8",
-            "8",
-            "0",
-            "0",
-            "21",
-            "0",
-            "28"
-        ]
-    );
-    let log = proxy.log();
-    assert_eq!(
-        (log[0].level, log[2].level),
-        (LogLevel::Info, LogLevel::Error)
-    );
-    Ok(())
-}
-
-#[test]
 fn the_newest_ten_thousand_lines_are_kept() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",

@@ -2,9 +2,12 @@
 //!
 //! "ABI" is `abi-versions/v0.2.1/README.md` of the Proxy-Wasm specification.
 
+mod abi_0_1_0;
 mod bodies;
 mod contexts;
+mod foreign;
 mod fuel;
+mod grpc;
 mod headers;
 mod hostile;
 mod http_calls;
@@ -14,8 +17,10 @@ mod local_responses;
 mod logging;
 mod memory;
 mod metrics;
+mod modules;
 mod pausing;
 mod properties;
+mod property_table;
 mod queues;
 mod shared_data;
 mod statuses;

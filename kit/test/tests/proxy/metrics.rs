@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, Metric, Proxy};
 
-use crate::wat::{Wat, said};
+use crate::wat::{BAD, Wat, answers, said};
 
 /// Defines a metric and logs what the calls answer, and its value after each.
 fn metric(kind: u32, calls: &[&str]) -> Result<(Proxy, Vec<String>), Error> {
@@ -34,18 +34,39 @@ fn a_counter_only_grows() -> Result<(), Error> {
     assert_eq!(
         said,
         [
-            "0", "0", "0", "5", "2", "0", "5", "0", "0", "5", "0", "0", "70"
+            "0", "0", "0", "5", "2", "0", "5", "2", "0", "5", "0", "0", "75"
         ]
     );
-    assert_eq!(proxy.metric("name"), Some(Metric::Counter(70)));
+    assert_eq!(proxy.metric("name"), Some(Metric::Counter(75)));
     Ok(())
 }
 
 #[test]
 fn a_gauge_goes_up_and_down() -> Result<(), Error> {
-    let (proxy, said) = metric(1, &[ADD, SUBTRACT, RECORD])?;
-    assert_eq!(said, ["0", "0", "0", "5", "0", "0", "3", "0", "0", "70"]);
+    let (proxy, said) = metric(1, &[ADD, SUBTRACT, NOTHING, RECORD])?;
+    assert_eq!(
+        said,
+        [
+            "0", "0", "0", "5", "0", "0", "3", "0", "0", "3", "0", "0", "70"
+        ]
+    );
     assert_eq!(proxy.metric("name"), Some(Metric::Gauge(70)));
+    Ok(())
+}
+
+#[test]
+fn counters_and_gauges_wrap() -> Result<(), Error> {
+    const MOST: &str = "$proxy_record_metric (i32.load #8) (i64.const -1)";
+    assert_eq!(
+        metric(0, &[MOST, ADD])?.0.metric("name"),
+        Some(Metric::Counter(4))
+    );
+    assert_eq!(
+        metric(1, &[MOST, ADD])?.0.metric("name"),
+        Some(Metric::Gauge(4))
+    );
+    let below = metric(1, &[SUBTRACT])?.0.metric("name");
+    assert_eq!(below, Some(Metric::Gauge(u64::MAX - 1)));
     Ok(())
 }
 
@@ -58,17 +79,68 @@ fn a_histogram_keeps_all_that_is_recorded() -> Result<(), Error> {
 }
 
 #[test]
-fn unknown_kinds_and_metrics_are_refused() -> Result<(), Error> {
+fn unknown_type_is_rejected() -> Result<(), Error> {
     assert_eq!(metric(3, &[])?.1, ["2"]);
-    let unknown = [
-        "$proxy_increment_metric #77 (i64.const 1)",
-        "$proxy_record_metric #0 (i64.const 1)",
-        "$proxy_get_metric #-1 #16",
-    ];
-    for call in unknown {
-        assert_eq!(metric(0, &[call])?.1[1], "1", "{call}");
-    }
+    assert_eq!(metric(0xffff_ffff, &[])?.1, ["2"]);
     assert_eq!(Wat::new().load()?.metric("name"), None);
+    Ok(())
+}
+
+#[test]
+fn status_for_an_unknown_identifier_depends_on_its_type() -> Result<(), Error> {
+    // Counters, gauges, histograms, and the type that does not exist.
+    for (id, read, recorded) in [
+        ("#0", "1", "1"),
+        ("#400", "1", "1"),
+        ("#401", "1", "1"),
+        ("#1", "1", "1"),
+        ("#402", "2", "1"),
+        ("#2", "2", "1"),
+        ("#403", "2", "1"),
+        ("#3", "2", "1"),
+        ("#-1", "2", "1"),
+    ] {
+        let calls = [
+            format!("$proxy_get_metric {id} #16"),
+            format!("$proxy_increment_metric {id} (i64.const 1)"),
+            format!("$proxy_record_metric {id} (i64.const 1)"),
+        ];
+        let answers = answers("proxy_on_configure", &calls.each_ref().map(String::as_str))?;
+        assert_eq!(answers, [read, read, recorded], "{id}");
+    }
+    Ok(())
+}
+
+#[test]
+fn identifier_is_a_count_and_the_type() -> Result<(), Error> {
+    let define = |kind: u32, name: &str| {
+        format!(
+            "(call $number (call $proxy_define_metric #{kind} @\"{name}\" #8))
+             (call $number (i32.load #8))"
+        )
+    };
+    let definitions: String = [(0, "a"), (0, "a"), (1, "b"), (2, "c"), (1, "a"), (0, "")]
+        .map(|(kind, name)| define(kind, name))
+        .concat();
+    let proxy = Wat::new().on("proxy_on_tick", &definitions).load()?;
+    proxy.tick()?;
+    assert_eq!(
+        said(&proxy),
+        ["0", "4", "0", "8", "0", "5", "0", "6", "0", "9", "0", "12"]
+    );
+    Ok(())
+}
+
+#[test]
+fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
+    let calls = [
+        &format!("$proxy_define_metric #9 {BAD} #1 #8"),
+        &format!("$proxy_define_metric #0 @\"a\" {BAD}"),
+        &format!("$proxy_get_metric #4 {BAD}"),
+        // As in Envoy, the first one has been defined.
+        "$proxy_get_metric #4 #16",
+    ];
+    assert_eq!(answers("proxy_on_configure", &calls)?, ["6", "6", "6", "0"]);
     Ok(())
 }
 

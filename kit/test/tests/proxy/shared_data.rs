@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::Error;
 
-use crate::wat::{Wat, said};
+use crate::wat::{BAD, Wat, answers, said};
 
 #[test]
 fn a_value_is_set_only_when_nobody_else_has_changed_it() -> Result<(), Error> {
@@ -26,18 +26,53 @@ fn a_value_is_set_only_when_nobody_else_has_changed_it() -> Result<(), Error> {
 }
 
 #[test]
-fn zero_takes_any_version_and_a_missing_key_has_none() -> Result<(), Error> {
+fn zero_matches_any_version_and_a_missing_key_any() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         r#"(call $number (call $proxy_get_shared_data @"key" @out #8))
-           (call $number (call $proxy_set_shared_data @"key" @"" #7))
-           (call $number (call $proxy_set_shared_data @"key" @"one" #0))
-           (call $number (call $proxy_set_shared_data @"key" @"two" #0))"#,
+           (call $number (call $proxy_set_shared_data @"key" @"one" #7))
+           (call $number (call $proxy_set_shared_data @"key" @"two" #7))
+           (call $number (call $proxy_set_shared_data @"key" @"three" #0))"#,
     );
     let proxy = wat.load()?;
     proxy.tick()?;
-    assert_eq!(said(&proxy), ["1", "8", "0", "0"]);
-    assert_eq!(proxy.shared_data("key").as_deref(), Some(b"two".as_slice()));
+    assert_eq!(said(&proxy), ["1", "0", "8", "0"]);
+    assert_eq!(
+        proxy.shared_data("key").as_deref(),
+        Some(b"three".as_slice())
+    );
+    Ok(())
+}
+
+#[test]
+fn all_keys_share_one_count_of_versions() -> Result<(), Error> {
+    let set = |key: &str| {
+        format!(
+            "(drop (call $proxy_set_shared_data @\"{key}\" @\"\" #0))
+             (drop (call $proxy_get_shared_data @\"{key}\" @out #8)) (call $number (i32.load #8))"
+        )
+    };
+    let all = ["a", "a", "b", "", "a"].map(set).concat();
+    let proxy = Wat::new().on("proxy_on_tick", &all).load()?;
+    proxy.tick()?;
+    assert_eq!(said(&proxy), ["1", "2", "3", "4", "5"]);
+    Ok(())
+}
+
+#[test]
+fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
+    let calls = [
+        "$proxy_set_shared_data @\"key\" @\"value\" #0",
+        &format!("$proxy_set_shared_data {BAD} #1 @\"value\" #0"),
+        &format!("$proxy_set_shared_data @\"other\" {BAD} #1 #0"),
+        &format!("$proxy_get_shared_data {BAD} #1 @out #8"),
+        &format!("$proxy_get_shared_data @\"key\" {BAD} #4 #8"),
+        &format!("$proxy_get_shared_data @\"key\" #0 {BAD} #8"),
+        &format!("$proxy_get_shared_data @\"key\" @out {BAD}"),
+        &format!("$proxy_get_shared_data @\"none\" {BAD} {BAD} {BAD}"),
+    ];
+    let statuses = ["0", "6", "6", "6", "6", "6", "6", "1"];
+    assert_eq!(answers("proxy_on_configure", &calls)?, statuses);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What is there of WASI (ABI: "Randomness", "Environment variables", "Unimplemented WASI functions").
 
-use proxy_wasm_test::{Error, Options, Proxy};
+use proxy_wasm_test::{Error, LogLevel, Options};
 
 use crate::wat::{Wat, said};
 
@@ -47,58 +47,72 @@ fn random_numbers_depend_on_the_seed_alone() -> Result<(), Error> {
 }
 
 #[test]
-fn too_much_randomness_is_refused() -> Result<(), Error> {
+fn output_is_info_and_errors_are_errors() -> Result<(), Error> {
+    let wat = Wat::new()
+        .with("(func $piece (param i32 i32) (i32.store #64 (local.get 0)) (i32.store #68 (local.get 1)))")
+        .on(
+            "proxy_on_vm_start",
+            r#"(call $piece @"text")
+               (drop (call $wasi_fd_write #1 #64 #1 #0)) (drop (call $wasi_fd_write #2 #64 #1 #0))"#,
+        );
+    let log = wat.load()?.log();
+    let lines: Vec<_> = log
+        .iter()
+        .map(|line| (line.level, &line.message[..]))
+        .collect();
+    assert_eq!(lines, [(LogLevel::Info, "text"), (LogLevel::Error, "text")]);
+    Ok(())
+}
+
+#[test]
+fn output_costs_fuel() -> Result<(), Error> {
+    // A page that is written 8,192 times.
     let wat = Wat::new().on(
         "proxy_on_tick",
-        "(call $number (call $wasi_random_get #0 #-1))",
+        "(local $piece i32)
+         (loop $pieces
+           (i32.store (i32.add #65536 (local.get $piece)) #0)
+           (i32.store (i32.add #65540 (local.get $piece)) #65536)
+           (local.set $piece (i32.add (local.get $piece) #8))
+           (br_if $pieces (i32.lt_u (local.get $piece) #65536)))
+         (drop (call $wasi_fd_write #1 #65536 #8192 #0))",
     );
-    let proxy = wat.load()?;
-    proxy.tick()?;
-    assert_eq!(said(&proxy), ["28"]);
+    let proxy = wat.load_with(Options::new().fuel_limit(10_000_000))?;
+    let Err(Error::Trap(trap)) = proxy.tick() else {
+        panic!("half a gibibyte was written");
+    };
+    assert!(trap.reason.contains("fuel"), "{trap}");
+    assert!(proxy.log().is_empty());
     Ok(())
 }
 
 #[test]
-fn there_are_no_arguments_and_no_files() -> Result<(), Error> {
-    let wat = Wat::new().on(
-        "_start",
-        "(i32.store #0 #7) (i32.store #4 #7)
-         (call $number (call $wasi_args_sizes_get #0 #4))
-         (call $number (i32.load #0)) (call $number (i32.load #4))
-         (call $number (call $wasi_args_get #0 #4))
-         (call $number (call $wasi_fd_prestat_get #3 #0))
-         (call $number (call $wasi_fd_read #0 #0 #0 #0))
-         (call $number (call $wasi_fd_fdstat_get #1 #8)) (call $number (i32.load #16))
-         (call $number (call $wasi_fd_fdstat_get #3 #8))",
-    );
-    assert_eq!(
-        said(&wat.load()?),
-        ["0", "0", "0", "0", "8", "52", "0", "64", "8"]
-    );
-    Ok(())
-}
-
-#[test]
-fn the_older_name_of_wasi_serves_as_well() -> Result<(), Error> {
-    let module = Wat::new()
-        .on(
-            "_start",
-            "(drop (call $wasi_clock_time_get #0 (i64.const 0) #0)) (call $number (i32.load #4))",
-        )
-        .text()
-        .replace("wasi_snapshot_preview1", "wasi_unstable");
-    assert_eq!(said(&Proxy::load(module)?).len(), 1);
-    Ok(())
-}
-
-#[test]
-fn an_exit_ends_the_vm_with_its_code() -> Result<(), Error> {
+fn trap_after_an_exit_says_so() -> Result<(), Error> {
     let proxy = Wat::new()
-        .on("proxy_on_tick", "(call $wasi_proc_exit #3)")
+        .on("proxy_on_tick", "(call $wasi_proc_exit #3) (unreachable)")
+        .on("proxy_on_request_headers", "(unreachable)")
         .load()?;
     let Err(Error::Trap(trap)) = proxy.tick() else {
         panic!("it goes on");
     };
-    assert!(trap.reason.contains("exited with the code 3"), "{trap}");
+    assert!(
+        trap.reason
+            .ends_with("after proc_exit(3), which returns in Envoy and ends nothing"),
+        "{trap}"
+    );
+    Ok(())
+}
+
+#[test]
+fn exit_code_of_an_earlier_callback_is_forgotten() -> Result<(), Error> {
+    let proxy = Wat::new()
+        .on("proxy_on_tick", "(call $wasi_proc_exit #3)")
+        .on("proxy_on_request_headers", "(unreachable)")
+        .load()?;
+    proxy.tick()?;
+    let Err(Error::Trap(trap)) = proxy.request("GET", "/").send() else {
+        panic!("it goes on");
+    };
+    assert!(!trap.reason.contains("proc_exit"), "{trap}");
     Ok(())
 }

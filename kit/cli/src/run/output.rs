@@ -1,4 +1,4 @@
-//! What the author reads.
+//! Terminal output.
 
 use std::io::Write;
 
@@ -8,43 +8,43 @@ use anyhow::{Context, Result};
 use super::log::{Line, Source};
 use super::options::Level;
 
-/// Standard output, in colours where it is a terminal and NO_COLOR is not set.
+/// Standard output, with colours if it is a terminal and `NO_COLOR` is not set.
 #[derive(Debug)]
-pub struct Screen;
+pub struct Output;
 
 const BOLD: Style = Style::new().bold();
 
-impl Screen {
-    /// Says something in this program's own name.
-    pub fn say(&self, text: &str) -> Result<()> {
-        self.write(&format!("{BOLD}{:<12}{BOLD:#}{}", "run", plain(text)))
+impl Output {
+    /// Prints what the command has done.
+    pub fn print(&self, text: &str) -> Result<()> {
+        self.write(&format!("{BOLD}{:<12}{BOLD:#}{}", "run", escape(text)))
     }
 
-    /// Says that something went wrong, in this program's own name.
+    /// Prints that something went wrong.
     pub fn warn(&self, text: &str) -> Result<()> {
         let style = style(Level::Warning);
         let mut lines = text.lines();
-        let first = plain(lines.next().unwrap_or_default());
+        let first = escape(lines.next().unwrap_or_default());
         self.write(&format!(
             "{BOLD}{:<12}{BOLD:#}{style}{first}{style:#}",
             "run"
         ))?;
-        lines.try_for_each(|line| self.write(&format!("{:12}{}", "", plain(line))))
+        lines.try_for_each(|line| self.write(&format!("{:12}{}", "", escape(line))))
     }
 
-    /// Writes a name and what it stands for.
-    pub fn fact(&self, name: &str, value: &str) -> Result<()> {
-        self.write(&format!("{BOLD}{name:<12}{BOLD:#}{}", plain(value)))
+    /// Prints a name and its value.
+    pub fn print_field(&self, name: &str, value: &str) -> Result<()> {
+        self.write(&format!("{BOLD}{name:<12}{BOLD:#}{}", escape(value)))
     }
 
-    /// Writes a line of the log, which was there so many times.
-    pub fn log(&self, line: &Line, times: usize) -> Result<()> {
+    /// Prints a log line, which was logged `times` times.
+    pub fn print_log(&self, line: &Line, times: usize) -> Result<()> {
         let (source, component) = match &line.source {
             Source::Extension => ("extension", String::new()),
             Source::Envoy(component) => ("envoy", format!("{component}: ")),
         };
         let level = style(line.level);
-        let text = plain(&line.text);
+        let text = escape(&line.text);
         if line.continues {
             return self.write(&format!("{:21}{text}", ""));
         }
@@ -73,8 +73,9 @@ fn style(level: Level) -> Style {
     }
 }
 
-/// A text without what would steer a terminal: a message may hold what came from the network.
-fn plain(text: &str) -> String {
+/// Escapes control characters: a message may contain bytes from the network, and a terminal would
+/// obey them.
+fn escape(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = (c.is_control() && c != '\t').then(|| c.escape_default());
@@ -86,11 +87,11 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::escape;
 
     #[test]
-    fn a_message_cannot_steer_the_terminal() {
-        assert_eq!(plain("naïve\ttext"), "naïve\ttext");
-        assert_eq!(plain("\u{1b}[2Jgone"), "\\u{1b}[2Jgone");
+    fn control_characters_are_escaped() {
+        assert_eq!(escape("naïve\ttext"), "naïve\ttext");
+        assert_eq!(escape("\u{1b}[2Jgone"), "\\u{1b}[2Jgone");
     }
 }

@@ -1,0 +1,30 @@
+//! The host calls that only ABI 0.1.0 has.
+
+use proxy_wasm_abi::StreamType;
+
+use super::{Call, Outcome};
+
+impl Call<'_> {
+    /// The plugin's configuration during `proxy_on_configure`, and otherwise that of the VM.
+    pub(super) fn get_configuration(&mut self, data: u32, size: u32) -> Outcome {
+        let host = self.host();
+        let configuration = host
+            .plugin()
+            .and_then(|plugin| plugin.configuration.clone())
+            .unwrap_or_else(|| host.options.vm_configuration.clone());
+        self.return_bytes(&configuration, data, size)
+    }
+
+    pub(super) fn continue_request(&mut self) -> Outcome {
+        self.continue_stream(StreamType::Request.into())
+    }
+
+    pub(super) fn continue_response(&mut self) -> Outcome {
+        self.continue_stream(StreamType::Response.into())
+    }
+
+    /// Has no effect, because there are no routes.
+    pub(super) fn clear_route_cache(&mut self) -> Outcome {
+        Ok(())
+    }
+}
