@@ -106,6 +106,7 @@ fn replace_filter(project: &Path) -> Result<()> {
         ensure!(text.contains("x-host"), "{mesh} has no configuration");
         fs::write(path, text)?;
     }
+    allow_capabilities(project)?;
     test(project)?;
     command(project, "cargo", &["make", "check"])?;
     command(project, "cargo", &["make", "lint"])?;
@@ -117,6 +118,31 @@ fn replace_filter(project: &Path) -> Result<()> {
         );
     }
     commit(project)
+}
+
+/// Replaces the list in deploy/envoy.yaml by the one that the documented command prints.
+fn allow_capabilities(project: &Path) -> Result<()> {
+    const KEY: &str = "allowed_capabilities:\n";
+    let printed = command(project, "cargo", &["make", "check", "--capabilities"])?;
+    let path = project.join("deploy/envoy.yaml");
+    let text = fs::read_to_string(&path)?;
+    let list = |text: &str| -> Result<(String, String, String)> {
+        let (before, rest) = text.split_once(KEY).context("no capabilities")?;
+        let is_listed = |line: &&str| line.trim_end().ends_with(": {}");
+        let lines: Vec<_> = rest.lines().take_while(is_listed).map(str::trim).collect();
+        let rest: Vec<_> = rest.lines().skip_while(is_listed).collect();
+        Ok((before.to_owned(), lines.join("\n"), rest.join("\n")))
+    };
+    let (_, needed, _) = list(&printed)?;
+    let (before, _, after) = list(&text)?;
+    let indented: String = needed
+        .lines()
+        .map(|line| format!("{:30}{line}\n", ""))
+        .collect();
+    Ok(fs::write(
+        path,
+        [&before, KEY, &indented, &after, "\n"].concat(),
+    )?)
 }
 
 /// The documented command replaces kit/, and nothing else; the project's tests pass.
