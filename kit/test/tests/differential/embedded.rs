@@ -54,10 +54,11 @@ pub fn run(scenario: &Scenario) -> Observation {
 /// What an error means for an observation.
 fn note(error: &Error, observation: &mut Observation) {
     match error {
-        // Where a module traps before it has a plugin, Envoy rejects it.
-        Error::Trap(trap)
-            if ["_initialize", "_start", "main"].contains(&trap.callback.as_str()) => {}
-        Error::Trap(trap) => observation.trap = Some(trap.callback.clone()),
+        Error::Trap(trap) => {
+            // Envoy accepts such a plugin, and then does not serve.
+            observation.has_started |= trap.callback == "proxy_on_context_create";
+            observation.trap = Some(trap.callback.clone());
+        }
         Error::Load(reason) if reason.contains("Envoy crashes") => {
             observation.failure = Some(Failure::SaysCrash);
         }

@@ -77,8 +77,8 @@ impl Observation {
     pub fn lines(&self, is_unfiltered: bool) -> Vec<String> {
         let mut lines = self.log_lines();
         match &self.trap {
+            _ if !self.has_started => lines.push("the plugin does not start".to_owned()),
             Some(callback) => lines.push(format!("trap in {callback}")),
-            None if !self.has_started => lines.push("the plugin does not start".to_owned()),
             None => {}
         }
         lines.extend(self.failure.as_ref().map(|failure| match failure {

@@ -51,11 +51,7 @@ pub fn scenarios() -> Vec<Scenario> {
             &continued_by_tick("(drop (call $proxy_continue_stream #0))"),
         )
         .wait(20, "ticked"),
-        post(
-            "calls.continued_by_tick_with_body",
-            &continued_by_tick("(drop (call $proxy_continue_stream #0))"),
-        )
-        .wait(20, "ticked"),
+        get("calls.from_tick", &from_tick()).wait(20, "proxy_on_http_call_response"),
         get(
             "calls.closed_by_tick",
             &continued_by_tick("(drop (call $proxy_close_stream #0))"),
@@ -247,4 +243,21 @@ fn continued_by_tick(action: &str) -> Module {
                  {action} (call $say @\"ticked\")"
             ),
         )
+}
+
+/// A request that waits for the response to a call that the next tick makes.
+fn from_tick() -> Module {
+    let call = call("service", "/auth", 5000);
+    holding()
+        .on(
+            "proxy_on_request_headers",
+            "(global.set $stream (local.get $stream_context_id))
+             (drop (call $proxy_set_tick_period_milliseconds #20))
+             (return #1)",
+        )
+        .on(
+            "proxy_on_tick",
+            &format!("(drop (call $proxy_set_tick_period_milliseconds #0)) {call}"),
+        )
+        .on("proxy_on_http_call_response", DECIDE)
 }
