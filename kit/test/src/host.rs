@@ -291,21 +291,16 @@ impl Host {
                 let reply = self.plugin()?.call_response.as_ref()?;
                 Some(reply.chunks.first().map_or(&[], Vec::as_slice))
             }
-            BufferType::GrpcMessage => {
-                let message = self
-                    .plugin()
-                    .and_then(|plugin| plugin.grpc_response.message.as_deref());
-                Some(message.unwrap_or_default())
-            }
             _ => Some(self.buffer_mut(buffer).map_or(&[], |body| body.as_slice())),
         }
     }
 
-    /// A body that the module can change now.
+    /// A buffer that the module can change now.
     pub(crate) fn buffer_mut(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
         let direction = match buffer {
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
         self.stream()?.state(direction).body()
