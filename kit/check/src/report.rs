@@ -6,12 +6,15 @@ use proxy_wasm_abi::EnvoyVersion;
 use serde::Serialize;
 
 use crate::consumers::{CONSUMERS, Consumer, Consumers};
+#[cfg(feature = "trial")]
+use crate::trial::{Trial, Trials};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// The newest known release of a consumer rejects it.
+    /// The newest known release of a consumer rejects it, or the files of a project contradict each
+    /// other.
     Error,
     /// A consumer may accept it: the check does not read it, or not all of it.
     NotChecked,
@@ -36,7 +39,8 @@ pub struct Finding {
     /// How to fix it.
     #[serde(rename = "how")]
     pub remedy: String,
-    /// The names of the consumers that reject it. A warning has none.
+    /// The names of the consumers that reject it. A warning has none, and neither has an error in a
+    /// project's files.
     pub rejected_by: Vec<&'static str>,
     /// The names of the consumers of which the check does not know whether they reject it.
     pub not_checked_for: Vec<&'static str>,
@@ -71,6 +75,11 @@ impl Finding {
     /// Whether a consumer rejects it, or may reject it.
     pub(crate) fn concerns(&self, consumer: &str) -> bool {
         self.rejected_by.contains(&consumer) || self.not_checked_for.contains(&consumer)
+    }
+
+    /// Whether it is an error in a project's files, for which no consumer rejects the image.
+    pub(crate) fn is_of_project(&self) -> bool {
+        self.severity == Severity::Error && self.rejected_by.is_empty()
     }
 
     /// Place, problem and remedy in one line without control characters.
@@ -136,6 +145,17 @@ pub struct ModuleFacts {
     pub memory: Option<u64>,
     /// The size to which its memory can grow, in bytes. `None` if the module sets no limit.
     pub memory_bound: Option<u64>,
+    /// What it did in the embedded proxy. `None` if there was no reason to try it.
+    #[cfg(feature = "trial")]
+    pub trial: Option<Trial>,
+}
+
+/// The files of a project that agree with each other, unless there are findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ProjectFacts {
+    /// The files under `deploy/` that were compared, by their paths in the project.
+    pub files: Vec<String>,
 }
 
 /// The result of a check.
@@ -150,6 +170,12 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The facts of the module, if there is a valid one.
     pub module: Option<ModuleFacts>,
+    /// What was compared, if a project was checked.
+    pub project: Option<ProjectFacts>,
+    /// How modules are tried, and earlier trials.
+    #[cfg(feature = "trial")]
+    #[serde(skip)]
+    pub(crate) trials: Trials,
     /// What each consumer reads, and the oldest Envoy that loads that.
     #[serde(skip)]
     reads: Vec<(&'static Consumer, String, EnvoyVersion)>,
@@ -241,6 +267,14 @@ impl Report {
         self.count(Severity::Warning)
     }
 
+    /// The number of errors in a project's files, for which no consumer rejects the image.
+    pub fn project_errors(&self) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| finding.is_of_project())
+            .count()
+    }
+
     pub(crate) fn count(&self, severity: Severity) -> usize {
         self.findings
             .iter()
@@ -282,6 +316,16 @@ impl Report {
             rejected_by: Vec::new(),
             not_checked_for: names(consumers),
         });
+    }
+
+    /// Adds what is wrong in a project's files, whatever consumers do with the image.
+    pub(crate) fn contradiction(
+        &mut self,
+        place: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.error(&[], place, problem, remedy);
     }
 
     /// Adds what no consumer rejects.

@@ -3,7 +3,9 @@
 use std::fmt::{self, Formatter};
 
 use crate::consumers::CONSUMERS;
-use crate::report::{ModuleFacts, Report, Severity, Verdict, escaped};
+use crate::report::{ModuleFacts, ProjectFacts, Report, Severity, Verdict, escaped};
+#[cfg(feature = "trial")]
+use crate::trial::Trial;
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
@@ -11,7 +13,11 @@ impl fmt::Display for Report {
         let mut others = self
             .findings
             .iter()
-            .filter(|finding| finding.severity == Severity::Warning || self.consumers.is_empty())
+            .filter(|finding| {
+                finding.severity == Severity::Warning
+                    || finding.is_of_project()
+                    || self.consumers.is_empty()
+            })
             .peekable();
         if others.peek().is_some() && !self.consumers.is_empty() {
             writeln!(formatter)?;
@@ -22,6 +28,13 @@ impl fmt::Display for Report {
         if let Some(module) = &self.module {
             writeln!(formatter)?;
             write_module(formatter, module)?;
+            #[cfg(feature = "trial")]
+            if let Some(trial) = &module.trial {
+                write_trial(formatter, trial)?;
+            }
+        }
+        if let Some(project) = &self.project {
+            self.write_project(formatter, project)?;
         }
         write!(
             formatter,
@@ -61,6 +74,18 @@ impl Report {
             }
         }
         Ok(())
+    }
+
+    fn write_project(&self, formatter: &mut Formatter, project: &ProjectFacts) -> fmt::Result {
+        let result = match (project.files.len(), self.project_errors()) {
+            (_, errors @ 1..) => format!("{} above", counted(errors, "error")),
+            (0, _) => "manifest.yaml agrees with Cargo.toml".to_owned(),
+            (1, _) => "1 file under deploy/ agrees with manifest.yaml and Cargo.toml".to_owned(),
+            (files, _) => {
+                format!("{files} files under deploy/ agree with manifest.yaml and Cargo.toml")
+            }
+        };
+        writeln!(formatter, "Project:       {result}")
     }
 
     fn write_verdict(&self, formatter: &mut Formatter, verdict: &Verdict) -> fmt::Result {
@@ -113,6 +138,34 @@ fn write_module(formatter: &mut Formatter, module: &ModuleFacts) -> fmt::Result 
             formatter,
             "Memory:        {memory} bytes in each worker thread at first; {bound}"
         )?;
+    }
+    Ok(())
+}
+
+/// Writes what a module did in the embedded proxy, and the last lines that it logged.
+#[cfg(feature = "trial")]
+fn write_trial(formatter: &mut Formatter, trial: &Trial) -> fmt::Result {
+    const MAX_LINES: usize = 5;
+    let result = match (trial.started, trial.configured, &trial.not_tried) {
+        (_, _, Some(why)) => format!("not tried in the embedded proxy: {}", escaped(why)),
+        (Some(true), None, None) => "the module starts".to_owned(),
+        (Some(true), Some(true), None) => {
+            "the module starts, and accepts the configuration".to_owned()
+        }
+        (Some(true), Some(false), None) => {
+            "the module starts, and rejects the configuration: see above".to_owned()
+        }
+        (_, _, None) => "the module does not start: see above".to_owned(),
+    };
+    writeln!(formatter, "Trial:         {result}")?;
+    // A finding quotes the log of what failed.
+    if trial.started == Some(false) || trial.configured == Some(false) {
+        return Ok(());
+    }
+    let skipped = trial.log.len().saturating_sub(MAX_LINES);
+    for line in trial.log.iter().skip(skipped) {
+        let message = escaped(line.message.trim_end());
+        writeln!(formatter, "Log:           {}: {message}", line.level)?;
     }
     Ok(())
 }
