@@ -124,12 +124,11 @@ fn write_module(formatter: &mut Formatter, module: &ModuleFacts) -> fmt::Result 
             module.callbacks.len()
         )?;
     }
-    let features = if module.proposals.is_empty() {
-        "of its first version only".to_owned()
-    } else {
-        format!("of its first version, {}", module.proposals.join(", "))
+    let features = match module.proposals.as_slice() {
+        [] => String::new(),
+        proposals => format!(", with {}", proposals.join(", ")),
     };
-    writeln!(formatter, "WebAssembly:   features {features}")?;
+    writeln!(formatter, "WebAssembly:   1.0{features}")?;
     if let Some(memory) = module.memory {
         let bound = module.memory_bound.map_or_else(
             || "it may grow without a limit".to_owned(),

@@ -17,7 +17,7 @@ Maistra        accepts it   2.1 and later    reads a.wasm
 
 Module:        a.wasm, {} bytes
 Interface:     Proxy-Wasm 0.2.1; a proxy calls 1 of its functions
-WebAssembly:   features of its first version only
+WebAssembly:   1.0
 Memory:        65536 bytes in each worker thread at first; it may grow without a limit
 Checked: 0 errors, 0 warnings",
             module().len()

@@ -99,7 +99,7 @@ fn collect(reader: impl Read, budget: &Budget, found: &mut Vec<TarEntry>) -> Res
             "it is not a complete tar archive: it goes on after one block of zeros".to_owned(),
         ));
     }
-    // Whoever unpacks the archive also decompresses what comes after its end.
+    // podman also decompresses what comes after the end.
     io::copy(&mut rest, &mut io::sink()).map_err(failed)?;
     Ok(())
 }
