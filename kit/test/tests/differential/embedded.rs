@@ -19,6 +19,7 @@ pub fn run(scenario: &Scenario) -> Observation {
         .plugin_name(scenario.plugin_name())
         .root_id(scenario.root_id())
         .vm_configuration(scenario.vm_configuration.as_deref().unwrap_or_default())
+        .allow_on_headers_stop_iteration(scenario.stops_iteration)
         .missing_cluster(MISSING_CLUSTER);
     let mut observation = Observation::default();
     let proxy = match options.load(scenario.module.as_str()) {
@@ -63,6 +64,7 @@ fn note(error: &Error, observation: &mut Observation) {
             observation.failure = Some(Failure::SaysCrash);
         }
         Error::VmTerminated | Error::Load(_) | Error::Rejected { .. } => {}
+        Error::BreaksEnvoy(_) => observation.failure = Some(Failure::SaysCrash),
         error => observation.failure = Some(Failure::Error(error.to_string())),
     }
 }
@@ -369,7 +371,7 @@ impl Exchange {
             Piece::Body(piece) => stream.send_response_body(piece, false),
             Piece::End => stream.send_response_body("", true),
             Piece::Trailers(trailers) => stream.send_response_trailers(trailers),
-            Piece::Disconnect => self.leave(),
+            Piece::Disconnect => stream.reset_upstream(),
         }
     }
 
@@ -476,6 +478,7 @@ fn received(message: Message) -> Received {
         body: message.body,
         trailers: fields(&message.trailers),
         is_complete: message.is_complete,
+        has_rest: false,
     }
 }
 

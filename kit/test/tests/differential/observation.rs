@@ -54,6 +54,8 @@ pub struct Received {
     pub body: Vec<u8>,
     pub trailers: Vec<Field>,
     pub is_complete: bool,
+    /// Whether something follows that is not a message.
+    pub has_rest: bool,
 }
 
 /// The fields that HTTP/1.1 or Envoy adds, whatever the module does: framing, and what the router
@@ -114,13 +116,17 @@ impl Observation {
             .collect()
     }
 
-    /// Whether Envoy has crashed, or left a message without an end.
+    /// Whether Envoy has crashed, or a message has no end or does not fit its headers.
     fn is_broken(&self) -> bool {
         let mut responses = self.responses.iter();
-        let mut messages = self.upstream.iter();
+        let mut requests = self.upstream.iter();
         self.failure.is_some()
-            || responses.any(|response| !matches!(response, Response::Complete(_)))
-            || messages.any(|message| !message.is_complete)
+            || self.upstream.len() > self.responses.len()
+            || requests.any(|request| !request.is_valid())
+            || responses.any(|response| match response {
+                Response::Complete(response) => !response.is_valid(),
+                _ => true,
+            })
     }
 }
 
@@ -150,10 +156,20 @@ pub fn lines_of(
 }
 
 impl Received {
+    /// Whether the receiver can tell where it ends.
+    fn is_valid(&self) -> bool {
+        let has_length = self.fields.iter().any(|(name, _)| name == "content-length");
+        let has_no_body = ["101", "204", "304"].contains(&self.start.as_str());
+        self.is_complete && !self.has_rest && !(has_no_body && has_length)
+    }
+
     fn print(&self, title: &str, is_unfiltered: bool, lines: &mut Vec<String>) {
         lines.push(format!("{title}: {}", self.start));
         for (name, value) in &self.fields {
-            if is_unfiltered || !ADDED_FIELDS.contains(&name.as_str()) {
+            // HTTP/1.1 also declares that there is no body.
+            let is_added = ADDED_FIELDS.contains(&name.as_str())
+                || (name == "content-length" && value == "0" && self.body.is_empty());
+            if is_unfiltered || !is_added {
                 lines.push(format!(
                     "{title} header {name}: {}",
                     escape(value.as_bytes())
@@ -171,6 +187,9 @@ impl Received {
         }
         if !self.is_complete {
             lines.push(format!("{title} does not end"));
+        }
+        if self.has_rest {
+            lines.push(format!("{title} is followed by something else"));
         }
     }
 }

@@ -230,6 +230,8 @@ impl RealEnvoy {
             }
             drop(clients);
             self.settle(scenario, &mut [])?;
+            self.upstream.disconnect();
+            self.settle(scenario, &mut [])?;
             let id = scenario.id();
             let calls = self.service.take_requests(|call| caller(call) == Some(&id));
             observation.calls = calls.into_iter().map(without_frames).collect();
@@ -412,7 +414,10 @@ impl Client {
 
     fn response(&self) -> Response {
         match parse(&self.peer.arrived, self.kind, self.peer.is_closed) {
-            Some((received, _)) if received.is_complete => Response::Complete(received),
+            Some((mut received, length)) if received.is_complete => {
+                received.has_rest = length < self.peer.arrived.len();
+                Response::Complete(received)
+            }
             _ if self.peer.is_closed && !self.has_left => Response::CutOff,
             _ => Response::Waiting,
         }

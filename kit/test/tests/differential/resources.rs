@@ -71,6 +71,8 @@ fn manager(name: &str, codec: &str, routes: &Value, filters: &[Value]) -> Value 
         "codec_type": codec,
         "http_protocol_options": {"enable_trailers": true},
         "generate_request_id": false,
+        // A response that is cut off closes the connection at once.
+        "delayed_close_timeout": "0s",
         "route_config": {
             "name": "routes",
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],

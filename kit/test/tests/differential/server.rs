@@ -121,8 +121,7 @@ impl Server {
                 }
             }
         }
-        self.connections
-            .retain(|connection| !connection.peer.is_closed);
+        self.remove_closed();
         Ok(has_progress)
     }
 
@@ -133,9 +132,23 @@ impl Server {
             return false;
         };
         connection.send_piece();
-        self.connections
-            .retain(|connection| !connection.peer.is_closed);
+        self.remove_closed();
         true
+    }
+
+    /// Closes all connections, so that what one scenario leaves there does not disturb another.
+    pub fn disconnect(&mut self) {
+        self.connections.clear();
+        self.requests.clear();
+    }
+
+    /// What has arrived of a request whose connection is closed stays.
+    fn remove_closed(&mut self) {
+        let closed = self
+            .connections
+            .extract_if(.., |connection| connection.peer.is_closed);
+        self.requests
+            .extend(closed.filter_map(|connection| connection.partial()));
     }
 
     /// Takes requests that have arrived: those that have ended, and then those that have not.
@@ -144,11 +157,8 @@ impl Server {
             .requests
             .extract_if(.., |request| is_wanted(request))
             .collect();
-        for connection in &mut self.connections {
-            let partial = parse(&connection.peer.arrived, Kind::Request, false);
-            let partial = partial.map(|(request, _)| request);
-            requests.extend(partial.filter(&is_wanted));
-        }
+        let partial = self.connections.iter().filter_map(Connection::partial);
+        requests.extend(partial.filter(is_wanted));
         requests
     }
 }
@@ -161,6 +171,19 @@ impl Connection {
             closes: false,
             is_early: false,
         }
+    }
+
+    /// What has arrived of a request that has not ended, or that is not one.
+    fn partial(&self) -> Option<Received> {
+        if self.peer.arrived.is_empty() {
+            return None;
+        }
+        let parsed = parse(&self.peer.arrived, Kind::Request, false);
+        let request = parsed.map(|(request, _)| request);
+        Some(request.unwrap_or_else(|| Received {
+            start: "not a request".to_owned(),
+            ..Received::default()
+        }))
     }
 
     /// A request to react to: one that has ended, or the beginning of a stream.

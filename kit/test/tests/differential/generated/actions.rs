@@ -29,6 +29,7 @@ pub fn scenarios() -> Vec<Scenario> {
             }
         }
         scenarios.extend(continued_later(place));
+        scenarios.extend(continued_at_once(place));
     }
     for (place, callback) in [
         ("vm_start", "proxy_on_vm_start"),
@@ -40,6 +41,28 @@ pub fn scenarios() -> Vec<Scenario> {
             let name = format!("return.{place}.{result}");
             scenarios.push(whole(Scenario::new(name, &module.wat())));
         }
+    }
+    scenarios
+}
+
+/// A callback that continues the message that it is called for.
+fn continued_at_once(place: &str) -> Vec<Scenario> {
+    let stream = i32::from(place.starts_with("response"));
+    let mut scenarios = Vec::new();
+    for action in [0, 1] {
+        let body = format!("(drop (call $proxy_continue_stream #{stream})) (return #{action})");
+        let module = Module::new().on(&format!("proxy_on_{place}"), &body);
+        let name = format!("at_once.{place}.{action}");
+        if place.ends_with("trailers") {
+            scenarios.push(whole(Scenario::new(&name, &module.wat())));
+            continue;
+        }
+        let post = Scenario::new(format!("{name}.post"), &module.wat());
+        scenarios.push(post.request(Request::post(&["request ", "body"])));
+        let get = Scenario::new(format!("{name}.get"), &module.wat());
+        scenarios.push(get.request(Request::get()));
+        let short = Scenario::new(format!("{name}.short"), &module.wat());
+        scenarios.push(short.upstream(Reply::new(204)).request(Request::get()));
     }
     scenarios
 }

@@ -55,7 +55,7 @@ pub fn scenarios() -> Vec<Scenario> {
             .request(post),
         of(
             "stream.two_at_a_time",
-            &Module::new().on(
+            &Module::quiet().on(
                 "proxy_on_request_headers",
                 "(if (i32.eq (local.get $stream_context_id) #2) (then (return #1)))
              (drop (call $proxy_set_effective_context #2)) (drop (call $proxy_continue_stream #0))",
