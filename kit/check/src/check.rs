@@ -54,19 +54,21 @@ pub fn check_with(path: &Path, options: &Options) -> Report {
         setup.root_id.clone_from(&options.root_id);
     }
     if let Err(error) = checked(&mut report, path, options.manifest.as_deref()) {
+        let place = path.display().to_string();
+        if let Error::Image(proxy_wasm_image::Error::Limit(problem)) = &error {
+            let remedy = "leave out what no consumer reads";
+            report.not_checked(&consumers::all(), place, problem, remedy);
+            return report.conclude();
+        }
         let remedy = match error {
             Error::Image(proxy_wasm_image::Error::Platform { .. }) => {
                 "build for --platform linux/amd64, on any machine: meshes take this image of an \
                  index; or push an image without an index"
             }
+            Error::TooLong { .. } => "make it smaller: V8 in Envoy loads no longer module",
             _ => "give a directory, an OCI layout or archive, or a .wasm file",
         };
-        report.error(
-            &consumers::all(),
-            path.display().to_string(),
-            error.to_string(),
-            remedy,
-        );
+        report.error(&consumers::all(), place, error.to_string(), remedy);
     }
     report.conclude()
 }
@@ -158,8 +160,12 @@ fn manifest_of_module(report: &mut Report, module: &Path, manifest: &Path) {
 
 /// The bytes of a regular file that is not longer than `max_length`.
 fn read_file(path: &Path, max_length: u64) -> Result<Vec<u8>, Error> {
-    if !fs::metadata(path)?.is_file() {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(Error::NotAFile);
+    }
+    if metadata.len() > max_length {
+        return Err(Error::TooLong { max_length });
     }
     let mut bytes = Vec::new();
     File::open(path)?

@@ -10,6 +10,7 @@ mod manifest_file;
 mod module_file;
 mod project;
 mod report;
+mod report_text;
 #[cfg(feature = "trial")]
 mod trial;
 #[cfg(feature = "trial")]

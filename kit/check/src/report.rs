@@ -11,11 +11,13 @@ use crate::trial::{Trial, Trials};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The newest known release of a consumer rejects it, or the files of a project contradict each
     /// other.
     Error,
+    /// A consumer may accept it: the check does not read it, or not all of it.
+    NotChecked,
     /// Older releases reject it, or it is probably a mistake.
     Warning,
 }
@@ -40,23 +42,46 @@ pub struct Finding {
     /// The names of the consumers that reject it. A warning has none, and neither has an error in a
     /// project's files.
     pub rejected_by: Vec<&'static str>,
+    /// The names of the consumers of which the check does not know whether they reject it.
+    pub not_checked_for: Vec<&'static str>,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write!(formatter, "{severity}: {}", self.line())?;
-        if !self.rejected_by.is_empty() && self.rejected_by.len() < CONSUMERS.len() {
-            write!(formatter, " (rejected by {})", self.rejected_by.join(", "))?;
+        self.write_line(formatter)?;
+        for (what, names) in [
+            ("rejected by", &self.rejected_by),
+            ("not checked for", &self.not_checked_for),
+        ] {
+            if !names.is_empty() && names.len() < CONSUMERS.len() {
+                write!(formatter, " ({what} {})", names.join(", "))?;
+            }
         }
         Ok(())
     }
 }
 
 impl Finding {
+    /// Writes the finding without its consumers.
+    pub(crate) fn write_line(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::NotChecked => "not checked",
+            Severity::Warning => "warning",
+        };
+        write!(formatter, "{severity}: {}", self.line())
+    }
+
+    /// Whether a consumer rejects it, or may reject it.
+    pub(crate) fn concerns(&self, consumer: &str) -> bool {
+        self.rejected_by.contains(&consumer) || self.not_checked_for.contains(&consumer)
+    }
+
+    /// Whether it is an error in a project's files, for which no consumer rejects the image.
+    pub(crate) fn is_of_project(&self) -> bool {
+        self.severity == Severity::Error && self.rejected_by.is_empty()
+    }
+
     /// Place, problem and remedy in one line without control characters.
     fn line(&self) -> String {
         escaped(&format!(
@@ -67,7 +92,7 @@ impl Finding {
 }
 
 /// A text without control characters: what was read may have line breaks and escape sequences.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
@@ -91,7 +116,7 @@ pub struct Verdict {
     pub since: Option<&'static str>,
     /// The module that it reads: a path in the image, or a layer.
     pub reads: Option<String>,
-    /// Why it does not accept the input, and how to fix that.
+    /// Why it does not accept the input, or why that is not known, and how to fix it.
     pub reasons: Vec<String>,
 }
 
@@ -135,7 +160,7 @@ pub struct ProjectFacts {
 
 /// The result of a check.
 ///
-/// Its text has the findings, one a line, then the facts, and the verdicts.
+/// Its text has the verdicts with their reasons, the warnings, and the facts.
 #[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -212,7 +237,7 @@ impl Report {
     fn reasons(&self, consumer: &Consumer) -> Vec<String> {
         self.findings
             .iter()
-            .filter(|finding| finding.rejected_by.contains(&consumer.name))
+            .filter(|finding| finding.concerns(consumer.name))
             .map(Finding::line)
             .collect()
     }
@@ -246,11 +271,11 @@ impl Report {
     pub fn project_errors(&self) -> usize {
         self.findings
             .iter()
-            .filter(|finding| finding.severity == Severity::Error && finding.rejected_by.is_empty())
+            .filter(|finding| finding.is_of_project())
             .count()
     }
 
-    fn count(&self, severity: Severity) -> usize {
+    pub(crate) fn count(&self, severity: Severity) -> usize {
         self.findings
             .iter()
             .filter(|finding| finding.severity == severity)
@@ -265,16 +290,31 @@ impl Report {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.findings.push(Finding {
+        self.add(Finding {
             severity: Severity::Error,
             place: place.into(),
             problem: problem.into(),
             remedy: remedy.into(),
-            rejected_by: CONSUMERS
-                .iter()
-                .map(|consumer| consumer.name)
-                .filter(|name| consumers.iter().any(|consumer| consumer.name == *name))
-                .collect(),
+            rejected_by: names(consumers),
+            not_checked_for: Vec::new(),
+        });
+    }
+
+    /// Adds what the check does not read, so that it does not know whether these consumers accept it.
+    pub(crate) fn not_checked(
+        &mut self,
+        consumers: &[&'static Consumer],
+        place: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(Finding {
+            severity: Severity::NotChecked,
+            place: place.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+            rejected_by: Vec::new(),
+            not_checked_for: names(consumers),
         });
     }
 
@@ -295,13 +335,38 @@ impl Report {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.findings.push(Finding {
+        self.add(Finding {
             severity: Severity::Warning,
             place: place.into(),
             problem: problem.into(),
             remedy: remedy.into(),
             rejected_by: Vec::new(),
+            not_checked_for: Vec::new(),
         });
+    }
+
+    /// Adds a finding. If it is known for other consumers, these are added.
+    fn add(&mut self, finding: Finding) {
+        let known = self.findings.iter_mut().find(|known| {
+            (known.severity, &known.place, &known.problem, &known.remedy)
+                == (
+                    finding.severity,
+                    &finding.place,
+                    &finding.problem,
+                    &finding.remedy,
+                )
+        });
+        let Some(known) = known else {
+            self.findings.push(finding);
+            return;
+        };
+        for (all, more) in [
+            (&mut known.rejected_by, finding.rejected_by),
+            (&mut known.not_checked_for, finding.not_checked_for),
+        ] {
+            all.extend(more);
+            *all = in_order(all);
+        }
     }
 
     /// Adds what keeps releases with an older Envoy than `since` from loading the module: an error
@@ -344,123 +409,19 @@ fn listed(items: &[String]) -> String {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        for finding in &self.findings {
-            writeln!(formatter, "{finding}")?;
-        }
-        if let Some(module) = &self.module {
-            writeln!(
-                formatter,
-                "Module:         {}, {} bytes",
-                module.path.escape_debug(),
-                module.bytes
-            )?;
-            if !module.abi.is_empty() {
-                writeln!(
-                    formatter,
-                    "Interface:      Proxy-Wasm {}; {} callbacks that a proxy calls",
-                    escaped(&module.abi.join(" and ")),
-                    module.callbacks.len()
-                )?;
-            }
-            let needs = if module.proposals.is_empty() {
-                "no additions to the first WebAssembly".to_owned()
-            } else {
-                module.proposals.join(", ")
-            };
-            writeln!(formatter, "Needs:          {needs}")?;
-            if let Some(memory) = module.memory {
-                let bound = module.memory_bound.map_or_else(
-                    || "without a limit".to_owned(),
-                    |bound| format!("up to {bound} bytes"),
-                );
-                writeln!(
-                    formatter,
-                    "Memory:         {memory} bytes at first for each worker thread, {bound}"
-                )?;
-            }
-            #[cfg(feature = "trial")]
-            if let Some(trial) = &module.trial {
-                write_trial(formatter, trial)?;
-            }
-        }
-        if let Some(project) = &self.project {
-            let result = match (project.files.len(), self.project_errors()) {
-                (_, errors @ 1..) => format!("{} above", counted(errors, "error")),
-                (0, _) => "manifest.yaml agrees with Cargo.toml".to_owned(),
-                (1, _) => {
-                    "1 file under deploy/ agrees with manifest.yaml and Cargo.toml".to_owned()
-                }
-                (files, _) => {
-                    format!("{files} files under deploy/ agree with manifest.yaml and Cargo.toml")
-                }
-            };
-            writeln!(formatter, "Project:        {result}")?;
-        }
-        for verdict in &self.consumers {
-            let title = CONSUMERS
-                .iter()
-                .find(|consumer| consumer.name == verdict.name)
-                .map_or(verdict.name, |consumer| consumer.title);
-            write!(formatter, "{:<16}", format!("{title}:"))?;
-            match (&verdict.since, &verdict.reads) {
-                (Some(since), Some(path)) => {
-                    let path = path.escape_debug();
-                    writeln!(formatter, "accepts it from {since} on; reads {path}")?;
-                }
-                _ => {
-                    let reasons = counted(verdict.reasons.len(), "reason");
-                    writeln!(formatter, "rejects it for {reasons} above")?;
-                }
-            }
-        }
-        write!(
-            formatter,
-            "Checked: {}, {}",
-            counted(self.errors(), "error"),
-            counted(self.warnings(), "warning")
-        )
-    }
+/// The names of consumers.
+fn names(consumers: &[&'static Consumer]) -> Vec<&'static str> {
+    let names: Vec<_> = consumers.iter().map(|consumer| consumer.name).collect();
+    in_order(&names)
 }
 
-/// Writes what a module did in the embedded proxy, and the last lines that it logged.
-#[cfg(feature = "trial")]
-fn write_trial(formatter: &mut fmt::Formatter, trial: &Trial) -> fmt::Result {
-    const MAX_LINES: usize = 5;
-    let result = match (trial.started, trial.configured, &trial.not_tried) {
-        (Some(true), _, Some(why)) => {
-            format!(
-                "the module starts; whether it accepts the configuration is not known: {}",
-                escaped(why)
-            )
-        }
-        (_, _, Some(why)) => format!("not tried in the embedded proxy: {}", escaped(why)),
-        (Some(true), None, None) => "the module starts".to_owned(),
-        (Some(true), Some(true), None) => {
-            "the module starts, and accepts the configuration".to_owned()
-        }
-        (Some(true), Some(false), None) => {
-            "the module starts, and rejects the configuration: see above".to_owned()
-        }
-        (_, _, None) => "the module does not start: see above".to_owned(),
-    };
-    writeln!(formatter, "Trial:          {result}")?;
-    // A finding quotes the log of what failed.
-    if trial.started == Some(false) || trial.configured == Some(false) {
-        return Ok(());
-    }
-    let skipped = trial.log.len().saturating_sub(MAX_LINES);
-    for line in trial.log.iter().skip(skipped) {
-        let message = escaped(line.message.trim_end());
-        writeln!(formatter, "Log:            {}: {message}", line.level)?;
-    }
-    Ok(())
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
+/// Names in the order of [`CONSUMERS`], each once.
+fn in_order(names: &[&'static str]) -> Vec<&'static str> {
+    CONSUMERS
+        .iter()
+        .map(|consumer| consumer.name)
+        .filter(|name| names.contains(name))
+        .collect()
 }
 
 /// A text from outside, for a finding: in quotes, escaped, and shortened.

@@ -34,9 +34,14 @@ pub enum Error {
          waits for"
     )]
     Paused(&'static str),
-    /// The extension has closed the stream.
-    #[error("the extension has closed the stream")]
+    /// The stream was reset before the response was complete: the extension has closed it, or has
+    /// responded when a response had begun, or the upstream has failed.
+    #[error("the stream was reset before its response was complete")]
     Closed,
+    /// The extension did what Envoy 1.40 does not survive: it crashes, corrupts a message, or holds
+    /// one for ever. The text says what the extension did, what Envoy does, and how to avoid it.
+    #[error("{0}")]
+    BreaksEnvoy(String),
     /// The test asked for what is not possible in the current state.
     #[error("{0}")]
     InvalidState(&'static str),
@@ -88,7 +93,7 @@ pub struct Trap {
     pub callback: String,
     /// The WebAssembly trap, or the host's reason.
     pub reason: String,
-    /// The functions that had not returned, innermost first.
+    /// The functions that had not returned, innermost first. Empty if the module uses tail calls.
     pub backtrace: Vec<Frame>,
     /// What the callback logged. A panic logs its message and location.
     pub log: Vec<LogLine>,

@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
-use wasmi::{
-    CompilationMode, Config, Engine, Extern, ExternRef, ExternType, Func, Instance, Memory,
-    Nullable, Ref, RefType, Store, Table, TrapCode, Val,
-};
+use wasmi::{CompilationMode, Config, Engine, Func, Instance, Memory, Store, TrapCode, Val};
 
 use crate::backtrace::{self, Backtrace, FrameSizes, Names};
 use crate::binary::{HostMemory, Sections};
@@ -28,7 +25,7 @@ const STACK: usize = 16 << 20;
 pub(crate) struct Vm {
     store: Store<Host>,
     callbacks: HashMap<&'static str, Func>,
-    memory: Memory,
+    memory: Option<Memory>,
     backtrace: Option<Backtrace>,
     names: Names,
     has_ended: bool,
@@ -44,7 +41,7 @@ impl Vm {
         let version = sections.abi_version()?;
         sections.check_names()?;
         sections.check_imports()?;
-        let host_memory = sections.host_memory()?;
+        let host_memory = sections.host_memory();
         let names = backtrace::names(module.symbols.as_deref().unwrap_or(&bytes));
         // A wrapper would turn a tail call into an ordinary one.
         let (bytes, frame_sizes) = if validated.uses_tail_calls {
@@ -65,7 +62,9 @@ impl Vm {
         let mut store = Store::new(&engine, Host::new(options, version));
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
-        let imported = provide_imports(&mut offer, &mut store, &module)?;
+        let imported = offer
+            .provide_memory_and_table(&mut store, &module)
+            .map_err(instantiation_error)?;
         let instance = offer
             .linker()
             .instantiate_and_start(&mut store, &module)
@@ -73,8 +72,8 @@ impl Vm {
         let memory = match host_memory {
             HostMemory::Exported(name) => instance.get_memory(&store, &name),
             HostMemory::Imported => imported,
+            HostMemory::None => None,
         };
-        let memory = memory.ok_or_else(|| Error::Load("it has no memory".to_owned()))?;
         let callbacks = interface::callbacks(&module, version)
             .filter_map(|(callback, _)| {
                 let function = instance.get_func(&store, callback.name)?;
@@ -99,7 +98,9 @@ impl Vm {
     /// memory.
     fn prepare_host(&mut self, instance: &Instance) -> Result<(), Error> {
         let limit = self.host().options.memory_limit;
-        let size = self.memory.data_size(&self.store);
+        let size = self
+            .memory
+            .map_or(0, |memory| memory.data_size(&self.store));
         if size > limit {
             return Err(Error::Unsupported(format!(
                 "its memory begins with {size} bytes, and the limit is {limit}"
@@ -112,7 +113,7 @@ impl Vm {
         let memory = self.memory;
         let host = self.host_mut();
         host.limits = Limits::new(limit);
-        host.memory = Some(memory);
+        host.memory = memory;
         host.allocator = allocator;
         Ok(())
     }
@@ -149,7 +150,7 @@ impl Vm {
 
     /// The size of the module's memory, in pages of 64 KiB.
     pub(crate) fn memory_pages(&self) -> u64 {
-        self.memory.size(&self.store)
+        self.memory.map_or(0, |memory| memory.size(&self.store))
     }
 
     /// Calls a callback for a context. `None` if the module does not export it.
@@ -215,7 +216,9 @@ impl Vm {
         let mut limit = reached_limit(self.host(), error);
         let mut backtrace = Vec::new();
         if let Some(stack) = &self.backtrace {
-            if stack.is_full(&self.store) {
+            if error.as_trap_code() == Some(TrapCode::MemoryOutOfBounds)
+                && stack.is_full(&self.store)
+            {
                 reason = TrapCode::StackOverflow.to_string();
                 limit = Some(Limit::CallDepth);
             }
@@ -262,37 +265,6 @@ fn configuration() -> Config {
     config
 }
 
-/// Makes the memory and the table that a module imports. Returns the memory.
-fn provide_imports(
-    offer: &mut Offer,
-    store: &mut Store<Host>,
-    module: &wasmi::Module,
-) -> Result<Option<Memory>, Error> {
-    let mut imported = None;
-    for import in module.imports() {
-        let item: Extern = match import.ty() {
-            ExternType::Memory(memory) => {
-                let memory = Memory::new(&mut *store, *memory).map_err(instantiation_error)?;
-                imported = Some(memory);
-                memory.into()
-            }
-            ExternType::Table(table) => {
-                let null = match table.element() {
-                    RefType::Func => Ref::Func(Nullable::Null),
-                    RefType::Extern => Ref::Extern(Nullable::<ExternRef>::Null),
-                };
-                let table = Table::new(&mut *store, *table, null).map_err(instantiation_error)?;
-                table.into()
-            }
-            ExternType::Func(_) | ExternType::Global(_) => continue,
-        };
-        offer
-            .provide(import.module(), import.name(), item)
-            .map_err(load_error)?;
-    }
-    Ok(imported)
-}
-
 /// A trap of the start section, or another reason why there is no instance.
 fn start_error(store: &mut Store<Host>, error: wasmi::Error) -> Error {
     if !matches!(error.kind(), ErrorKind::TrapCode(_)) {
@@ -308,6 +280,7 @@ fn start_error(store: &mut Store<Host>, error: wasmi::Error) -> Error {
     })
 }
 
+/// Why a module has no instance.
 fn instantiation_error(error: wasmi::Error) -> Error {
     Error::Load(match error.kind() {
         ErrorKind::Memory(MemoryError::OutOfBoundsAccess) => {

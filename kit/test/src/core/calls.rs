@@ -75,8 +75,8 @@ impl Core {
         self.on_grpc_close(plugin, call, UNAVAILABLE, message)
     }
 
-    /// Responds to a gRPC call, or to a stream (ABI: "gRPC calls"). The extension may cancel it while
-    /// it gets the response.
+    /// Responds to a gRPC call, or to a stream (ABI: "gRPC calls"). The extension may cancel it
+    /// while it gets the response.
     pub(crate) fn respond_to_grpc_call(&mut self, id: u32, reply: GrpcReply) -> Result<(), Error> {
         self.vm.refuel()?;
         let calls = &self.host().grpc_calls;

@@ -55,9 +55,18 @@ impl Admin {
             let port = socket["port_value"].as_u64()?.try_into().ok()?;
             Some((name, SocketAddr::new(ip, port)))
         };
-        listeners["listener_statuses"]
-            .as_array()
-            .and_then(|listeners| listeners.iter().map(address_of).collect())
+        // Without a listener there is no list.
+        let Some(list) = listeners.get("listener_statuses") else {
+            return Ok(BTreeMap::new());
+        };
+        list.as_array()
+            .and_then(|listeners| {
+                // Others listen on a path in the file system.
+                let on_ports = listeners
+                    .iter()
+                    .filter(|listener| listener["local_address"]["pipe"].is_null());
+                on_ports.map(address_of).collect()
+            })
             .ok_or_else(|| unknown(listeners.to_string()))
     }
 

@@ -59,7 +59,7 @@ fn response_can_be_read_only_in_its_callback() -> Result<(), Error> {
     proxy.request("GET", "/").respond(200)?;
     assert_eq!(
         said(&proxy)[2..],
-        ["4", "2", "10", "1", "0", "0", "0", "0", "0", "", "1", "2"]
+        ["4", "2", "10", "1", "0", "0", "0", "0", "0", "", "1", "1"]
     );
     assert!(proxy.http_calls().is_empty());
     assert!(matches!(
