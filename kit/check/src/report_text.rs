@@ -147,6 +147,10 @@ fn write_module(formatter: &mut Formatter, module: &ModuleFacts) -> fmt::Result 
 fn write_trial(formatter: &mut Formatter, trial: &Trial) -> fmt::Result {
     const MAX_LINES: usize = 5;
     let result = match (trial.started, trial.configured, &trial.not_tried) {
+        (Some(true), _, Some(why)) => format!(
+            "the module starts; whether it accepts the configuration is not known: {}",
+            escaped(why)
+        ),
         (_, _, Some(why)) => format!("not tried in the embedded proxy: {}", escaped(why)),
         (Some(true), None, None) => "the module starts".to_owned(),
         (Some(true), Some(true), None) => {

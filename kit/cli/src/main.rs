@@ -106,8 +106,9 @@ enum Task {
     },
     /// Predict what each proxy and mesh does with an image or a module
     Check {
-        /// A directory with the image's files, an OCI layout or archive, or a .wasm file; the staged
-        /// files if not given
+        /// A directory with the image's files, an OCI layout or archive, or a .wasm file. If not given:
+        /// the staged files, and whether manifest.yaml, Cargo.toml and deploy/*.yaml agree with each
+        /// other
         path: Option<PathBuf>,
         /// The manifest with which a .wasm file is to be packaged
         #[arg(long)]
