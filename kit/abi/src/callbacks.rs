@@ -105,17 +105,18 @@ pub fn callback(name: &str, version: AbiVersion) -> Option<&'static Function> {
         .find(|callback| callback.name == name && callback.is_in(version))
 }
 
-/// Whether Envoy looks for a callback in a module with these exports.
+/// Whether Envoy looks for a callback in a module that exports these functions.
 ///
 /// It ignores `_start` beside `_initialize`, `main` and `__main_void` without `_initialize`, and
-/// `proxy_on_memory_allocate` beside `malloc`. An ignored export may have any signature.
+/// `proxy_on_memory_allocate` beside `malloc`. An ignored export may have any signature. Exports that
+/// are not functions do not count.
 ///
 /// The specification prefers `proxy_on_memory_allocate`; Envoy prefers `malloc`.
-pub fn is_looked_up(callback: &str, has_export: impl Fn(&str) -> bool) -> bool {
+pub fn is_looked_up(callback: &str, has_function: impl Fn(&str) -> bool) -> bool {
     match callback {
-        "_start" => !has_export("_initialize"),
-        "main" | "__main_void" => has_export("_initialize"),
-        "proxy_on_memory_allocate" => !has_export("malloc"),
+        "_start" => !has_function("_initialize"),
+        "main" | "__main_void" => has_function("_initialize"),
+        "proxy_on_memory_allocate" => !has_function("malloc"),
         _ => true,
     }
 }

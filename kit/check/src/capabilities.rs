@@ -19,10 +19,11 @@ pub fn of(module: &Module, version: AbiVersion) -> Vec<&'static str> {
         let name = host_function(&import.module, &import.name, version)?.name;
         (import.module != HOST_MODULE || name.starts_with(PREFIX)).then_some(name)
     });
-    let has = |name: &str| module.export(name).is_some();
+    let has = |name: &str| module.has_function(name);
     let callbacks = module.exports.iter().filter_map(|export| {
         let name = callback(&export.name, version)?.name;
-        let is_called = name.starts_with(PREFIX)
+        let is_called = export.is_function()
+            && name.starts_with(PREFIX)
             && ![ALLOCATOR, NEVER_CALLED].contains(&name)
             && is_looked_up(name, has);
         is_called.then_some(name)

@@ -88,7 +88,7 @@ pub static CONSUMERS: [Consumer; 4] = [
         is_mesh: true,
         reads: Reads::LastLayer,
         max_module_length: Some(MAX_LENGTH),
-        // 1.12 is the first with WasmPlugin.
+        // 1.12 is the first with WasmPlugin. The Envoys are those that istio/proxy pins.
         releases: &[
             release("1.12", 20),
             release("1.13", 21),
@@ -108,6 +108,7 @@ pub static CONSUMERS: [Consumer; 4] = [
             release("1.27", 35),
             release("1.28", 36),
             release("1.29", 37),
+            release("1.30", 38),
         ],
     },
     Consumer {
@@ -126,6 +127,8 @@ pub static CONSUMERS: [Consumer; 4] = [
             release("1.5", 35),
             release("1.6", 36),
             release("1.7", 37),
+            release("1.8", 38),
+            release("1.9", 39),
         ],
     },
     Consumer {
@@ -163,20 +166,19 @@ pub fn that_read(reads: Reads) -> Consumers {
         .collect()
 }
 
-/// The consumers that read images.
-pub fn meshes() -> Consumers {
-    CONSUMERS
-        .iter()
-        .filter(|consumer| consumer.is_mesh)
-        .collect()
-}
-
 /// All consumers.
 pub fn all() -> Consumers {
     CONSUMERS.iter().collect()
 }
 
 impl Consumer {
+    /// The Envoy in its newest known release.
+    pub fn newest_envoy(&self) -> EnvoyVersion {
+        self.releases
+            .last()
+            .map_or(EnvoyVersion::OLDEST, |release| release.envoy)
+    }
+
     /// The oldest known release with this Envoy or a later one.
     pub fn since(&self, envoy: EnvoyVersion) -> Option<&'static str> {
         self.releases
@@ -235,7 +237,9 @@ mod tests {
             (19, ["1.19", "1.12", "1.1", "2.2"].map(Some)),
             (21, ["1.21", "1.13", "1.1", "2.3"].map(Some)),
             (35, [Some("1.35"), Some("1.27"), Some("1.5"), None]),
-            (39, [Some("1.39"), None, None, None]),
+            (38, [Some("1.38"), Some("1.30"), Some("1.8"), None]),
+            (39, [Some("1.39"), None, Some("1.9"), None]),
+            (40, [Some("1.40"), None, None, None]),
         ] {
             let envoy = EnvoyVersion::new(1, minor);
             let since: Vec<_> = CONSUMERS

@@ -9,7 +9,7 @@ use crate::limits::MAX_LENGTH;
 #[non_exhaustive]
 pub enum Error {
     /// The module is longer than [`MAX_LENGTH`].
-    #[error("it has {length} bytes, and modules of more than {MAX_LENGTH} are not read")]
+    #[error("it has {length} bytes, and V8 in Envoy loads modules of up to {MAX_LENGTH}")]
     TooLong {
         /// Its length in bytes.
         length: u64,
@@ -36,6 +36,11 @@ pub enum Error {
         /// The byte at which it is needed.
         offset: u64,
     },
+    /// The module is valid, and uses both proposals for exceptions.
+    #[error(
+        "it has legacy instructions for exceptions beside current ones, and V8 allows only one kind"
+    )]
+    MixedExceptions,
     /// The module is valid, and cannot be shrunk.
     #[error("it cannot be rewritten: {message}")]
     Rewrite {

@@ -4,7 +4,9 @@ use std::fmt;
 
 use proxy_wasm_abi::ValueType;
 use wasmparser::types::{EntityType, Types};
-use wasmparser::{CompositeInnerType, MemoryType, ValType};
+use wasmparser::{AbstractHeapType, CompositeInnerType, HeapType, ValType};
+
+use crate::memory::{Memory, Table};
 
 /// The kind of an import or export.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,9 +17,9 @@ pub enum Item {
     /// A linear memory.
     Memory(Memory),
     /// A table.
-    Table,
+    Table(Table),
     /// A global variable.
-    Global,
+    Global(Global),
     /// A tag of exceptions.
     Tag,
 }
@@ -31,13 +33,10 @@ pub struct Signature {
     results: Vec<ValType>,
 }
 
-/// The size of a linear memory.
+/// A global variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// Its size when the module starts, in bytes.
-    pub initial: u64,
-    /// The size to which it can grow, in bytes. `None` if the module sets no limit.
-    pub maximum: Option<u64>,
+pub struct Global {
+    content: ValType,
 }
 
 impl Item {
@@ -54,10 +53,43 @@ impl Item {
                 }
             }
             EntityType::Memory(memory) => Self::Memory(Memory::new(memory)),
-            EntityType::Table(_) => Self::Table,
-            EntityType::Global(_) => Self::Global,
+            EntityType::Table(table) => Self::Table(Table::new(table)),
+            EntityType::Global(global) => Self::Global(Global {
+                content: global.content_type,
+            }),
             EntityType::Tag(_) => Self::Tag,
         }
+    }
+
+    /// The first type of a function, a table or a global that V8's C++ API does not have, for example
+    /// `v128`. It has numbers, `funcref` and `externref`.
+    ///
+    /// Envoy uses this API, and crashes when it loads a module that exports such a type.
+    pub fn type_unknown_to_v8(&self) -> Option<String> {
+        let types: Vec<ValType> = match self {
+            Self::Function(it) => [&it.parameters[..], &it.results].concat(),
+            Self::Table(table) => vec![ValType::Ref(table.element)],
+            Self::Global(global) => vec![global.content],
+            Self::Memory(_) | Self::Tag => Vec::new(),
+        };
+        types
+            .into_iter()
+            .find(|value_type| !is_known_to_v8(*value_type))
+            .map(|value_type| value_type.to_string())
+    }
+}
+
+fn is_known_to_v8(value_type: ValType) -> bool {
+    match value_type {
+        ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64 => true,
+        ValType::V128 => false,
+        ValType::Ref(reference) => matches!(
+            reference.heap_type(),
+            HeapType::Abstract {
+                shared: false,
+                ty: AbstractHeapType::Func | AbstractHeapType::Extern,
+            }
+        ),
     }
 }
 
@@ -85,26 +117,13 @@ fn abi_types(types: &[ValType]) -> Option<Vec<ValueType>> {
         .collect()
 }
 
-impl Memory {
-    fn new(memory: MemoryType) -> Self {
-        let bytes = |pages: u64| {
-            let page_size_log2 = memory.page_size_log2.unwrap_or(16).min(16);
-            pages.saturating_mul(1 << page_size_log2)
-        };
-        Self {
-            initial: bytes(memory.initial),
-            maximum: memory.maximum.map(bytes),
-        }
-    }
-}
-
 impl fmt::Display for Item {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Function(signature) => write!(formatter, "{signature}"),
             Self::Memory(_) => formatter.write_str("a memory"),
-            Self::Table => formatter.write_str("a table"),
-            Self::Global => formatter.write_str("a global"),
+            Self::Table(_) => formatter.write_str("a table"),
+            Self::Global(_) => formatter.write_str("a global"),
             Self::Tag => formatter.write_str("a tag"),
         }
     }
@@ -147,5 +166,19 @@ mod tests {
         assert!(!matches(&[I32, F64], &[I32]));
         assert!(!matches(&[I32, I64], &[]));
         assert!(!matches(&[I32, I64], &[ValType::FUNCREF]));
+    }
+
+    #[test]
+    fn v8_knows_numbers_functions_and_foreign_references() {
+        let unknown = |content| Item::Global(Global { content }).type_unknown_to_v8();
+        for known in [ValType::F64, ValType::FUNCREF, ValType::EXTERNREF] {
+            assert_eq!(unknown(known), None);
+        }
+        assert_eq!(unknown(ValType::V128).as_deref(), Some("v128"));
+        let function = Item::Function(Signature {
+            parameters: vec![ValType::I32],
+            results: vec![ValType::Ref(wasmparser::RefType::ANYREF)],
+        });
+        assert_eq!(function.type_unknown_to_v8().as_deref(), Some("anyref"));
     }
 }

@@ -2,9 +2,12 @@
 #![warn(missing_docs)]
 
 mod error;
+mod exceptions;
 mod item;
 mod limits;
+mod memory;
 mod module;
+mod names;
 mod proposals;
 mod sections;
 mod shrink;
@@ -13,8 +16,9 @@ mod strip;
 mod validation;
 
 pub use error::Error;
-pub use item::{Item, Memory, Signature};
+pub use item::{Global, Item, Signature};
 pub use limits::MAX_LENGTH;
+pub use memory::{Memory, Table};
 pub use module::{Export, Import, MAGIC, Module};
 pub use proposals::{PROPOSALS, Proposal};
 pub use shrink::{Decision, Shrunk, Verdict, shrink};

@@ -1,4 +1,4 @@
-//! What is not read.
+//! What V8 limits.
 
-/// The greatest length of a module that is read, in bytes.
-pub const MAX_LENGTH: u64 = 32 * 1024 * 1024;
+/// The greatest length of a module that V8 compiles, in bytes.
+pub const MAX_LENGTH: u64 = 1024 * 1024 * 1024;

@@ -6,8 +6,10 @@ use wasmparser::types::EntityType;
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::error::Error;
-use crate::item::{Item, Memory};
+use crate::item::Item;
 use crate::limits::MAX_LENGTH;
+use crate::memory::{Memory, Table};
+use crate::names;
 use crate::proposals::Proposal;
 use crate::validation::validate;
 
@@ -26,6 +28,13 @@ pub struct Module {
     pub imports: Vec<Import>,
     /// Its exports, in order.
     pub exports: Vec<Export>,
+    /// Its memories, imported ones first.
+    pub memories: Vec<Memory>,
+    /// Its tables, imported ones first.
+    pub tables: Vec<Table>,
+    /// Whether Envoy can read the names of its functions, if it has them. Envoy rejects the module if
+    /// not.
+    pub names_are_readable: bool,
     /// The WebAssembly proposals that it needs, oldest first.
     pub proposals: Vec<&'static Proposal>,
 }
@@ -60,12 +69,10 @@ impl Module {
     /// If the bytes are longer than [`MAX_LENGTH`], are not a valid core module, or need a proposal
     /// that the WebAssembly engine of no proxy has.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
-        check_length(bytes.len())?;
-        Self::read_unlimited(bytes)
-    }
-
-    /// The same for a module of any length.
-    pub(crate) fn read_unlimited(bytes: &[u8]) -> Result<Self, Error> {
+        let length = bytes.len() as u64;
+        if length > MAX_LENGTH {
+            return Err(Error::TooLong { length });
+        }
         if !bytes.starts_with(MAGIC) {
             return Err(Error::NotWebAssembly);
         }
@@ -104,6 +111,13 @@ impl Module {
             abi,
             imports,
             exports,
+            memories: (0..types_ref.memory_count())
+                .map(|index| Memory::new(types_ref.memory_at(index)))
+                .collect(),
+            tables: (0..types_ref.table_count())
+                .map(|index| Table::new(types_ref.table_at(index)))
+                .collect(),
+            names_are_readable: names::are_readable(bytes),
             proposals,
         })
     }
@@ -113,7 +127,7 @@ impl Module {
     pub fn abi_version(&self) -> Option<AbiVersion> {
         self.exports
             .iter()
-            .filter(|export| matches!(export.item, Item::Function(_)))
+            .filter(|export| export.is_function())
             .find_map(|export| AbiVersion::from_marker(&export.name))
     }
 
@@ -125,10 +139,18 @@ impl Module {
             .map(|export| &export.item)
     }
 
+    /// Whether it exports a function of this name. Proxies look at no other exports but memories.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.exports
+            .iter()
+            .any(|export| export.name == name && export.is_function())
+    }
+
     /// The names of the callbacks that it exports.
     pub fn callbacks(&self) -> impl Iterator<Item = &str> {
         self.exports
             .iter()
+            .filter(|export| export.is_function())
             .map(|export| export.name.as_str())
             .filter(|name| name.starts_with("proxy_on_"))
     }
@@ -140,15 +162,24 @@ impl Module {
             _ => None,
         }
     }
+
+    /// The memory through which Envoy passes data: the last one that is exported, whatever its name,
+    /// or else the one that is imported.
+    pub fn memory_in_envoy(&self) -> Option<Memory> {
+        let exports = self.exports.iter().rev().map(|export| &export.item);
+        let imports = self.imports.iter().map(|import| &import.item);
+        exports.chain(imports).find_map(|item| match item {
+            Item::Memory(memory) => Some(*memory),
+            _ => None,
+        })
+    }
 }
 
-/// Whether a module of this length is read.
-pub(crate) fn check_length(length: usize) -> Result<(), Error> {
-    let length = length as u64;
-    if length > MAX_LENGTH {
-        return Err(Error::TooLong { length });
+impl Export {
+    /// Whether it is a function.
+    pub fn is_function(&self) -> bool {
+        matches!(self.item, Item::Function(_))
     }
-    Ok(())
 }
 
 fn is_component(bytes: &[u8]) -> bool {

@@ -16,13 +16,13 @@ pub struct Proposal {
     pub(crate) features: WasmFeatures,
 }
 
-/// V8 8.9.
+/// V8 8.8, and 9.0 since 1.17.1. Envoy 1.18 has V8 9.0, too.
 const ENVOY_1_17: EnvoyVersion = EnvoyVersion::OLDEST;
-/// V8 9.2. Envoy 1.20 still has it.
+/// V8 9.2, as Envoy 1.20.
 const ENVOY_1_19: EnvoyVersion = EnvoyVersion::new(1, 19);
-/// V8 9.5 or later.
+/// V8 9.8. Envoy 1.22 has V8 10.0, 1.23 has 10.4, and 1.24 to 1.34 have 10.7.
 const ENVOY_1_21: EnvoyVersion = EnvoyVersion::new(1, 21);
-/// V8 13.8. Releases from 1.25 on have 10.7 or later.
+/// V8 13.8, as Envoy 1.36 and 1.37. Releases since 1.38 have V8 14.6.
 const ENVOY_1_35: EnvoyVersion = EnvoyVersion::new(1, 35);
 
 /// The proposals that the V8 of some Envoy release enables, oldest first.
@@ -31,7 +31,6 @@ pub static PROPOSALS: [Proposal; 17] = {
     [
         proposal("mutable-globals", "7.4", ENVOY_1_17, F::MUTABLE_GLOBAL),
         proposal("sign-extension", "7.4", ENVOY_1_17, F::SIGN_EXTENSION),
-        proposal("threads", "7.4", ENVOY_1_17, F::THREADS),
         proposal(
             "saturating-float-to-int",
             "7.5",
@@ -39,8 +38,9 @@ pub static PROPOSALS: [Proposal; 17] = {
             F::SATURATING_FLOAT_TO_INT,
         ),
         proposal("bulk-memory", "7.5", ENVOY_1_17, F::BULK_MEMORY),
-        proposal("multi-value", "8.5", ENVOY_1_17, F::MULTI_VALUE),
+        proposal("multi-value", "8.6", ENVOY_1_17, F::MULTI_VALUE),
         proposal("simd", "9.1", ENVOY_1_19, F::SIMD),
+        proposal("threads", "9.1", ENVOY_1_19, F::THREADS),
         proposal("legacy-exceptions", "9.5", ENVOY_1_21, F::LEGACY_EXCEPTIONS),
         proposal(
             "reference-types",

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::item::Item;
-use crate::module::{Module, check_length};
+use crate::module::Module;
 use crate::strip::strip;
 
 /// The size of a page of memory, in bytes.
@@ -26,13 +26,10 @@ pub struct Size {
 ///
 /// # Errors
 ///
-/// If the bytes are not a valid module, or if it is longer than [`MAX_LENGTH`](crate::MAX_LENGTH)
-/// without its custom sections.
+/// If [`Module::read`] cannot read it.
 pub fn measure(module: &[u8]) -> Result<Size, Error> {
-    // An error has the offset in these bytes, not in the stripped ones.
-    let facts = Module::read_unlimited(module)?;
+    let facts = Module::read(module)?;
     let bytes = strip(module)?.len();
-    check_length(bytes)?;
     let pages = facts.exports.iter().map(|export| match &export.item {
         Item::Memory(memory) => memory.initial / PAGE,
         _ => 0,

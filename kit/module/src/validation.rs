@@ -4,6 +4,7 @@ use wasmparser::types::Types;
 use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
 
 use crate::error::Error;
+use crate::exceptions::Exceptions;
 use crate::proposals::{PROPOSALS, Proposal};
 
 /// Validates a module with every proposal that a proxy has. Then disables proposals, the newest
@@ -22,34 +23,44 @@ pub fn validate(bytes: &[u8]) -> Result<(Types, Vec<&'static Proposal>), Error> 
             Err(error) => return Err(Error::invalid(&error)),
         },
     };
-    let mut needed = Vec::new();
-    disable(bytes, &mut features, &PROPOSALS, &mut needed);
-    needed.reverse();
-    Ok((types, needed))
+    disable(bytes, &mut features, &PROPOSALS);
+    exceptions(bytes, &mut features)?;
+    let is_needed = |proposal: &&Proposal| features.contains(proposal.features);
+    Ok((types, PROPOSALS.iter().filter(is_needed).collect()))
 }
 
 /// Disables those of some proposals that the module does not need: all of them if it needs none,
 /// else the newer half, then the older half. Most modules are validated a few times so, instead of
 /// once for each proposal.
-fn disable(
-    bytes: &[u8],
-    features: &mut WasmFeatures,
-    proposals: &'static [Proposal],
-    needed: &mut Vec<&'static Proposal>,
-) {
+fn disable(bytes: &[u8], features: &mut WasmFeatures, proposals: &[Proposal]) {
     let mut without = *features;
     for proposal in proposals {
         without.remove(proposal.features);
     }
     if validate_with(bytes, without).is_ok() {
         *features = without;
-    } else if let [proposal] = proposals {
-        needed.push(proposal);
-    } else {
+    } else if proposals.len() > 1 {
         let (older, newer) = proposals.split_at(proposals.len() / 2);
-        disable(bytes, features, newer, needed);
-        disable(bytes, features, older, needed);
+        disable(bytes, features, newer);
+        disable(bytes, features, older);
     }
+}
+
+/// Tells the proposals for exceptions apart. For the validator, tags and `throw` belong to the current
+/// one; they belong to the legacy one, too, and V8 has had that one for longer.
+fn exceptions(bytes: &[u8], features: &mut WasmFeatures) -> Result<(), Error> {
+    if !features.contains(WasmFeatures::EXCEPTIONS) {
+        return Ok(());
+    }
+    let found = Exceptions::read(bytes).map_err(|error| Error::invalid(&error))?;
+    if found.legacy && found.current {
+        return Err(Error::MixedExceptions);
+    }
+    if !found.current {
+        features.remove(WasmFeatures::EXCEPTIONS);
+        features.insert(WasmFeatures::LEGACY_EXCEPTIONS);
+    }
+    Ok(())
 }
 
 fn validate_with(bytes: &[u8], features: WasmFeatures) -> Result<Types, BinaryReaderError> {

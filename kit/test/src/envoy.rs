@@ -34,6 +34,8 @@ mod server;
 #[doc(hidden)] // for the toolkit's own commands
 pub mod updates;
 
+#[doc(hidden)] // for the toolkit's own tests
+pub use find::fetched;
 pub use find::{VERSION, find_or_fetch, named};
 pub use resources::Configuration;
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
-use wasmi::{Caller, Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
+use wasmi::{Caller, Memory, TypedFunc};
 
 use crate::backtrace;
 use crate::context::{Direction, Part, PluginContext, StreamContext};
 use crate::grpc::GrpcCall;
 use crate::header_map::Kind;
 use crate::headers::Headers;
+use crate::limits::Limits;
 use crate::local_reply::LocalReply;
 use crate::options::Options;
 use crate::phase::Phase;
@@ -24,10 +25,6 @@ mod shared_data;
 
 use metrics::Metrics;
 pub(crate) use metrics::metric_type;
-
-/// The limits of V8: elements of a table, and a few tables where one is the rule.
-const MAX_TABLE_ELEMENTS: usize = 10_000_000;
-const MAX_TABLES: usize = 10;
 
 /// What a host call, and each byte that it copies, takes off the fuel that is left. So there is a
 /// limit to what a module can make the host do, and to a chain of callbacks that cause one another.
@@ -65,7 +62,7 @@ pub(crate) enum Posted {
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) options: Options,
-    pub(crate) limits: StoreLimits,
+    pub(crate) limits: Limits,
     /// The version of the module's ABI.
     pub(crate) version: AbiVersion,
     pub(crate) phase: Phase,
@@ -113,7 +110,7 @@ impl Host {
     pub(crate) fn new(options: Options, version: AbiVersion) -> Self {
         Self {
             // The memory of the backtrace is made with those of the module.
-            limits: limits(options.memory_limit.max(backtrace::SIZE)),
+            limits: Limits::new(options.memory_limit.max(backtrace::SIZE)),
             version,
             phase: Phase::Instantiating,
             memory: None,
@@ -152,7 +149,11 @@ impl Host {
     pub(crate) fn callable_memory(&self, function: &str) -> Result<Memory, wasmi::Error> {
         self.phase.check(function)?;
         let memory = self.memory;
-        memory.ok_or_else(|| wasmi::Error::new("the module has no memory"))
+        memory.ok_or_else(|| {
+            wasmi::Error::new(format!(
+                "{function} needs a memory, and the module exports none; Envoy crashes"
+            ))
+        })
     }
 
     /// An identifier for a new context, which no living context has.
@@ -290,12 +291,6 @@ impl Host {
                 let reply = self.plugin()?.call_response.as_ref()?;
                 Some(reply.chunks.first().map_or(&[], Vec::as_slice))
             }
-            BufferType::GrpcMessage => {
-                let message = self
-                    .plugin()
-                    .and_then(|plugin| plugin.grpc_response.message.as_deref());
-                Some(message.unwrap_or_default())
-            }
             _ => Some(self.buffer_mut(buffer).map_or(&[], |body| body.as_slice())),
         }
     }
@@ -306,6 +301,7 @@ impl Host {
             BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
         self.stream()?.state(direction).body()
@@ -357,15 +353,6 @@ pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), 
     let cost = caller.data_mut().cost_of_host_call(bytes);
     let left = caller.get_fuel()?.saturating_sub(cost);
     caller.set_fuel(left)
-}
-
-/// The limits of an instance whose memories may have so many bytes.
-pub(crate) fn limits(memory: usize) -> StoreLimits {
-    StoreLimitsBuilder::new()
-        .memory_size(memory)
-        .table_elements(MAX_TABLE_ELEMENTS)
-        .tables(MAX_TABLES)
-        .build()
 }
 
 /// The next identifier of a call that is not in use. As in Envoy, the lowest two bits are its kind.

@@ -26,6 +26,7 @@ pub mod http;
 mod http1;
 mod inline_headers;
 mod interface;
+mod limits;
 mod local_reply;
 mod maps;
 mod message;
@@ -46,7 +47,7 @@ mod validation;
 mod vm;
 mod wasi;
 
-pub use error::{Error, Frame, Trap};
+pub use error::{Error, Frame, Limit, Trap};
 pub use extension::{extension, module_path};
 pub use grpc::{GrpcCall, GrpcReply};
 pub use headers::Headers;

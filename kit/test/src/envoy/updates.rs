@@ -14,7 +14,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 pub enum Outcome {
     /// Every worker has taken them over.
     Accepted,
-    /// The listeners from before stay; the log says why.
+    /// Of at least one listener, the version from before stays; the log says why. Every worker has
+    /// taken over the others.
     Rejected,
 }
 
@@ -59,11 +60,13 @@ impl Updates {
         let deadline = Instant::now() + self.timeout;
         loop {
             let counts = self.counts()?;
-            if counts.rejected > before.rejected {
-                return Ok(Outcome::Rejected);
-            }
-            if counts.accepted > before.accepted && counts.all_workers_follow(self.workers) {
-                return Ok(Outcome::Accepted);
+            if counts.all_workers_follow(self.workers) {
+                if counts.rejected > before.rejected {
+                    return Ok(Outcome::Rejected);
+                }
+                if counts.accepted > before.accepted {
+                    return Ok(Outcome::Accepted);
+                }
             }
             if Instant::now() >= deadline {
                 return Err(Error::Envoy(format!(

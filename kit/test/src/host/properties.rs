@@ -194,9 +194,6 @@ impl Host {
             [b"port"] => self.port(b"upstream"),
             [b"locality", path @ ..] => locality(path),
             [b"transport_failure_reason"] => text(""),
-            [b"local_address" | b"cx_pool_ready_duration"] if !self.of_stream()?.is_connected() => {
-                Err(Status::NotFound)
-            }
             [b"local_address"] => text("127.0.0.1:50001"),
             [b"cx_pool_ready_duration"] => number(0),
             _ => Ok(None),
@@ -330,11 +327,6 @@ impl StreamContext {
     /// Whether the client has disconnected before the response was complete.
     fn is_disconnected(&self) -> bool {
         self.ended.is_some() && !self.response.forwarded_all && !self.is_closed
-    }
-
-    /// Whether there is a connection to the upstream. In Envoy, it may exist a little earlier.
-    fn is_connected(&self) -> bool {
-        self.request.forwarded_all || self.response_code.is_some() || self.ended.is_some()
     }
 }
 

@@ -34,7 +34,8 @@ impl Call<'_> {
         let host = self.host();
         let required: [&[&str]; 3] = [&[":method"], &[":path"], &[":authority", "host"]];
         let has = |names: &[&str]| names.iter().any(|name| headers.first(name).is_some());
-        if host.options.missing_clusters.contains(&cluster)
+        if cluster.is_empty()
+            || host.options.missing_clusters.contains(&cluster)
             || !required.into_iter().all(has)
             || timeout > MAX_TIMEOUT
         {

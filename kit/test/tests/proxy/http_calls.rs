@@ -141,6 +141,7 @@ fn each_call_has_its_own_identifier() -> Result<(), Error> {
 fn calls_that_cannot_be_sent_are_rejected() -> Result<(), Error> {
     for (call, status) in [
         ("@\"missing\" #100 #61 #0 #0 #0 #0 #0 #0", "2"),
+        ("#0 #0 #100 #61 #0 #0 #0 #0 #0 #0", "2"),
         ("@\"upstream\" #0 #0 #0 #0 #0 #0 #0 #0", "2"),
         ("@\"upstream\" #100 #60 #0 #0 #0 #0 #0 #0", "2"),
         ("@\"upstream\" #100 #61 #0 #0 #100 #5 #0 #0", "0"),

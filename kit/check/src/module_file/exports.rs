@@ -1,0 +1,126 @@
+//! The exports: memory, allocator, and callbacks.
+
+use proxy_wasm_abi::{EnvoyVersion, callback, is_looked_up};
+use proxy_wasm_module::{Export, Import, Item};
+
+use super::subject::{BUILD_FOR_CURRENT_ABI, MAX_COUNT, Subject, fits};
+use crate::report::excerpt;
+
+pub fn check(subject: &mut Subject) {
+    memory(subject);
+    allocator(subject);
+    callbacks(subject);
+    types(subject);
+}
+
+fn memory(subject: &mut Subject) {
+    let module = subject.module;
+    if module.memory_in_envoy().is_none() {
+        let problem = "it exports no memory";
+        let remedy = "export its memory as memory: the proxy passes everything through it";
+        // Without host calls nothing is passed. A host call crashes Envoy.
+        let is_function = |import: &Import| matches!(import.item, Item::Function(_));
+        if module.imports.iter().any(is_function) {
+            subject.error(problem, remedy);
+        } else {
+            subject.warning(problem, remedy);
+        }
+    } else if module.memory().is_none() {
+        subject.warning(
+            "it does not export its memory as memory, which only V8 accepts",
+            "export it as memory",
+        );
+    }
+}
+
+fn allocator(subject: &mut Subject) {
+    let allocators = ["malloc", "proxy_on_memory_allocate"];
+    if !allocators
+        .iter()
+        .any(|name| subject.module.has_function(name))
+    {
+        subject.error(
+            "it exports neither malloc nor proxy_on_memory_allocate",
+            "export one of them: the proxy passes headers and configuration through it",
+        );
+    }
+}
+
+fn callbacks(subject: &mut Subject) {
+    let module = subject.module;
+    let has = |name: &str| module.has_function(name);
+    let version = subject.version;
+    let wrong = module.exports.iter().filter_map(|export| {
+        let expected = callback(&export.name, version)?;
+        let is_wrong = export.is_function()
+            && is_looked_up(&export.name, has)
+            && !fits(&export.item, expected);
+        is_wrong.then_some((export, expected))
+    });
+    for (export, expected) in wrong.take(MAX_COUNT) {
+        let since = if expected.since > EnvoyVersion::OLDEST {
+            format!(" since Envoy {}", expected.since)
+        } else {
+            String::new()
+        };
+        subject.error_since(
+            expected.since,
+            format!(
+                "its export {} is {}, and proxies call it as {}{since}",
+                expected.name, export.item, expected.signature
+            ),
+            BUILD_FOR_CURRENT_ABI,
+        );
+    }
+    if !module
+        .callbacks()
+        .any(|name| name != "proxy_on_memory_allocate")
+    {
+        subject.warning(
+            "it exports no callback, so a proxy never calls it",
+            "export the proxy_on_… functions of what it is to do",
+        );
+    }
+    if has("proxy_on_context_create") && !has("proxy_on_delete") {
+        subject.warning(
+            "it exports proxy_on_context_create without proxy_on_delete",
+            "export both: the second one frees what the first one made for each request",
+        );
+    }
+}
+
+/// Envoy asks V8 for the names and types of all exports. V8 ends the process at one that its C++ API
+/// does not have.
+fn types(subject: &mut Subject) {
+    let exports = subject.module.exports.iter();
+    subject.errors(
+        "exports",
+        exports.filter_map(|export| {
+            let what = crashes(export)?;
+            let name = excerpt(&export.name);
+            Some((
+                format!("its export {name} {what}, which crashes Envoy"),
+                "do not export it: a proxy calls only functions of numbers",
+            ))
+        }),
+    );
+}
+
+fn crashes(export: &Export) -> Option<String> {
+    /// The limit of a table is a signed number in V8's API.
+    const MAX_LIMIT: u64 = i32::MAX as u64;
+    if let Some(unknown) = export.item.type_unknown_to_v8() {
+        return Some(format!("has the type {unknown}"));
+    }
+    if export.name.ends_with('\0') {
+        return Some("has a name that ends with NUL".to_owned());
+    }
+    match &export.item {
+        Item::Tag => Some("is a tag".to_owned()),
+        Item::Table(table) => {
+            let limit = table.maximum.filter(|limit| *limit > MAX_LIMIT)?;
+            Some(format!("is a table of up to {limit} elements"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,104 @@
+//! Memories and tables: what V8 in Envoy allows.
+
+use proxy_wasm_module::{Import, Item, Memory, Table};
+
+use super::subject::Subject;
+use crate::report::excerpt;
+
+/// More memory at the start than this is reported, in bytes. Modules of the Go SDK have less.
+const LARGE_MEMORY: u64 = 16 * 1024 * 1024;
+
+/// The most memory at the start, in bytes: Envoy sets this limit.
+const MAX_MEMORY: u64 = 16_384 * 65_536;
+
+/// The greatest limit that a memory with addresses of 64 bits may declare, in bytes.
+const MAX_MEMORY_LIMIT: u64 = 16 * 1024 * 1024 * 1024;
+
+/// The most elements of a table at the start.
+const MAX_TABLE: u64 = 10_000_000;
+
+pub fn check(subject: &mut Subject) {
+    let module = subject.module;
+    subject.errors("memories", module.memories.iter().filter_map(memory));
+    subject.errors("tables", module.tables.iter().filter_map(table));
+    imported(subject);
+    if let Some(memory) = module.memory_in_envoy()
+        && (LARGE_MEMORY + 1..=MAX_MEMORY).contains(&memory.initial)
+    {
+        subject.warning(
+            format!("it starts with {} bytes of memory", memory.initial),
+            "give it less (a smaller stack, no large static data): each of a proxy's workers has a \
+             VM of its own",
+        );
+    }
+}
+
+fn memory(memory: &Memory) -> Option<(String, &'static str)> {
+    if memory.initial > MAX_MEMORY {
+        return Some((
+            format!("it starts with {} bytes of memory", memory.initial),
+            "give it 1 GiB at most, the limit of Envoy",
+        ));
+    }
+    let limit = memory.maximum.filter(|limit| *limit > MAX_MEMORY_LIMIT)?;
+    Some((
+        format!("its memory can grow to {limit} bytes"),
+        "declare 16 GiB at most, the limit of V8",
+    ))
+}
+
+fn table(table: &Table) -> Option<(String, &'static str)> {
+    (table.initial > MAX_TABLE).then(|| {
+        (
+            format!("it starts with a table of {} elements", table.initial),
+            "give it 10000000 at most, the limit of V8",
+        )
+    })
+}
+
+/// Envoy makes the memory and the table that a module imports: one of each, of the simplest kind.
+fn imported(subject: &mut Subject) {
+    const REMEDY: &str =
+        "let the module define it and export it (no --import-memory, no --import-table)";
+    let is_memory: fn(&&Import) -> bool = |import| matches!(import.item, Item::Memory(_));
+    let is_table: fn(&&Import) -> bool = |import| matches!(import.item, Item::Table(_));
+    let imports = &subject.module.imports;
+    for (is_kind, kind) in [(is_memory, "memories"), (is_table, "tables")] {
+        let count = imports.iter().filter(is_kind).count();
+        if count > 1 {
+            let problem = format!("it imports {count} {kind}, and V8 offers one");
+            subject.error(problem, REMEDY);
+        }
+        let Some(import) = imports.iter().find(is_kind) else {
+            continue;
+        };
+        let name = format!("{}.{}", import.module, import.name);
+        let problem = format!("it imports {} as {}", excerpt(&name), import.item);
+        if let Some(reason) = not_made(&import.item) {
+            subject.error(format!("{problem} {reason}, which no proxy offers"), REMEDY);
+        } else {
+            subject.warning(format!("{problem}, which only V8 offers"), REMEDY);
+        }
+    }
+}
+
+/// Why Envoy does not make a memory or a table.
+fn not_made(item: &Item) -> Option<String> {
+    match item {
+        Item::Memory(memory) if memory.is_shared => Some("that is shared".to_owned()),
+        Item::Memory(Memory { is_64: true, .. }) | Item::Table(Table { is_64: true, .. }) => {
+            Some("with 64 bits".to_owned())
+        }
+        Item::Table(table) => {
+            if let Some(unknown) = item.type_unknown_to_v8() {
+                return Some(format!("of the type {unknown}"));
+            }
+            if !table.is_nullable {
+                return Some("that is never null".to_owned());
+            }
+            let limit = table.maximum.filter(|limit| *limit > MAX_TABLE)?;
+            Some(format!("of up to {limit} elements"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,105 @@
+//! Real Envoys, which load many modules at once.
+
+use std::fs;
+use std::path::Path;
+
+use proxy_wasm_test::envoy::process::{Launch, Process};
+use proxy_wasm_test::envoy::updates::{Counts, TIMEOUT, Updates};
+use proxy_wasm_test::envoy::{Configuration, resources};
+use proxy_wasm_test::http;
+use serde_json::json;
+
+use crate::case::Case;
+
+/// How many modules one Envoy loads: it needs about 3 MB of memory for each.
+const SIZE: usize = 100;
+
+/// Whether this Envoy loads each of the modules, and then serves.
+pub fn outcomes(envoy: &Path, cases: &[&Case]) -> Vec<bool> {
+    let (crashing, others): (Vec<usize>, Vec<usize>) =
+        (0..cases.len()).partition(|index| cases[*index].crashes);
+    let mut outcomes = vec![false; cases.len()];
+    // An Envoy that crashes takes the other modules with it.
+    let batches = others
+        .chunks(SIZE)
+        .chain(crashing.chunks(1))
+        .map(<[usize]>::to_vec);
+    for batch in batches {
+        let modules: Vec<&Case> = batch.iter().map(|index| cases[*index]).collect();
+        match load(envoy, &modules) {
+            Ok((loaded, _)) => {
+                for (index, is_loaded) in batch.iter().zip(loaded) {
+                    outcomes[*index] = is_loaded;
+                }
+            }
+            Err(_) if batch.len() == 1 => {}
+            Err(log) => {
+                let name = modules
+                    .iter()
+                    .find(|case| load(envoy, &[case]).is_err())
+                    .map(|case| &case.name);
+                panic!("{} crashes with {name:?}:\n{log}", envoy.display());
+            }
+        }
+    }
+    outcomes
+}
+
+/// What this Envoy logs when it loads one module.
+pub fn log(envoy: &Path, case: &Case) -> String {
+    match load(envoy, &[case]) {
+        Ok((_, log)) => log,
+        Err(log) => format!("It crashes:\n{log}"),
+    }
+}
+
+/// Whether an Envoy loads each module and serves, and the log; or, if it crashes, only the log.
+fn load(envoy: &Path, cases: &[&Case]) -> Result<(Vec<bool>, String), String> {
+    let folder = tempfile::tempdir().expect("a directory");
+    let routes = [json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}})];
+    let listeners: Vec<_> = (0..)
+        .zip(cases)
+        .map(|(number, case)| {
+            let module = folder.path().join(format!("{number}.wasm"));
+            fs::write(&module, &case.module).expect("a module");
+            let filter = resources::wasm_filter(&module, "root", &Configuration::Absent);
+            resources::http_listener(&number.to_string(), 0, &routes, &[filter])
+        })
+        .collect();
+    let file = folder.path().join("listeners.json");
+    let bootstrap = folder.path().join("bootstrap.json");
+    let write = |path, json: serde_json::Value| fs::write(path, json.to_string());
+    write(&file, resources::discovery_response(&listeners)).expect("listeners");
+    write(&bootstrap, resources::bootstrap(&file, 0, ("127.0.0.1", 1))).expect("a bootstrap");
+    let launch = Launch {
+        binary: envoy,
+        bootstrap: &bootstrap,
+        folder: folder.path(),
+        workers: 1,
+        drain_seconds: 1,
+        arguments: Vec::new(),
+    };
+    let mut process = Process::start(launch.command(), folder.path(), TIMEOUT)
+        .map_err(|error| error.to_string())?;
+    let served = serve(&process, cases.len());
+    let log = process.log_from(0);
+    match (served, process.status()) {
+        (_, Some(_)) => Err(log),
+        (Ok(served), None) => Ok((served, log)),
+        // It does not respond, and is about to end.
+        (Err(_), None) => Err(log),
+    }
+}
+
+/// Whether each listener is there and responds.
+fn serve(process: &Process, count: usize) -> Result<Vec<bool>, proxy_wasm_test::Error> {
+    Updates::new(process.admin().clone(), 1).wait(&Counts::default())?;
+    let addresses = process.admin().listener_addresses()?;
+    let responds = |number: usize| {
+        let Some(address) = addresses.get(&number.to_string()) else {
+            return Ok(false);
+        };
+        Ok(http::get(&format!("http://{address}/"))?.status == 200)
+    };
+    (0..count).map(responds).collect()
+}
