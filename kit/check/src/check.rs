@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_image::read;
@@ -13,16 +13,53 @@ use crate::error::Error;
 use crate::report::Report;
 use crate::{image, manifest_file, module_file};
 
+/// What a check has beside the path.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The manifest with which a module is to be packaged. It is checked, too.
+    pub manifest: Option<PathBuf>,
+    /// The configuration with which modules are tried. Without one, they are started only.
+    #[cfg(feature = "trial")]
+    pub configuration: Option<Vec<u8>>,
+    /// The plugin's root ID with which modules are tried.
+    #[cfg(feature = "trial")]
+    pub root_id: String,
+}
+
+/// Checks what is at a path: see [`check_with`].
+pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
+    let manifest = manifest.map(Path::to_owned);
+    check_with(
+        path,
+        &Options {
+            manifest,
+            ..Options::default()
+        },
+    )
+}
+
 /// Checks what is at a path: a directory with the files of an image's root, an OCI layout, an OCI
 /// archive, or a module.
 ///
-/// A module in a file of its own is judged without an image, for all consumers alike. If `manifest`
-/// is given, it is checked, too.
+/// A module in a file of its own is judged without an image, for all consumers alike.
 ///
 /// If the path cannot be read, that is a finding, like anything else that would go wrong.
-pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
+pub fn check_with(path: &Path, options: &Options) -> Report {
     let mut report = Report::default();
-    if let Err(error) = checked(&mut report, path, manifest) {
+    #[cfg(feature = "trial")]
+    {
+        let setup = &mut report.trials.setup;
+        setup.configuration.clone_from(&options.configuration);
+        setup.root_id.clone_from(&options.root_id);
+    }
+    if let Err(error) = checked(&mut report, path, options.manifest.as_deref()) {
+        let place = path.display().to_string();
+        if let Error::Image(proxy_wasm_image::Error::Limit(problem)) = &error {
+            let remedy = "leave out what no consumer reads";
+            report.not_checked(&consumers::all(), place, problem, remedy);
+            return report.conclude();
+        }
         let remedy = match error {
             Error::Image(proxy_wasm_image::Error::Platform { .. }) => {
                 "build for --platform linux/amd64, on any machine: meshes take this image of an \
@@ -31,12 +68,7 @@ pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
             Error::TooLong { .. } => "make it smaller: V8 in Envoy loads no longer module",
             _ => "give a directory, an OCI layout or archive, or a .wasm file",
         };
-        report.error(
-            &consumers::all(),
-            path.display().to_string(),
-            error.to_string(),
-            remedy,
-        );
+        report.error(&consumers::all(), place, error.to_string(), remedy);
     }
     report.conclude()
 }

@@ -166,14 +166,6 @@ pub fn that_read(reads: Reads) -> Consumers {
         .collect()
 }
 
-/// The consumers that read images.
-pub fn meshes() -> Consumers {
-    CONSUMERS
-        .iter()
-        .filter(|consumer| consumer.is_mesh)
-        .collect()
-}
-
 /// All consumers.
 pub fn all() -> Consumers {
     CONSUMERS.iter().collect()

@@ -8,9 +8,19 @@ mod error;
 mod image;
 mod manifest_file;
 mod module_file;
+mod project;
 mod report;
+mod report_text;
+#[cfg(feature = "trial")]
+mod trial;
+#[cfg(feature = "trial")]
+mod trial_findings;
+mod yaml;
 
 pub use capabilities::restriction;
-pub use check::{check, check_manifest, check_module};
+pub use check::{Options, check, check_manifest, check_module, check_with};
 pub use consumers::{CONSUMERS, Consumer, Reads, Release};
-pub use report::{Finding, ModuleFacts, Report, Severity, Verdict};
+pub use project::{Project, check_project};
+pub use report::{Finding, ModuleFacts, ProjectFacts, Report, Severity, Verdict};
+#[cfg(feature = "trial")]
+pub use trial::{LogLine, Trial};

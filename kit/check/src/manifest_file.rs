@@ -1,11 +1,19 @@
 //! The rules for `manifest.yaml`. All findings are reported at once, with line and column.
+//!
+//! Maistra reads the file with yaml.v2, not strictly, into a structure of texts and one number. It uses
+//! `module`; `phase` and `priority` are for what the resource in the mesh leaves out. [`Manifest`] is
+//! stricter: what only that rejects is a warning.
 
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+mod document;
+mod number;
+mod similar;
 
 use proxy_wasm_image::manifest::{self, Manifest, PHASES};
 use proxy_wasm_image::{is_repository_component, is_tag};
 
-use crate::consumers::{self, Consumer, Reads};
+use crate::consumers::{self, Reads};
+use crate::manifest_file::document::{Document, Value};
+use crate::manifest_file::number::is_integer;
 use crate::report::{Report, excerpt};
 
 /// The greatest length of a manifest that is read, in bytes.
@@ -20,25 +28,12 @@ const KEYS: [&str; 7] = [
     "priority",
     "module",
 ];
-const REQUIRED: [&str; 4] = ["schemaVersion", "phase", "priority", "module"];
 
-/// A value of the manifest's mapping.
-struct Value {
-    place: String,
-    kind: Kind,
-}
+/// What [`Manifest`] requires, but Maistra does not.
+const EXPECTED: [&str; 3] = ["schemaVersion", "phase", "priority"];
 
-enum Kind {
-    /// A scalar, and whether it was quoted, which makes it a string.
-    Scalar { text: String, quoted: bool },
-    /// A list, a mapping, or an alias.
-    Nested,
-}
-
-/// Checks the text of a manifest. Returns the path of the module that it names, if a mesh would read
+/// Checks the text of a manifest. Returns the path of the module that it names, if Maistra would read
 /// it.
-///
-/// Maistra's reader is more lenient than [`Manifest`]: what only the latter rejects is a warning.
 pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
     let readers = consumers::that_read(Reads::Manifest);
     let before = report.errors();
@@ -54,8 +49,8 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
             return None;
         }
     };
-    let entries = match entries(text, place) {
-        Ok(entries) => entries,
+    let document = match document::read(text, place) {
+        Ok(document) => document,
         Err((place, problem)) => {
             report.error(
                 &readers,
@@ -66,41 +61,57 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
             return None;
         }
     };
-    let mut seen: Vec<&str> = Vec::new();
-    for (key, key_place, value) in &entries {
-        if !KEYS.contains(&key.as_str()) {
-            let remedy = match nearest(key) {
+    let Document {
+        entries,
+        is_followed,
+    } = document;
+    if is_followed {
+        report.warning(
+            place,
+            "it holds several documents, of which Maistra reads the first",
+            "keep one",
+        );
+    }
+    for entry in &entries {
+        let key = entry.key.as_str();
+        if entry.is_merge {
+            report.not_checked(
+                &readers,
+                &entry.key_place,
+                "it merges other mappings with <<",
+                "write the keys themselves",
+            );
+        } else if !KEYS.contains(&key) {
+            let remedy = match similar::nearest(key, &KEYS) {
                 Some(known) => format!("write {known}"),
                 None => format!("remove it; the keys are {}", KEYS.join(", ")),
             };
             let problem = format!("unknown key {}, which Maistra ignores", excerpt(key));
-            report.warning(key_place, problem, remedy);
-        } else if seen.contains(&key.as_str()) {
-            report.error(
-                &readers,
-                key_place,
-                format!("{key} is written twice"),
-                "keep one of them",
-            );
+            report.warning(&entry.key_place, problem, remedy);
         } else {
-            seen.push(key);
-            rule(report, &readers, key, value);
+            type_of(report, key, &entry.value, &entry.value_place);
         }
     }
-    for key in REQUIRED {
-        if !seen.contains(&key) {
-            report.error(&readers, place, format!("{key} is missing"), wanted(key));
+    for key in KEYS {
+        let mut values = entries.iter().rev().filter(|entry| entry.key == key);
+        let last = values.next();
+        if let (Some(last), Some(_)) = (last, values.next()) {
+            report.warning(
+                &last.key_place,
+                format!("{key} is written twice, and Maistra takes the last"),
+                "keep one of them",
+            );
+        }
+        match last.filter(|entry| entry.value != Value::Null) {
+            Some(entry) => content(report, key, &entry.value, &entry.value_place),
+            None => missing(report, key, last.map_or(place, |entry| &entry.value_place)),
         }
     }
     if report.errors() > before {
         return None;
     }
-    entries
-        .iter()
-        .find_map(|(key, _, value)| match &value.kind {
-            Kind::Scalar { text, .. } if key == "module" => Some(in_root(text).to_owned()),
-            _ => None,
-        })
+    let module = entries.iter().rev().find(|entry| entry.key == "module")?;
+    Some(in_root(module.value.text()?))
 }
 
 /// The manifest, if the image's tools accept the text as well as a mesh does.
@@ -112,12 +123,19 @@ pub fn parse(report: &Report, bytes: &[u8]) -> Option<Manifest> {
     Manifest::parse(text).ok()
 }
 
-/// A module's path without what Maistra accepts before it: `./` and `/`.
-fn in_root(mut path: &str) -> &str {
-    while let Some(rest) = path.strip_prefix("./").or_else(|| path.strip_prefix('/')) {
-        path = rest;
+/// A module's path from the image's root.
+fn in_root(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
     }
-    path
+    parts.join("/")
 }
 
 /// The remedy: what a key takes.
@@ -131,172 +149,107 @@ fn wanted(key: &str) -> String {
     }
 }
 
-fn rule(report: &mut Report, readers: &[&'static Consumer], key: &str, value: &Value) {
-    let Kind::Scalar { text, quoted } = &value.kind else {
-        let problem = format!("{key} is not a plain value");
-        report.error(readers, &value.place, problem, wanted(key));
-        return;
-    };
-    let (text, quoted) = (text.as_str(), *quoted);
-    let is_null = !quoted && matches!(text, "" | "~" | "null" | "Null" | "NULL");
-    let right = match key {
-        "schemaVersion" => text == "1",
-        "priority" => !quoted && text.parse::<i32>().is_ok(),
-        "phase" => PHASES.contains(&text),
-        "module" => !is_null && manifest::stays_inside(in_root(text)),
-        _ => !is_null,
-    };
-    if !right {
-        let problem = if is_null {
-            format!("{key} is empty")
-        } else if quoted && key == "priority" {
-            format!("{key} is a string, {}", excerpt(text))
-        } else {
+/// Checks whether yaml.v2 reads a value into the type of its key.
+fn type_of(report: &mut Report, key: &str, value: &Value, place: &str) {
+    let readers = consumers::that_read(Reads::Manifest);
+    let problem = match value {
+        Value::Nested => format!("{key} is not a plain value"),
+        Value::Tagged(_) => {
+            let problem = format!("{key} has a tag");
+            report.not_checked(&readers, place, problem, "write the value without a tag");
+            return;
+        }
+        Value::Text(text) if key == "priority" => format!("{key} is a string, {}", excerpt(text)),
+        Value::Plain(text) if key == "priority" && !is_integer(text) => {
             format!("{key} is {}", excerpt(text))
-        };
-        report.error(readers, &value.place, problem, wanted(key));
-        return;
+        }
+        Value::Plain(_) | Value::Text(_) | Value::Null => return,
+    };
+    report.error(&readers, place, problem, wanted(key));
+}
+
+/// A key that is missing or empty.
+fn missing(report: &mut Report, key: &str, place: &str) {
+    if key == "module" {
+        let readers = consumers::that_read(Reads::Manifest);
+        report.error(&readers, place, format!("{key} is missing"), wanted(key));
+    } else if key == "schemaVersion" {
+        report.warning(
+            place,
+            format!("{key} is missing; Maistra does not look at it"),
+            wanted(key),
+        );
+    } else if EXPECTED.contains(&key) {
+        report.warning(
+            place,
+            format!("{key} is missing, so that the resource in the mesh has to set it"),
+            wanted(key),
+        );
     }
+}
+
+/// Checks a value that yaml.v2 reads.
+fn content(report: &mut Report, key: &str, value: &Value, place: &str) {
+    let Some(text) = value.text() else { return };
+    let is_number = matches!(value, Value::Plain(_)) && text.parse::<f64>().is_ok();
     match key {
+        "schemaVersion" if text != "1" || *value == Value::Text(text.to_owned()) => {
+            report.warning(
+                place,
+                format!("{key} is {}; Maistra does not look at it", excerpt(text)),
+                wanted(key),
+            );
+        }
+        "phase" if !PHASES.contains(&text) => report.warning(
+            place,
+            format!(
+                "{key} is {}, which Maistra does not know, so that the resource has to set it",
+                excerpt(text)
+            ),
+            wanted(key),
+        ),
+        "priority" if is_integer(text) && text.parse::<i32>().is_err() => report.warning(
+            place,
+            format!("{key} is {}, which only Maistra reads", excerpt(text)),
+            wanted(key),
+        ),
+        "module" => module(report, text, place),
         "name" if !is_repository_component(text) => report.warning(
-            &value.place,
+            place,
             format!("name is {}, which can't name an image", excerpt(text)),
             "use lower-case letters and digits, with . _ or - between them",
         ),
         "version" if !is_tag(text) => report.warning(
-            &value.place,
+            place,
             format!(
                 "version is {}, which can't be an image's tag",
                 excerpt(text)
             ),
             "use letters, digits, . _ and - only, 128 at most",
         ),
-        "schemaVersion" if quoted => report.warning(
-            &value.place,
-            "schemaVersion is a string, which Maistra accepts",
-            wanted(key),
+        "name" | "version" | "description" if is_number => report.warning(
+            place,
+            format!("{key} is the number {text} to YAML"),
+            "write it in quotes",
         ),
-        "module" if in_root(text) != text => report.warning(
-            &value.place,
-            format!("module is {}, which Maistra accepts", excerpt(text)),
-            format!("write {}", in_root(text)),
-        ),
-        "name" | "version" | "description" if !quoted && text.parse::<f64>().is_ok() => report
-            .warning(
-                &value.place,
-                format!("{key} is the number {text} to YAML"),
-                "write it in quotes",
-            ),
         _ => {}
     }
 }
 
-type Entry = (String, String, Value);
-
-/// The entries of the manifest's mapping. An error is a place and what is wrong there.
-fn entries(text: &str, place: &str) -> Result<Vec<Entry>, (String, String)> {
-    let at = |span: Span| {
-        // Columns are counted from one, as editors do.
-        format!("{place}:{}:{}", span.start.line(), span.start.col() + 1)
-    };
-    let mut entries = Vec::new();
-    let mut key: Option<(String, String)> = None;
-    let mut depth = 0usize;
-    let mut documents = 0;
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| {
-            let marker = error.marker();
-            (
-                format!("{place}:{}:{}", marker.line(), marker.col() + 1),
-                format!("it is not YAML: {}", error.info()),
-            )
-        })?;
-        let mut value = None;
-        match event {
-            Event::DocumentStart(..) => documents += 1,
-            Event::MappingStart(..) | Event::SequenceStart(..) => {
-                if depth == 1 {
-                    value = Some(Kind::Nested);
-                } else if depth == 0 && matches!(event, Event::SequenceStart(..)) {
-                    return Err((at(span), "it is a list".to_owned()));
-                }
-                depth += 1;
-            }
-            Event::MappingEnd | Event::SequenceEnd => depth = depth.saturating_sub(1),
-            Event::Scalar(text, style, ..) if depth == 1 => {
-                let text = text.into_owned();
-                value = Some(Kind::Scalar {
-                    text,
-                    quoted: style != ScalarStyle::Plain,
-                });
-            }
-            Event::Alias(..) if depth == 1 => value = Some(Kind::Nested),
-            Event::Scalar(..) if depth == 0 => {
-                return Err((at(span), "it is a single value".to_owned()));
-            }
-            _ => {}
-        }
-        let Some(kind) = value else { continue };
-        match key.take() {
-            Some((key, key_place)) => {
-                let place = at(span);
-                entries.push((key, key_place, Value { place, kind }));
-            }
-            None => match kind {
-                Kind::Scalar { text, .. } => key = Some((text, at(span))),
-                Kind::Nested => return Err((at(span), "a key is not a plain value".to_owned())),
-            },
-        }
+fn module(report: &mut Report, text: &str, place: &str) {
+    let path = in_root(text);
+    // podman would copy the directory that a dot at the end stands for.
+    if path.is_empty() || text.ends_with("/.") {
+        let readers = consumers::that_read(Reads::Manifest);
+        let problem = format!("module is {}", excerpt(text));
+        report.error(&readers, place, problem, wanted("module"));
+    } else if !manifest::stays_inside(text) || path != text {
+        report.warning(
+            place,
+            format!("module is {}, which Maistra accepts", excerpt(text)),
+            format!("write {}", excerpt(&path)),
+        );
     }
-    match documents {
-        0 => Err((place.to_owned(), "it is empty".to_owned())),
-        1 => Ok(entries),
-        _ => Err((place.to_owned(), format!("it holds {documents} documents"))),
-    }
-}
-
-/// The known key that is most similar to an unknown one.
-fn nearest(key: &str) -> Option<&'static str> {
-    // A long key is similar to none, and comparing it would take long.
-    if key.len() > 32 {
-        return None;
-    }
-    let lower = key.to_lowercase();
-    KEYS.iter()
-        .map(|known| (distance(&lower, &known.to_lowercase()), *known))
-        .filter(|(distance, known)| *distance * 2 <= known.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
-}
-
-/// The number of letters that have to be inserted, removed, replaced, or swapped with the next one.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=other.len()).collect();
-    let mut last = None;
-    for (row, letter) in one.chars().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, known) in other.iter().enumerate() {
-            let left = current.last().copied().unwrap_or_default() + 1;
-            let up = above.get(column + 1).copied().unwrap_or_default() + 1;
-            let across = above.get(column).copied().unwrap_or_default();
-            let mut least = left.min(up).min(across + usize::from(letter != *known));
-            let swapped = column
-                .checked_sub(1)
-                .and_then(|neighbour| Some((other.get(neighbour)?, before.get(neighbour)?)));
-            if let Some((neighbour, cost)) = swapped
-                && last == Some(*known)
-                && *neighbour == letter
-            {
-                least = least.min(cost + 1);
-            }
-            current.push(least);
-        }
-        last = Some(letter);
-        before = std::mem::replace(&mut above, current);
-    }
-    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

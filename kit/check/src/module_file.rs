@@ -70,7 +70,11 @@ pub fn check(
         oldest: oldest.to_string(),
         memory: memory.map(|memory| memory.initial),
         memory_bound: memory.and_then(|memory| memory.maximum),
+        #[cfg(feature = "trial")]
+        trial: None,
     });
+    #[cfg(feature = "trial")]
+    crate::trial_findings::check(report, readers, place, bytes);
     oldest
 }
 

@@ -6,13 +6,18 @@ use proxy_wasm_abi::EnvoyVersion;
 use serde::Serialize;
 
 use crate::consumers::{CONSUMERS, Consumer, Consumers};
+#[cfg(feature = "trial")]
+use crate::trial::{Trial, Trials};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// The newest known release of a consumer rejects it.
+    /// The newest known release of a consumer rejects it, or the files of a project contradict each
+    /// other.
     Error,
+    /// A consumer may accept it: the check does not read it, or not all of it.
+    NotChecked,
     /// Older releases reject it, or it is probably a mistake.
     Warning,
 }
@@ -34,25 +39,49 @@ pub struct Finding {
     /// How to fix it.
     #[serde(rename = "how")]
     pub remedy: String,
-    /// The names of the consumers that reject it. A warning has none.
+    /// The names of the consumers that reject it. A warning has none, and neither has an error in a
+    /// project's files.
     pub rejected_by: Vec<&'static str>,
+    /// The names of the consumers of which the check does not know whether they reject it.
+    pub not_checked_for: Vec<&'static str>,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write!(formatter, "{severity}: {}", self.line())?;
-        if !self.rejected_by.is_empty() && self.rejected_by.len() < CONSUMERS.len() {
-            write!(formatter, " (rejected by {})", self.rejected_by.join(", "))?;
+        self.write_line(formatter)?;
+        for (what, names) in [
+            ("rejected by", &self.rejected_by),
+            ("not checked for", &self.not_checked_for),
+        ] {
+            if !names.is_empty() && names.len() < CONSUMERS.len() {
+                write!(formatter, " ({what} {})", names.join(", "))?;
+            }
         }
         Ok(())
     }
 }
 
 impl Finding {
+    /// Writes the finding without its consumers.
+    pub(crate) fn write_line(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::NotChecked => "not checked",
+            Severity::Warning => "warning",
+        };
+        write!(formatter, "{severity}: {}", self.line())
+    }
+
+    /// Whether a consumer rejects it, or may reject it.
+    pub(crate) fn concerns(&self, consumer: &str) -> bool {
+        self.rejected_by.contains(&consumer) || self.not_checked_for.contains(&consumer)
+    }
+
+    /// Whether it is an error in a project's files, for which no consumer rejects the image.
+    pub(crate) fn is_of_project(&self) -> bool {
+        self.severity == Severity::Error && self.rejected_by.is_empty()
+    }
+
     /// Place, problem and remedy in one line without control characters.
     fn line(&self) -> String {
         escaped(&format!(
@@ -63,7 +92,7 @@ impl Finding {
 }
 
 /// A text without control characters: what was read may have line breaks and escape sequences.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
@@ -87,7 +116,7 @@ pub struct Verdict {
     pub since: Option<&'static str>,
     /// The module that it reads: a path in the image, or a layer.
     pub reads: Option<String>,
-    /// Why it does not accept the input, and how to fix that.
+    /// Why it does not accept the input, or why that is not known, and how to fix it.
     pub reasons: Vec<String>,
 }
 
@@ -116,11 +145,22 @@ pub struct ModuleFacts {
     pub memory: Option<u64>,
     /// The size to which its memory can grow, in bytes. `None` if the module sets no limit.
     pub memory_bound: Option<u64>,
+    /// What it did in the embedded proxy. `None` if there was no reason to try it.
+    #[cfg(feature = "trial")]
+    pub trial: Option<Trial>,
+}
+
+/// The files of a project that agree with each other, unless there are findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ProjectFacts {
+    /// The files under `deploy/` that were compared, by their paths in the project.
+    pub files: Vec<String>,
 }
 
 /// The result of a check.
 ///
-/// Its text has the findings, one a line, then the facts, and the verdicts.
+/// Its text has the verdicts with their reasons, the warnings, and the facts.
 #[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -130,6 +170,12 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The facts of the module, if there is a valid one.
     pub module: Option<ModuleFacts>,
+    /// What was compared, if a project was checked.
+    pub project: Option<ProjectFacts>,
+    /// How modules are tried, and earlier trials.
+    #[cfg(feature = "trial")]
+    #[serde(skip)]
+    pub(crate) trials: Trials,
     /// What each consumer reads, and the oldest Envoy that loads that.
     #[serde(skip)]
     reads: Vec<(&'static Consumer, String, EnvoyVersion)>,
@@ -191,7 +237,7 @@ impl Report {
     fn reasons(&self, consumer: &Consumer) -> Vec<String> {
         self.findings
             .iter()
-            .filter(|finding| finding.rejected_by.contains(&consumer.name))
+            .filter(|finding| finding.concerns(consumer.name))
             .map(Finding::line)
             .collect()
     }
@@ -221,7 +267,15 @@ impl Report {
         self.count(Severity::Warning)
     }
 
-    fn count(&self, severity: Severity) -> usize {
+    /// The number of errors in a project's files, for which no consumer rejects the image.
+    pub fn project_errors(&self) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| finding.is_of_project())
+            .count()
+    }
+
+    pub(crate) fn count(&self, severity: Severity) -> usize {
         self.findings
             .iter()
             .filter(|finding| finding.severity == severity)
@@ -236,17 +290,42 @@ impl Report {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.findings.push(Finding {
+        self.add(Finding {
             severity: Severity::Error,
             place: place.into(),
             problem: problem.into(),
             remedy: remedy.into(),
-            rejected_by: CONSUMERS
-                .iter()
-                .map(|consumer| consumer.name)
-                .filter(|name| consumers.iter().any(|consumer| consumer.name == *name))
-                .collect(),
+            rejected_by: names(consumers),
+            not_checked_for: Vec::new(),
         });
+    }
+
+    /// Adds what the check does not read, so that it does not know whether these consumers accept it.
+    pub(crate) fn not_checked(
+        &mut self,
+        consumers: &[&'static Consumer],
+        place: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add(Finding {
+            severity: Severity::NotChecked,
+            place: place.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+            rejected_by: Vec::new(),
+            not_checked_for: names(consumers),
+        });
+    }
+
+    /// Adds what is wrong in a project's files, whatever consumers do with the image.
+    pub(crate) fn contradiction(
+        &mut self,
+        place: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.error(&[], place, problem, remedy);
     }
 
     /// Adds what no consumer rejects.
@@ -256,13 +335,38 @@ impl Report {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.findings.push(Finding {
+        self.add(Finding {
             severity: Severity::Warning,
             place: place.into(),
             problem: problem.into(),
             remedy: remedy.into(),
             rejected_by: Vec::new(),
+            not_checked_for: Vec::new(),
         });
+    }
+
+    /// Adds a finding. If it is known for other consumers, these are added.
+    fn add(&mut self, finding: Finding) {
+        let known = self.findings.iter_mut().find(|known| {
+            (known.severity, &known.place, &known.problem, &known.remedy)
+                == (
+                    finding.severity,
+                    &finding.place,
+                    &finding.problem,
+                    &finding.remedy,
+                )
+        });
+        let Some(known) = known else {
+            self.findings.push(finding);
+            return;
+        };
+        for (all, more) in [
+            (&mut known.rejected_by, finding.rejected_by),
+            (&mut known.not_checked_for, finding.not_checked_for),
+        ] {
+            all.extend(more);
+            *all = in_order(all);
+        }
     }
 
     /// Adds what keeps releases with an older Envoy than `since` from loading the module: an error
@@ -305,72 +409,19 @@ fn listed(items: &[String]) -> String {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        for finding in &self.findings {
-            writeln!(formatter, "{finding}")?;
-        }
-        if let Some(module) = &self.module {
-            writeln!(
-                formatter,
-                "Module:         {}, {} bytes",
-                module.path.escape_debug(),
-                module.bytes
-            )?;
-            if !module.abi.is_empty() {
-                writeln!(
-                    formatter,
-                    "Interface:      Proxy-Wasm {}; {} callbacks that a proxy calls",
-                    escaped(&module.abi.join(" and ")),
-                    module.callbacks.len()
-                )?;
-            }
-            let needs = if module.proposals.is_empty() {
-                "no additions to the first WebAssembly".to_owned()
-            } else {
-                module.proposals.join(", ")
-            };
-            writeln!(formatter, "Needs:          {needs}")?;
-            if let Some(memory) = module.memory {
-                let bound = module.memory_bound.map_or_else(
-                    || "without a limit".to_owned(),
-                    |bound| format!("up to {bound} bytes"),
-                );
-                writeln!(
-                    formatter,
-                    "Memory:         {memory} bytes at first for each worker thread, {bound}"
-                )?;
-            }
-        }
-        for verdict in &self.consumers {
-            let title = CONSUMERS
-                .iter()
-                .find(|consumer| consumer.name == verdict.name)
-                .map_or(verdict.name, |consumer| consumer.title);
-            write!(formatter, "{:<16}", format!("{title}:"))?;
-            match (&verdict.since, &verdict.reads) {
-                (Some(since), Some(path)) => {
-                    let path = path.escape_debug();
-                    writeln!(formatter, "accepts it from {since} on; reads {path}")?;
-                }
-                _ => {
-                    let count = verdict.reasons.len();
-                    let plural = if count == 1 { "" } else { "s" };
-                    writeln!(formatter, "rejects it for {count} reason{plural} above")?;
-                }
-            }
-        }
-        let counted = |count: usize, what: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            format!("{count} {what}{plural}")
-        };
-        write!(
-            formatter,
-            "Checked: {}, {}",
-            counted(self.errors(), "error"),
-            counted(self.warnings(), "warning")
-        )
-    }
+/// The names of consumers.
+fn names(consumers: &[&'static Consumer]) -> Vec<&'static str> {
+    let names: Vec<_> = consumers.iter().map(|consumer| consumer.name).collect();
+    in_order(&names)
+}
+
+/// Names in the order of [`CONSUMERS`], each once.
+fn in_order(names: &[&'static str]) -> Vec<&'static str> {
+    CONSUMERS
+        .iter()
+        .map(|consumer| consumer.name)
+        .filter(|name| names.contains(name))
+        .collect()
 }
 
 /// A text from outside, for a finding: in quotes, escaped, and shortened.

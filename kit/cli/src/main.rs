@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ use package::CargoPackage;
 use project::Project;
 use rename::rename;
 use staged::{StagingDirectory, Variant};
+use stdio::{print_line, print_note};
 
 mod annotations;
 mod deploy;
@@ -29,6 +30,7 @@ mod rename;
 #[cfg(feature = "run")]
 mod run;
 mod staged;
+mod stdio;
 mod toolchain;
 mod wasm_cargo;
 
@@ -104,8 +106,9 @@ enum Task {
     },
     /// Predict what each proxy and mesh does with an image or a module
     Check {
-        /// A directory with the image's files, an OCI layout or archive, or a .wasm file; the staged
-        /// files if not given
+        /// A directory with the image's files, an OCI layout or archive, or a .wasm file. If not given:
+        /// the staged files, and whether manifest.yaml, Cargo.toml and deploy/*.yaml agree with each
+        /// other
         path: Option<PathBuf>,
         /// The manifest with which a .wasm file is to be packaged
         #[arg(long)]
@@ -119,6 +122,9 @@ enum Task {
             value_parser = PossibleValuesParser::new(check::CONSUMERS.iter().map(|consumer| consumer.name))
         )]
         required: Vec<String>,
+        #[cfg(feature = "trial")]
+        #[command(flatten)]
+        trial: Trial,
         /// Print Envoy's configuration that allows the module only what it needs
         #[arg(long, conflicts_with = "format")]
         capabilities: bool,
@@ -146,6 +152,46 @@ enum Task {
         #[arg(long)]
         force: bool,
     },
+}
+
+/// How a module is tried.
+#[cfg(feature = "trial")]
+#[derive(Args)]
+struct Trial {
+    /// A configuration: fail unless the module accepts it
+    #[arg(
+        long,
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        conflicts_with = "configuration_file"
+    )]
+    configuration: Option<String>,
+    /// A file with such a configuration
+    #[arg(long, value_name = "FILE")]
+    configuration_file: Option<PathBuf>,
+    /// The plugin's root ID, for a module that looks for it
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    root_id: String,
+}
+
+#[cfg(feature = "trial")]
+impl Trial {
+    fn apply(self, options: &mut check::Options) -> Result<()> {
+        options.configuration = match (self.configuration, self.configuration_file) {
+            (Some(text), _) => Some(text.into_bytes()),
+            (None, Some(file)) => Some(
+                std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?,
+            ),
+            (None, None) => None,
+        };
+        options.root_id = self.root_id;
+        Ok(())
+    }
 }
 
 /// What is packaged, and how.
@@ -216,7 +262,7 @@ fn main() -> ExitCode {
     match perform(Arguments::parse_from(arguments).command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            print_note!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -226,7 +272,7 @@ fn perform(task: Task) -> Result<()> {
     match task {
         Task::Build { examples: true, .. } => {
             let folder = CargoPackage::at(Path::new("."))?.build_examples()?;
-            println!("Examples: {}", shown(&folder));
+            print_line!("Examples: {}", shown(&folder))?;
             Ok(())
         }
         Task::Build {
@@ -245,12 +291,18 @@ fn perform(task: Task) -> Result<()> {
             path,
             manifest,
             required,
+            #[cfg(feature = "trial")]
+            trial,
             capabilities: prints_capabilities,
             format,
         } => {
+            let mut options = check::Options::default();
+            options.manifest = manifest;
+            #[cfg(feature = "trial")]
+            trial.apply(&mut options)?;
             let report = match path {
-                Some(path) => check::check(&path, manifest.as_deref()),
-                None => StagingDirectory::of_project(&Project::find()?)?.into_report(),
+                Some(path) => check::check_with(&path, &options),
+                None => Project::find()?.check(&options)?,
             };
             if prints_capabilities {
                 return capabilities(&report);
@@ -278,7 +330,7 @@ fn perform(task: Task) -> Result<()> {
         #[cfg(feature = "run")]
         Task::Envoy => {
             let binary = proxy_wasm_test::envoy::find_or_fetch()?;
-            println!("{}", binary.display());
+            print_line!("{}", binary.display())?;
             Ok(())
         }
     }
@@ -291,15 +343,15 @@ fn build(project: &Project, dev: bool, shrinks: bool, explain: bool) -> Result<(
         project.build(shrinks)?
     };
     if let Some(shrunk) = &built.shrunk {
-        report(shrunk, explain);
+        report(shrunk, explain)?;
     }
     let (bytes, pages) = (built.size.bytes, built.size.pages);
-    println!(
+    print_line!(
         "Module: {} ({bytes} bytes; {} of memory)",
         shown(&built.module),
         counted(pages, "page")
-    );
-    println!("Staged: {}", shown(&built.folder));
+    )?;
+    print_line!("Staged: {}", shown(&built.folder))?;
     Ok(())
 }
 
@@ -316,27 +368,26 @@ fn shrink_file(
     let shrunk = shrink(&read(module)?, analysis_build.as_deref())
         .with_context(|| format!("cannot shrink {}", module.display()))?;
     files::write_whole(output, &strip(&shrunk.module)?)?;
-    report(&shrunk, explain);
-    println!("Module: {}", shown(output));
+    report(&shrunk, explain)?;
+    print_line!("Module: {}", shown(output))?;
     Ok(())
 }
 
 /// Prints what shrinking did.
-fn report(shrunk: &Shrunk, explain: bool) {
+fn report(shrunk: &Shrunk, explain: bool) -> Result<()> {
     if explain {
         for decision in &shrunk.decisions {
-            println!("{decision}");
+            print_line!("{decision}")?;
         }
     }
     let (before, after) = (shrunk.before, shrunk.after);
     if shrunk.is_unchanged {
-        println!(
+        return print_line!(
             "Shrunk: unchanged, {} bytes, because it would be larger",
             after.bytes
         );
-        return;
     }
-    println!(
+    print_line!(
         "Shrunk: {} exports to {}, {} imports to {}, {} bytes to {}, {} of memory to {}",
         before.exports,
         after.exports,
@@ -346,7 +397,7 @@ fn report(shrunk: &Shrunk, explain: bool) {
         after.bytes,
         counted(before.pages, "page"),
         after.pages
-    );
+    )
 }
 
 fn counted(number: u64, what: &str) -> String {
@@ -357,10 +408,9 @@ fn counted(number: u64, what: &str) -> String {
 /// Prints a report.
 fn findings(report: &Report, format: Format) -> Result<()> {
     match format {
-        Format::Text => println!("{report}"),
-        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
+        Format::Text => print_line!("{report}"),
+        Format::Json => print_line!("{}", serde_json::to_string_pretty(report)?),
     }
-    Ok(())
 }
 
 /// Prints the configuration that restricts a module to the capabilities that it needs.
@@ -372,11 +422,11 @@ fn capabilities(report: &Report) -> Result<()> {
     let restriction = check::restriction(&module.capabilities).context(
         "the module needs no capabilities; to Envoy, an empty list would mean that all are allowed",
     )?;
-    print!("{restriction}");
-    Ok(())
+    stdio::write(format_args!("{restriction}"))
 }
 
-/// Fails unless all required consumers accept what was checked, or at least one mesh.
+/// Fails unless all required consumers accept what was checked, or at least one mesh, and unless a
+/// project's files agree.
 fn verdict(report: &Report, required: &[String]) -> Result<()> {
     let errors = counted(report.errors() as u64, "error");
     if required.is_empty() {
@@ -395,6 +445,10 @@ fn verdict(report: &Report, required: &[String]) -> Result<()> {
         "check failed: rejected by {}: {errors}",
         rejecting.join(", ")
     );
+    ensure!(
+        report.project_errors() == 0,
+        "check failed: the project's files do not agree: {errors}"
+    );
     Ok(())
 }
 
@@ -406,21 +460,21 @@ fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
         .unwrap_or_else(|| format!("localhost/{name}:{version}"));
     if let Some(engine) = packaging.engine()? {
         let stored = staged.build(engine, &image)?;
-        println!("Image:    {image} (in {engine}'s storage)");
-        println!("Image ID: {}", stored.id);
-        println!("Size:     {}", stored.size);
+        print_line!("Image:    {image} (in {engine}'s storage)")?;
+        print_line!("Image ID: {}", stored.id)?;
+        print_line!("Size:     {}", stored.size)?;
     } else {
         let package = staged.package(packaging.variant)?;
         let archive = staged.write_archive(&package, &image, packaging.variant)?;
-        println!("Image:    {} ({image}, an OCI archive)", shown(&archive));
-        println!("Digest:   {}", package.digest());
-        println!("Size:     {} bytes", std::fs::metadata(&archive)?.len());
+        print_line!("Image:    {} ({image}, an OCI archive)", shown(&archive))?;
+        print_line!("Digest:   {}", package.digest())?;
+        print_line!("Size:     {} bytes", std::fs::metadata(&archive)?.len())?;
     }
     let push = match &packaging.from {
         Some(folder) => format!("cargo proxy-wasm push --from {}", folder.display()),
         None => "cargo make push".to_owned(),
     };
-    println!("Next:     IMAGE=REGISTRY/TEAM/{name}:{version} {push}");
+    print_line!("Next:     IMAGE=REGISTRY/TEAM/{name}:{version} {push}")?;
     Ok(())
 }
 
@@ -435,7 +489,7 @@ fn push(packaging: &Packaging, image: &str) -> Result<()> {
         }
         None => push_without_engine(&staged.package(packaging.variant)?, &image)?,
     };
-    println!("Pushed: {pushed}");
+    print_line!("Pushed: {pushed}")?;
     Ok(())
 }
 
@@ -456,9 +510,9 @@ fn push_without_engine(_package: &Package, _image: &ImageReference) -> Result<St
 
 fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
     let deployment = Deployment::read(&project.package.root().join("deploy"), mesh, image)?;
-    println!("{}", deployment.text());
+    print_line!("{}", deployment.text())?;
     if !deployment.show_changes()? {
-        println!("The cluster has it already; nothing is changed");
+        print_line!("The cluster has it already; nothing is changed")?;
         return Ok(());
     }
     ensure!(
@@ -469,8 +523,7 @@ fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
 }
 
 fn confirmed() -> Result<bool> {
-    print!("Apply it? [y/N] ");
-    std::io::stdout().flush()?;
+    stdio::write(format_args!("Apply it? [y/N] "))?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))
@@ -493,13 +546,13 @@ fn chosen(name: &str) -> Result<Engine> {
 fn rename_project(name: &str, force: bool) -> Result<()> {
     let renamed = rename(Path::new("."), name, force)?;
     let (from, files) = (renamed.from, counted(renamed.files as u64, "file"));
-    println!("Renamed: {from} to {name}, in {files}");
+    print_line!("Renamed: {from} to {name}, in {files}")?;
     let review = if renamed.in_git {
         "git diff, then "
     } else {
         ""
     };
-    println!("Next:    {review}cargo make image; README.md says what to edit");
+    print_line!("Next:    {review}cargo make image; README.md says what to edit")?;
     Ok(())
 }
 

@@ -4,10 +4,12 @@ use std::io::{IsTerminal, Write};
 
 use proxy_wasm_image::PushEvent;
 
+use crate::stdio::print_note;
+
 /// Shows an event. A terminal gets each step, in one line for each blob; a log gets the last one.
 pub fn show(event: PushEvent) {
     match event {
-        PushEvent::AlreadyPresent { digest } => eprintln!("{digest}: already present"),
+        PushEvent::AlreadyPresent { digest } => print_note!("{digest}: already present"),
         PushEvent::Sent {
             digest,
             bytes,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use proxy_wasm_check::{Options, Report, check_project};
 use proxy_wasm_image::ISTIO_MODULE;
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_module::{Shrunk, Size, measure, strip};
@@ -50,6 +51,38 @@ impl Project {
     /// The directory that holds exactly what the image's root holds.
     pub fn image_root(&self) -> PathBuf {
         self.package.target().join("image")
+    }
+
+    /// The same, once it has been built.
+    ///
+    /// # Errors
+    ///
+    /// If it has not.
+    pub fn staged_root(&self) -> Result<PathBuf> {
+        let root = self.image_root();
+        ensure!(
+            root.is_dir(),
+            "{} does not exist; run `cargo proxy-wasm build` first",
+            root.display()
+        );
+        Ok(root)
+    }
+
+    /// Checks the staged files, and whether the project's own files agree.
+    ///
+    /// # Errors
+    ///
+    /// If the project has not been built.
+    pub fn check(&self, options: &Options) -> Result<Report> {
+        let package = self.package.package();
+        let project = proxy_wasm_check::Project {
+            root: self.package.root(),
+            image_root: &self.staged_root()?,
+            name: &package.name,
+            version: &package.version.to_string(),
+            description: package.description.as_deref(),
+        };
+        Ok(check_project(&project, options))
     }
 
     /// The same for a module that is built for development.

@@ -46,12 +46,7 @@ impl StagingDirectory {
     ///
     /// If the package has not been built.
     pub fn of_project(project: &Project) -> Result<Self> {
-        let root = project.image_root();
-        ensure!(
-            root.is_dir(),
-            "{} does not exist; run `cargo proxy-wasm build` first",
-            root.display()
-        );
+        let root = project.staged_root()?;
         Ok(Self {
             report: check(&root, None),
             root,
@@ -83,11 +78,6 @@ impl StagingDirectory {
     /// What proxies and meshes would do with the files.
     pub fn report(&self) -> &Report {
         &self.report
-    }
-
-    /// The same, without the directory.
-    pub fn into_report(self) -> Report {
-        self.report
     }
 
     /// The name and the version in the manifest.

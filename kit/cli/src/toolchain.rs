@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::stdio::print_note;
+
 /// What extensions are compiled for: plain WebAssembly, without WASI.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -202,13 +204,13 @@ fn add_with_rustup() -> bool {
     if !command_exists("rustup") {
         return false;
     }
-    eprintln!("Adding the target {TARGET} with rustup");
+    print_note!("Adding the target {TARGET} with rustup");
     let output = Command::new("rustup")
         .args(["target", "add", TARGET])
         .output();
     let added = output.is_ok_and(|output| output.status.success());
     if !added {
-        eprintln!("rustup cannot add it here; looking at the distribution's packages");
+        print_note!("rustup cannot add it here; looking at the distribution's packages");
     }
     added
 }
@@ -247,7 +249,7 @@ fn install_packages(names: &[&str]) -> Result<()> {
              sudo apt-get install --no-install-recommends {list}"
         );
     }
-    eprintln!("Installing {list}");
+    print_note!("Installing {list}");
     let apt_get = |arguments: &[&str]| -> Result<()> {
         let status = Command::new("apt-get")
             .args(["-q", "-y"])
@@ -297,7 +299,7 @@ fn version_of(rustc: &Path) -> Result<CompilerVersion> {
 /// Compiles the standard library for the target from the distribution's source, and lays it out
 /// as rustc expects it. The folder appears whole or not at all.
 fn build_standard_library(sysroot: &Path, release: &str) -> Result<()> {
-    eprintln!(
+    print_note!(
         "Compiling the standard library of the distribution's Rust {release} for {TARGET}, once (about a \
          minute); it compiles the module from now on"
     );

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
+use crate::stdio::print_note;
 use crate::toolchain::{TARGET, Toolchain, cache, command_exists};
 
 /// Runs a Cargo command for the wasm target. Tests run in Node.
@@ -54,7 +55,7 @@ fn wasm_test_runner() -> Result<PathBuf> {
     let folder = cache()?.join(format!("wasm-bindgen-{version}"));
     let runner = folder.join("bin/wasm-bindgen-test-runner");
     if !runner.is_file() {
-        eprintln!("Compiling the runner of tests in wasm, once (about a minute)");
+        print_note!("Compiling the runner of tests in wasm, once (about a minute)");
         let status = Command::new("cargo")
             .args(["install", "--locked", "--debug", "--root"])
             .arg(&folder)

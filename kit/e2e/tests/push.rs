@@ -154,7 +154,7 @@ fn assert_is_what_consumers_read(image: &ImageReference) -> Result<()> {
         "skopeo",
         &["copy", "--src-tls-verify=false", &source, &destination],
     )?;
-    let pushed = read::archive(&archive)?.root();
+    let pushed = read::archive(&archive)?.root()?;
     let staged: Vec<_> = read::directory(image_root())?;
     assert!(
         pushed.into_iter().eq(staged),

@@ -1,4 +1,4 @@
-//! Any bytes as an OCI archive.
+//! Any bytes as an archive of an image.
 #![no_main]
 
 use std::io::Cursor;
@@ -8,6 +8,12 @@ use proxy_wasm_image::read;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(image) = read::archive_from(Cursor::new(bytes.to_vec())) {
-        drop(image.root());
+        for path in image.root().unwrap_or_default().into_keys() {
+            assert!(is_inside(&path), "{path}");
+        }
     }
 });
+
+fn is_inside(path: &str) -> bool {
+    !path.split('/').any(|part| part == "." || part == "..")
+}

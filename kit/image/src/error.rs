@@ -31,9 +31,13 @@ pub enum Error {
         /// What is wrong, and what is allowed.
         problem: String,
     },
-    /// An image, a layer or a directory is damaged, or larger than an extension can be.
+    /// An image, a layer or a directory is damaged.
     #[error("{0}")]
     Image(String),
+    /// An image, a layer or a directory has more than this crate reads, or a format that it does not
+    /// read. It may be valid.
+    #[error("{0}")]
+    Limit(String),
     /// An index has no image that consumers take.
     #[error("no child with platform linux/amd64 in index (it has {platforms:?})")]
     Platform {
@@ -142,6 +146,7 @@ impl Error {
     pub(crate) fn in_part(self, part: &str) -> Self {
         match self {
             Self::Image(problem) => Self::Image(format!("{part}: {problem}")),
+            Self::Limit(problem) => Self::Limit(format!("{part}: {problem}")),
             #[cfg(feature = "push")]
             Self::Credentials(problem) => Self::Credentials(format!("{part}: {problem}")),
             other => other,

@@ -23,8 +23,8 @@ pub use blob::{Blob, sha256};
 pub use engine::{Engine, StoredImage};
 pub use error::{Error, Result};
 pub use media_types::{
-    DOCKER_GZIP_LAYER, DOCKER_MANIFEST, GZIP_LAYER, ISTIO_MODULE, WASM_CONFIG_LAYER,
-    WASM_CONTENT_LAYER,
+    CNCF_WASM_LAYER, CONFIG, DOCKER_GZIP_LAYER, DOCKER_MANIFEST, DOCKER_TAR_LAYER, GZIP_LAYER,
+    ISTIO_MODULE, TAR_LAYER, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER,
 };
 pub use package::{Package, WasmConfig};
 #[cfg(feature = "push")]

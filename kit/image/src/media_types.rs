@@ -9,6 +9,9 @@ pub const WASM_CONFIG_LAYER: &str = "application/vnd.module.wasm.config.v1+json"
 /// The *oci* variant's module layer (Wasm image specification).
 pub const WASM_CONTENT_LAYER: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
 
+/// The module layer of the CNCF's artifact format, which no known mesh reads.
+pub const CNCF_WASM_LAYER: &str = "application/wasm";
+
 /// An image index.
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 

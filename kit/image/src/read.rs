@@ -1,15 +1,20 @@
-//! Reads images that others built: directories, OCI image layouts and OCI archives.
+//! Reads images that others built: directories, OCI image layouts, OCI archives, and archives of
+//! `docker save` and `podman save`.
 //!
-//! Nothing that is read is trusted. Digests and sizes are checked, links are not followed, nothing
-//! is written to disk, and what is kept in memory is limited: 96 MiB of content and 10,000 entries
-//! of one image.
+//! Nothing that is read is trusted. Digests and sizes are checked, links do not lead out of an image,
+//! and nothing is written to disk. Of one image, 1 GiB and 100,000 entries are read, and 96 MiB are
+//! kept in memory: the content of modules and of short files, and the start of others. What is beyond
+//! that is an [`Error::Limit`].
 
 mod budget;
 mod directory;
 mod entry;
 mod image;
+mod layer;
 mod layout;
+mod root;
 mod tarball;
+mod zstd;
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -19,14 +24,17 @@ use crate::error::{Error, Result};
 use budget::Budget;
 use layout::Layout;
 
-pub use entry::{Entries, Entry};
-pub use image::{Content, Image, Layer};
+pub use entry::{Entries, Entry, FileContent};
+pub use image::{Image, PodmanChoice};
+pub use layer::{Compression, Content, Layer};
+pub use root::{Root, find};
+pub use tarball::{Tar, TarEntry};
 
 /// Reads the files of a directory, without following links.
 ///
 /// # Errors
 ///
-/// [`Error::File`] if a file can't be read, and [`Error::Image`] if there are too many or too long
+/// [`Error::File`] if a file can't be read, and [`Error::Limit`] if there are too many or too long
 /// ones.
 pub fn directory(path: &Path) -> Result<Entries> {
     directory::read(path)
@@ -41,22 +49,23 @@ pub fn is_layout(directory: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// [`Error::Image`] if it is not a valid image of an extension, and [`Error::File`] if a file can't
-/// be read.
+/// [`Error::Image`] if it is not a valid image, [`Error::Platform`] if it is an index without an image
+/// that Istio and Envoy Gateway take, [`Error::Limit`] if it is too large, and [`Error::File`] if a
+/// file can't be read.
 pub fn layout(directory: &Path) -> Result<Image> {
     Image::read(&mut Layout::directory(directory))
 }
 
-/// Reads the image of an OCI archive.
+/// Reads the image of an OCI archive, or of an archive of `docker save` or `podman save`.
 ///
 /// # Errors
 ///
-/// As [`layout`]. An archive in Docker's own format is an error, too.
+/// As [`layout`].
 pub fn archive(path: &Path) -> Result<Image> {
     archive_from(File::open(path).map_err(Error::file("read", path))?)
 }
 
-/// Reads the image of an OCI archive from a file in memory or on disk.
+/// Reads the image of an archive in memory or on disk.
 ///
 /// # Errors
 ///
@@ -65,14 +74,18 @@ pub fn archive_from(reader: impl Read + Seek + 'static) -> Result<Image> {
     Image::read(&mut Layout::archive(reader)?)
 }
 
-/// Reads the entries of a layer, a tar archive that is not compressed.
+/// Reads a layer from its blob, whose digest is not checked.
 ///
 /// # Errors
 ///
-/// [`Error::Image`] if it is not a complete tar archive, if the path of an entry leads out of the
-/// image's root, or if there are too many or too long entries.
-pub fn tarball(reader: impl Read) -> Result<Entries> {
-    tarball::read(reader, &mut Budget::default())
+/// [`Error::Image`] if the blob can't be read. What is wrong with a tar is in [`Tar::problem`].
+pub fn layer(media_type: &str, blob: impl Read) -> Result<Layer> {
+    Layer::read(
+        media_type.to_owned(),
+        String::new(),
+        blob,
+        &Budget::default(),
+    )
 }
 
 #[cfg(test)]

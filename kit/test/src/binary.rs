@@ -13,6 +13,8 @@ pub(crate) enum HostMemory {
     Exported(String),
     /// The one that the module imports, which the host makes.
     Imported,
+    /// There is none. The module can make no host call.
+    None,
 }
 
 /// The sections of a module, as far as Envoy reads them.
@@ -65,17 +67,13 @@ impl<'a> Sections<'a> {
 
     /// The memory of host calls: the last one that is exported, whatever its name, or the imported
     /// one.
-    pub(crate) fn host_memory(&self) -> Result<HostMemory, Error> {
+    pub(crate) fn host_memory(&self) -> HostMemory {
         let mut exports = self.exports.iter();
         let exported = exports.rfind(|(_, kind)| *kind == ExternalKind::Memory);
-        let mut imports = self.imports.iter();
         match exported {
-            Some((name, _)) => Ok(HostMemory::Exported((*name).to_owned())),
-            None if imports.any(|import| is_memory(import.ty)) => Ok(HostMemory::Imported),
-            None => Err(Error::Load(
-                "it exports no memory, and Envoy crashes at the first host call that needs one"
-                    .to_owned(),
-            )),
+            Some((name, _)) => HostMemory::Exported((*name).to_owned()),
+            None if self.imports.iter().any(|import| is_memory(import.ty)) => HostMemory::Imported,
+            None => HostMemory::None,
         }
     }
 

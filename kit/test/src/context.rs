@@ -1,10 +1,11 @@
 //! The contexts of plugins and streams (ABI: "Contexts").
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::filter_state::FilterState;
 use crate::headers::Headers;
+use crate::local_reply::LocalReply;
 use crate::message::Reply;
 use crate::records::HostCall;
 
@@ -32,22 +33,31 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// The events of a complete message.
+    /// The events of a complete message, as HTTP/1.1 has them: if the message ends with its body,
+    /// the end is an empty piece, and the headers declare the body's length, unless they say
+    /// otherwise.
     pub(crate) fn of_message(
-        headers: Headers,
+        mut headers: Headers,
         chunks: Vec<Vec<u8>>,
         trailers: Option<Headers>,
     ) -> Vec<Self> {
-        let mut events = vec![Self::Headers(headers, false)];
-        events.extend(chunks.into_iter().map(|chunk| Self::Body(chunk, false)));
-        match trailers {
-            Some(trailers) => events.push(Self::Trailers(trailers)),
-            None => {
-                if let Some(Self::Headers(_, is_last) | Self::Body(_, is_last)) = events.last_mut()
-                {
-                    *is_last = true;
-                }
-            }
+        if let Some(trailers) = trailers {
+            let mut events = Self::of_beginning(headers, chunks);
+            events.push(Self::Trailers(trailers));
+            return events;
+        }
+        if chunks.is_empty() {
+            return vec![Self::Headers(headers, true)];
+        }
+        let length: usize = chunks.iter().map(Vec::len).sum();
+        let is_declared = |name| headers.first(name).is_some();
+        if length > 0 && !is_declared("content-length") && !is_declared("transfer-encoding") {
+            headers.append("content-length", length.to_string());
+        }
+        let mut events = Self::of_beginning(headers, chunks);
+        match events.last_mut() {
+            Some(Self::Body(chunk, is_last)) if chunk.is_empty() => *is_last = true,
+            _ => events.push(Self::Body(Vec::new(), true)),
         }
         events
     }
@@ -65,22 +75,54 @@ impl Event {
     }
 }
 
+/// Whether a message goes through the extension ("iteration state" in Envoy).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Iteration {
+    #[default]
+    Continues,
+    /// The extension still sees what arrives.
+    Stopped,
+    /// The extension sees nothing of what arrives until it resumes the message.
+    StoppedAll,
+}
+
 /// The state of a request, or of a response, while it goes through the extension.
 #[derive(Debug, Default)]
 pub(crate) struct DirectionState {
-    /// What has arrived and the extension has not seen yet.
-    pub(crate) events: VecDeque<Event>,
-    /// What the extension sees: the maps, and the body that it holds.
+    /// Whether the headers have arrived.
+    pub(crate) has_begun: bool,
     pub(crate) headers: Headers,
-    pub(crate) body: Vec<u8>,
     pub(crate) trailers: Option<Headers>,
-    /// How much of the body the extension has been shown, whatever it has made of it.
-    pub(crate) shown: u64,
-    /// The parts that the extension can read and change now.
-    open: [bool; 3],
-    /// The part at which the extension has paused.
-    pub(crate) paused: Option<Part>,
+    /// The piece of the body that the extension sees.
+    pub(crate) data: Vec<u8>,
+    /// What is held of the body. After it has been forwarded, it is there and empty.
+    pub(crate) buffer: Option<Vec<u8>>,
+    /// Whether the last part has arrived.
     pub(crate) end_of_stream: bool,
+    /// How much of the body has arrived.
+    pub(crate) received: usize,
+    /// The `content-length` with which the message has arrived.
+    pub(crate) received_length: Option<Vec<u8>>,
+    /// Whether it has arrived with `x-forwarded-proto`.
+    pub(crate) has_forwarded_proto: bool,
+
+    pub(crate) iteration: Iteration,
+    /// Whether the extension's headers callback lets the headers pass, or has been resumed.
+    pub(crate) headers_continued: bool,
+    /// Whether the message that is resumed continues with the extension, not behind it.
+    pub(crate) from_extension: bool,
+    /// Whether the extension has seen the last part.
+    pub(crate) has_seen_end: bool,
+    /// Whether the extension has paused after it had resumed the message in the same callback.
+    pub(crate) resumed_itself: bool,
+    /// Whether the extension, or Envoy, has responded instead of the upstream.
+    pub(crate) is_aborted: bool,
+
+    /// The parts that the module can read and change.
+    open: [bool; 3],
+    /// Whether the body that the module can read and change is what is held.
+    pub(crate) shows_buffer: bool,
+
     /// What has left the extension.
     pub(crate) forwarded_headers: Option<Headers>,
     pub(crate) forwarded_body: Vec<u8>,
@@ -89,76 +131,63 @@ pub(crate) struct DirectionState {
 }
 
 impl DirectionState {
-    /// The state of a response that has left already.
-    pub(crate) fn of_forwarded(reply: Reply) -> Self {
+    /// The state of a response that has been sent already.
+    pub(crate) fn of_forwarded(headers: Headers, written: Headers, body: Vec<u8>) -> Self {
         Self {
-            headers: reply.headers.clone(),
-            forwarded_headers: Some(reply.headers),
-            forwarded_body: reply.chunks.concat(),
+            has_begun: true,
+            headers,
+            end_of_stream: true,
+            forwarded_headers: Some(written),
+            forwarded_body: body,
             forwarded_all: true,
             ..Self::default()
         }
     }
 
-    /// Whether the extension can read and change a part now.
+    /// Whether the module can read and change a part.
     pub(crate) fn is_open(&self, part: Part) -> bool {
         self.open[part as usize]
     }
 
-    /// "They can be added in proxy_on_request_body, but only when the proxied request doesn't have
-    /// trailers", and likewise for responses.
-    pub(crate) fn can_add_trailers(&self) -> bool {
-        self.is_open(Part::Body) && self.end_of_stream
-    }
-
-    /// Opens a part to the extension.
+    /// Opens a part to the module.
     pub(crate) fn open(&mut self, part: Part) {
         self.open[part as usize] = true;
     }
 
-    /// Closes all parts to the extension.
-    pub(crate) fn close(&mut self) {
+    /// Closes a part to the module.
+    pub(crate) fn close(&mut self, part: Part) {
+        self.open[part as usize] = false;
+    }
+
+    /// Closes all parts to the module.
+    pub(crate) fn close_all(&mut self) {
         self.open = [false; 3];
     }
 
-    /// How much of the body has arrived.
-    pub(crate) fn received(&self) -> u64 {
-        let held = self.paused.is_some().then_some(&self.events);
-        let held = held.into_iter().flatten().map(|event| match event {
-            Event::Body(chunk, _) => u64::try_from(chunk.len()).unwrap_or(u64::MAX),
-            _ => 0,
-        });
-        self.shown.saturating_add(held.sum())
-    }
-
-    /// Forwards a part of the message, and what was held before it.
-    pub(crate) fn forward(&mut self, part: Part) {
-        self.paused = None;
-        self.close();
-        if part == Part::Headers {
-            self.forwarded_headers = Some(self.headers.clone());
+    /// The body that the module can read and change.
+    pub(crate) fn body(&mut self) -> Option<&mut Vec<u8>> {
+        if self.shows_buffer {
+            self.buffer.as_mut()
         } else {
-            self.forwarded_body.append(&mut self.body);
-        }
-        if self.end_of_stream {
-            self.forwarded_trailers = self.trailers.take();
-            self.forwarded_all = true;
+            self.is_open(Part::Body).then_some(&mut self.data)
         }
     }
 
-    /// Joins adjacent pieces of the body into one, as Envoy does with what held headers have held
-    /// up.
-    pub(crate) fn join_bodies(&mut self) {
-        for event in std::mem::take(&mut self.events) {
-            if let Event::Body(chunk, end) = &event
-                && let Some(Event::Body(body, has_ended)) = self.events.back_mut()
-            {
-                body.extend(chunk);
-                *has_ended |= end;
-            } else {
-                self.events.push_back(event);
-            }
-        }
+    /// Holds a piece of the body. Returns how much is held.
+    pub(crate) fn hold(&mut self, data: Vec<u8>) -> usize {
+        let buffer = self.buffer.get_or_insert_default();
+        buffer.extend(data);
+        buffer.len()
+    }
+
+    /// Whether the extension holds the message.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.iteration != Iteration::Continues && !self.is_aborted && !self.forwarded_all
+    }
+
+    /// Whether the whole message has arrived, and the extension holds it after it had resumed it.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_paused() && self.resumed_itself && self.end_of_stream
     }
 }
 
@@ -207,19 +236,27 @@ pub(crate) struct StreamContext {
     /// When the request began, and when the stream ended.
     pub(crate) started: Duration,
     pub(crate) ended: Option<Duration>,
-    /// The code of the response as it has arrived.
-    pub(crate) response_code: Option<u16>,
-    /// The details of the extension's own response.
-    pub(crate) response_details: Option<Vec<u8>>,
     /// What a test has set.
     pub(crate) properties: Properties,
     pub(crate) filter_state: FilterState,
     pub(crate) declarations: Declarations,
-    /// The response that the extension has asked for and the host has not begun to send.
-    pub(crate) local_response: Option<Reply>,
-    /// Whether the extension has sent the response itself.
+    pub(crate) is_grpc: bool,
+    pub(crate) is_head: bool,
+    /// The callback that runs.
+    pub(crate) callback: Option<(Direction, Part)>,
+    /// `end_of_stream` of the last callback, whether of the request or of the response.
+    pub(crate) shows_end: bool,
+    /// The response that is sent when the running callback of the request has returned.
+    pub(crate) pending_reply: Option<LocalReply>,
+    /// The code of the response as it has arrived.
+    pub(crate) response_code: Option<u64>,
+    /// Why the response is what it is (Envoy: "response code details"), if it is not the upstream's.
+    pub(crate) response_details: Option<Vec<u8>>,
+    /// Whether the extension, or Envoy, has responded instead of the upstream.
     pub(crate) is_local: bool,
     pub(crate) is_closed: bool,
+    /// Whether `proxy_on_log` and the callbacks that follow it have been called, or are.
+    pub(crate) has_ended: bool,
     /// Whether `proxy_on_log` runs, which can read all maps.
     pub(crate) is_logging: bool,
     pub(crate) fuel: u64,

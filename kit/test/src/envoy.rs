@@ -52,6 +52,7 @@ pub struct Builder {
     module: PathBuf,
     upstream: SocketAddr,
     workers: u32,
+    allow_on_headers_stop_iteration: bool,
     listeners: Vec<Listener>,
 }
 
@@ -68,6 +69,14 @@ impl Builder {
         self
     }
 
+    /// Sets `allow_on_headers_stop_iteration` of the extension in all listeners, which is false if not
+    /// set: see [`Options`](crate::Options::allow_on_headers_stop_iteration). Envoys before 1.35
+    /// reject it.
+    pub fn allow_on_headers_stop_iteration(mut self, is_allowed: bool) -> Self {
+        self.allow_on_headers_stop_iteration = is_allowed;
+        self
+    }
+
     /// Adds a listener, which passes requests through the extension to the upstream. All listeners
     /// share one VM for each worker.
     pub fn listener(mut self, name: &str, root_id: &str, configuration: &Configuration) -> Self {
@@ -77,6 +86,7 @@ impl Builder {
             configuration: configuration.clone(),
             port: 0,
             answers_direct: true,
+            allow_on_headers_stop_iteration: false,
         });
         self
     }
@@ -86,7 +96,10 @@ impl Builder {
     /// # Errors
     ///
     /// If Envoy does not start, or rejects a listener: the error contains Envoy's log.
-    pub fn start(self) -> Result<Envoy, Error> {
+    pub fn start(mut self) -> Result<Envoy, Error> {
+        for listener in &mut self.listeners {
+            listener.allow_on_headers_stop_iteration = self.allow_on_headers_stop_iteration;
+        }
         let binary = match self.binary {
             Some(binary) => binary,
             None => find_or_fetch()?,
@@ -158,6 +171,7 @@ impl Envoy {
             module: module.to_owned(),
             upstream,
             workers: 2,
+            allow_on_headers_stop_iteration: false,
             listeners: Vec::new(),
         }
     }

@@ -8,9 +8,12 @@ use crate::records::LogLine;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A proxy would not load the module.
+    /// Envoy would not load the module, or would crash.
     #[error("the module does not load: {0}")]
     Load(String),
+    /// Envoy may load the module, but the embedded proxy cannot run it.
+    #[error("the embedded proxy cannot run the module: {0}")]
+    Unsupported(String),
     /// `proxy_on_vm_start` or `proxy_on_configure` returned false.
     #[error("{callback} rejected the configuration{}", logged(log))]
     Rejected {
@@ -31,9 +34,14 @@ pub enum Error {
          waits for"
     )]
     Paused(&'static str),
-    /// The extension has closed the stream.
-    #[error("the extension has closed the stream")]
+    /// The stream was reset before the response was complete: the extension has closed it, or has
+    /// responded when a response had begun, or the upstream has failed.
+    #[error("the stream was reset before its response was complete")]
     Closed,
+    /// The extension did what Envoy 1.40 does not survive: it crashes, corrupts a message, or holds
+    /// one for ever. The text says what the extension did, what Envoy does, and how to avoid it.
+    #[error("{0}")]
+    BreaksEnvoy(String),
     /// The test asked for what is not possible in the current state.
     #[error("{0}")]
     InvalidState(&'static str),
@@ -79,15 +87,30 @@ impl Error {
 
 /// The end of a VM: an instruction that cannot be executed, a panic, or too much work.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Trap {
-    /// The callback that the proxy called.
+    /// The callback that the proxy called, or `start section`.
     pub callback: String,
     /// The WebAssembly trap, or the host's reason.
     pub reason: String,
-    /// The functions that had not returned, innermost first.
+    /// The functions that had not returned, innermost first. Empty if the module uses tail calls.
     pub backtrace: Vec<Frame>,
     /// What the callback logged. A panic logs its message and location.
     pub log: Vec<LogLine>,
+    /// The limit that the module has reached. Envoy has none of these, so it might not trap there.
+    pub limit: Option<Limit>,
+}
+
+/// A limit of the embedded proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// [`Options::fuel_limit`](crate::Options::fuel_limit): the callback did not return before.
+    Fuel,
+    /// [`Options::memory_limit`](crate::Options::memory_limit): the memory could not grow beyond it.
+    Memory,
+    /// How deep calls can nest.
+    CallDepth,
 }
 
 /// A function of the module that had not returned.
@@ -175,6 +198,7 @@ mod tests {
             reason: "unreachable".to_owned(),
             backtrace,
             log,
+            limit: None,
         };
         let frames = vec![
             frame(3, None),

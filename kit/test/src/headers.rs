@@ -6,9 +6,6 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Vec<u8>, Vec<u8>)>);
 
-/// A map without fields.
-pub(crate) static EMPTY: Headers = Headers(Vec::new());
-
 impl Headers {
     /// Appends a field.
     pub fn append(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
@@ -40,14 +37,6 @@ impl Headers {
             .map(|(_, value)| value.as_slice())
     }
 
-    /// The number in `:status`, if it is one.
-    pub(crate) fn status(&self) -> Option<u16> {
-        std::str::from_utf8(self.first(":status")?)
-            .ok()?
-            .parse()
-            .ok()
-    }
-
     /// All values of this name, in order. Bytes that are not UTF-8 are replaced by `U+FFFD`.
     pub fn values(&self, name: &str) -> Vec<Cow<'_, str>> {
         let name = name.to_ascii_lowercase();
@@ -63,6 +52,22 @@ impl Headers {
         self.0
             .iter()
             .map(|(name, value)| (name.as_slice(), value.as_slice()))
+    }
+
+    /// The number in `:status`, as Envoy reads it. `None` if it is none.
+    pub(crate) fn status(&self) -> Option<u64> {
+        let status = std::str::from_utf8(self.first(":status")?).ok()?;
+        status.trim_ascii().parse().ok()
+    }
+
+    /// All fields, to be changed.
+    pub(crate) fn fields_mut(&mut self) -> &mut Vec<(Vec<u8>, Vec<u8>)> {
+        &mut self.0
+    }
+
+    /// All fields, in order.
+    pub(crate) fn into_fields(self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.0
     }
 
     /// The number of fields.

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
-use wasmi::{Caller, Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
+use wasmi::{Caller, Memory, TypedFunc};
 
 use crate::backtrace;
 use crate::context::{Direction, Part, PluginContext, StreamContext};
 use crate::grpc::GrpcCall;
-use crate::headers::{EMPTY, Headers};
+use crate::header_map::Kind;
+use crate::headers::Headers;
+use crate::limits::Limits;
+use crate::local_reply::LocalReply;
 use crate::options::Options;
 use crate::phase::Phase;
 use crate::queue::Queue;
@@ -23,10 +26,6 @@ mod shared_data;
 use metrics::Metrics;
 pub(crate) use metrics::metric_type;
 
-/// The limits of V8: elements of a table, and a few tables where one is the rule.
-const MAX_TABLE_ELEMENTS: usize = 10_000_000;
-const MAX_TABLES: usize = 10;
-
 /// What a host call, and each byte that it copies, takes off the fuel that is left. So there is a
 /// limit to what a module can make the host do, and to a chain of callbacks that cause one another.
 const HOST_CALL_COST: u64 = 1_000;
@@ -38,18 +37,13 @@ const MAX_LOG_LINES: usize = 10_000;
 /// How many calls of foreign functions are kept. Older ones are dropped.
 const MAX_FOREIGN_CALLS: usize = 1_000;
 
-/// What the host does after a callback has returned, because no callback runs inside another.
+/// What the host does when a callback has returned, because no callback runs inside another.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Shows the extension the next part of a message.
-    Next(u32, Direction),
     /// Forwards what the extension holds.
     Resume(u32, Direction),
-    LocalResponse(u32),
-    QueueReady {
-        plugin: u32,
-        queue: u32,
-    },
+    LocalReply(u32, LocalReply),
+    Close(u32),
     DeletePlugin(u32),
     /// Reports a gRPC call to a cluster that does not exist as closed.
     GrpcUnavailable {
@@ -58,11 +52,17 @@ pub(crate) enum Action {
     },
 }
 
+/// What the host does when no callback runs.
+#[derive(Debug)]
+pub(crate) enum Posted {
+    QueueReady { plugin: u32, queue: u32 },
+}
+
 /// All that host calls read and change.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) options: Options,
-    pub(crate) limits: StoreLimits,
+    pub(crate) limits: Limits,
     /// The version of the module's ABI.
     pub(crate) version: AbiVersion,
     pub(crate) phase: Phase,
@@ -74,6 +74,8 @@ pub(crate) struct Host {
     pub(crate) exit_code: Option<u32>,
     pub(crate) plugins: BTreeMap<u32, PluginContext>,
     pub(crate) streams: HashMap<u32, StreamContext>,
+    /// Streams that have ended, until the test has read them.
+    pub(crate) ended_streams: HashMap<u32, StreamContext>,
     next_context: u32,
     /// The context of the callback that runs.
     pub(crate) current: u32,
@@ -82,8 +84,9 @@ pub(crate) struct Host {
     /// The cost of the host calls that the running callback has made.
     pub(crate) host_fuel: u64,
     pub(crate) actions: VecDeque<Action>,
-    /// What runs after all other actions.
-    pub(crate) posted: VecDeque<Action>,
+    pub(crate) posted: VecDeque<Posted>,
+    /// Whether the running callback has sent a response, so that its result does not count.
+    pub(crate) stops_iteration: bool,
     pub(crate) time: Duration,
     pub(crate) random_state: u64,
     pub(crate) log: VecDeque<LogLine>,
@@ -107,7 +110,7 @@ impl Host {
     pub(crate) fn new(options: Options, version: AbiVersion) -> Self {
         Self {
             // The memory of the backtrace is made with those of the module.
-            limits: limits(options.memory_limit.max(backtrace::SIZE)),
+            limits: Limits::new(options.memory_limit.max(backtrace::SIZE)),
             version,
             phase: Phase::Instantiating,
             memory: None,
@@ -115,12 +118,14 @@ impl Host {
             exit_code: None,
             plugins: BTreeMap::new(),
             streams: HashMap::new(),
+            ended_streams: HashMap::new(),
             next_context: 1,
             current: 0,
             effective: None,
             host_fuel: 0,
             actions: VecDeque::new(),
             posted: VecDeque::new(),
+            stops_iteration: false,
             time: options.time,
             random_state: options.random_seed,
             log: VecDeque::new(),
@@ -144,7 +149,11 @@ impl Host {
     pub(crate) fn callable_memory(&self, function: &str) -> Result<Memory, wasmi::Error> {
         self.phase.check(function)?;
         let memory = self.memory;
-        memory.ok_or_else(|| wasmi::Error::new("the module has no memory"))
+        memory.ok_or_else(|| {
+            wasmi::Error::new(format!(
+                "{function} needs a memory, and the module exports none; Envoy crashes"
+            ))
+        })
     }
 
     /// An identifier for a new context, which no living context has.
@@ -152,7 +161,10 @@ impl Host {
         loop {
             let id = self.next_context;
             self.next_context = self.next_context.checked_add(1).unwrap_or(1);
-            if !self.plugins.contains_key(&id) && !self.streams.contains_key(&id) {
+            let is_taken = self.plugins.contains_key(&id)
+                || self.streams.contains_key(&id)
+                || self.ended_streams.contains_key(&id);
+            if !is_taken {
                 return id;
             }
         }
@@ -207,85 +219,91 @@ impl Host {
         self.foreign_calls.push_back(call);
     }
 
-    /// A map that the extension can read now (ABI: "HTTP fields").
+    /// A map that the module can read now (ABI: "HTTP fields").
     pub(crate) fn map(&mut self, map: MapType) -> Option<&Headers> {
         let (direction, part) = match map {
-            MapType::CallResponseHeaders => {
-                return Some(&self.plugin()?.call_response.as_ref()?.headers);
-            }
-            MapType::CallResponseTrailers => {
-                return self.plugin()?.call_response.as_ref()?.trailers.as_ref();
-            }
             MapType::GrpcInitialMetadata => {
                 return self.plugin()?.grpc_response.initial_metadata.as_ref();
             }
             MapType::GrpcTrailingMetadata => {
                 return self.plugin()?.grpc_response.trailing_metadata.as_ref();
             }
-            _ => place(map)?,
+            MapType::CallResponseHeaders => {
+                return Some(&self.plugin()?.call_response.as_ref()?.headers);
+            }
+            MapType::CallResponseTrailers => {
+                return self.plugin()?.call_response.as_ref()?.trailers.as_ref();
+            }
+            MapType::RequestHeaders => (Direction::Request, Part::Headers),
+            MapType::RequestTrailers => (Direction::Request, Part::Trailers),
+            MapType::ResponseHeaders => (Direction::Response, Part::Headers),
+            MapType::ResponseTrailers => (Direction::Response, Part::Trailers),
         };
         let stream = self.stream()?;
         let is_logging = stream.is_logging;
         let state = stream.state(direction);
+        let is_readable = match map {
+            _ if !is_logging => state.is_open(part),
+            MapType::RequestTrailers => false,
+            _ => state.has_begun,
+        };
         match part {
-            // What has arrived can be logged, whether it was forwarded or not.
-            Part::Trailers if is_logging => {
-                let arrived = state
-                    .forwarded_trailers
-                    .as_ref()
-                    .or(state.trailers.as_ref());
-                Some(arrived.unwrap_or(&EMPTY))
-            }
-            Part::Trailers if state.is_open(part) || state.can_add_trailers() => {
-                Some(state.trailers.as_ref().unwrap_or(&EMPTY))
-            }
-            Part::Headers if is_logging || state.is_open(part) => Some(&state.headers),
-            _ => None,
+            _ if !is_readable => None,
+            Part::Trailers => state.trailers.as_ref(),
+            _ => Some(&state.headers),
         }
     }
 
-    /// A map that the extension can change now.
-    pub(crate) fn map_mut(&mut self, map: MapType) -> Option<&mut Headers> {
-        let (direction, part) = place(map)?;
-        let state = self.stream()?.state(direction);
-        match part {
-            Part::Trailers if state.can_add_trailers() => {
-                Some(state.trailers.get_or_insert_with(Headers::default))
+    /// A map that the module can change now, and its kind. At the end of a body without trailers,
+    /// there is an empty map of trailers.
+    pub(crate) fn map_mut(&mut self, map: MapType) -> Option<(&mut Headers, Kind)> {
+        let (direction, part, kind) = match map {
+            MapType::RequestHeaders => (Direction::Request, Part::Headers, Kind::Request),
+            MapType::ResponseHeaders => (Direction::Response, Part::Headers, Kind::Response),
+            MapType::RequestTrailers => (Direction::Request, Part::Trailers, Kind::RequestTrailers),
+            MapType::ResponseTrailers => {
+                (Direction::Response, Part::Trailers, Kind::ResponseTrailers)
             }
+            _ => return None,
+        };
+        let stream = self.stream()?;
+        let shows_end = stream.shows_end;
+        let state = stream.state(direction);
+        let can_add = part == Part::Trailers && state.is_open(Part::Body) && shows_end;
+        if can_add && state.trailers.is_none() {
+            state.trailers = Some(Headers::default());
+            state.open(part);
+        }
+        match part {
             _ if !state.is_open(part) => None,
-            Part::Trailers => state.trailers.as_mut(),
-            _ => Some(&mut state.headers),
+            Part::Trailers => Some((state.trailers.as_mut()?, kind)),
+            _ => Some((&mut state.headers, kind)),
         }
     }
 
-    /// A buffer that the extension can read now (ABI: "Buffers").
+    /// A buffer that the module can read now (ABI: "Buffers"). Those of a stream are empty in
+    /// callbacks to which they do not belong.
     pub(crate) fn buffer(&mut self, buffer: BufferType) -> Option<&[u8]> {
-        let direction = match buffer {
-            BufferType::RequestBody => Direction::Request,
-            BufferType::ResponseBody => Direction::Response,
-            BufferType::VmConfiguration => return Some(&self.options.vm_configuration),
-            BufferType::PluginConfiguration => return self.plugin()?.configuration.as_deref(),
+        match buffer {
+            BufferType::VmConfiguration => Some(&self.options.vm_configuration),
+            BufferType::PluginConfiguration => self.plugin()?.configuration.as_deref(),
             BufferType::CallResponseBody => {
                 let reply = self.plugin()?.call_response.as_ref()?;
-                return Some(reply.chunks.first().map_or(&[], Vec::as_slice));
+                Some(reply.chunks.first().map_or(&[], Vec::as_slice))
             }
-            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_deref(),
-            _ => return None,
-        };
-        let state = self.stream()?.state(direction);
-        state.is_open(Part::Body).then_some(state.body.as_slice())
+            _ => Some(self.buffer_mut(buffer).map_or(&[], |body| body.as_slice())),
+        }
     }
 
-    /// A body that the extension can change now.
+    /// A buffer that the module can change now.
     pub(crate) fn buffer_mut(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
         let direction = match buffer {
-            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
-        let state = self.stream()?.state(direction);
-        state.is_open(Part::Body).then_some(&mut state.body)
+        self.stream()?.state(direction).body()
     }
 
     /// Counts a host call that copies so many bytes, and returns its cost.
@@ -336,15 +354,6 @@ pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), 
     caller.set_fuel(left)
 }
 
-/// The limits of an instance whose memories may have so many bytes.
-pub(crate) fn limits(memory: usize) -> StoreLimits {
-    StoreLimitsBuilder::new()
-        .memory_size(memory)
-        .table_elements(MAX_TABLE_ELEMENTS)
-        .tables(MAX_TABLES)
-        .build()
-}
-
 /// The next identifier of a call that is not in use. As in Envoy, the lowest two bits are its kind.
 fn next_id<T>(last: &mut u32, calls: &BTreeMap<u32, T>) -> u32 {
     loop {
@@ -352,16 +361,5 @@ fn next_id<T>(last: &mut u32, calls: &BTreeMap<u32, T>) -> u32 {
         if *last >= 4 && !calls.contains_key(last) {
             return *last;
         }
-    }
-}
-
-/// The direction and part that a map belongs to.
-fn place(map: MapType) -> Option<(Direction, Part)> {
-    match map {
-        MapType::RequestHeaders => Some((Direction::Request, Part::Headers)),
-        MapType::RequestTrailers => Some((Direction::Request, Part::Trailers)),
-        MapType::ResponseHeaders => Some((Direction::Response, Part::Headers)),
-        MapType::ResponseTrailers => Some((Direction::Response, Part::Trailers)),
-        _ => None,
     }
 }

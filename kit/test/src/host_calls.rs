@@ -1,8 +1,8 @@
 //! The host calls (ABI: "Functions exposed by the host").
 //!
-//! Each is a method of [`Call`] with the parameters of the ABI. A pair `data, size` is an address in
-//! the module's memory and a length; for a value that is returned, it is the addresses to which the
-//! host writes the two.
+//! Each is a method of [`Call`] with the parameters of the ABI. A pair `data, size` is an address
+//! in the module's memory and a length; for a value that is returned, it is the addresses to which
+//! the host writes the two.
 
 use proxy_wasm_abi::{HOST_MODULE, Status, UnknownNumber};
 use wasmi::{Caller, Memory};
@@ -198,7 +198,7 @@ impl<'a> Call<'a> {
 
     fn read_map(&mut self, data: u32, size: u32) -> Outcome<Headers> {
         let bytes = self.read(data, size)?;
-        Ok(maps::deserialize(&bytes).ok_or(Status::BadArgument)?)
+        Ok(maps::deserialize(&bytes))
     }
 
     /// Writes into the module's memory.

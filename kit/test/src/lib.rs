@@ -16,6 +16,7 @@ mod filter_state;
 mod foreign;
 mod grpc;
 mod grpc_service;
+mod header_map;
 mod headers;
 mod host;
 mod host_calls;
@@ -23,7 +24,10 @@ mod host_calls;
 pub mod http;
 #[cfg(feature = "envoy")]
 mod http1;
+mod inline_headers;
 mod interface;
+mod limits;
+mod local_reply;
 mod maps;
 mod message;
 mod module;
@@ -43,7 +47,7 @@ mod validation;
 mod vm;
 mod wasi;
 
-pub use error::{Error, Frame, Trap};
+pub use error::{Error, Frame, Limit, Trap};
 pub use extension::{extension, module_path};
 pub use grpc::{GrpcCall, GrpcReply};
 pub use headers::Headers;

@@ -28,14 +28,22 @@ fn push_length(bytes: &mut Vec<u8>, length: usize) {
     bytes.extend_from_slice(&length.to_le_bytes());
 }
 
-/// Decodes a map that a module has encoded. `None` if its lengths do not add up.
-pub(crate) fn deserialize(bytes: &[u8]) -> Option<Headers> {
+/// Envoy's limits for an encoded map: its bytes, and its pairs.
+const MAX_SIZE: usize = 1 << 20;
+const MAX_COUNT: usize = 1024;
+
+/// Decodes a map that a module has encoded. As in Envoy, one that is malformed, or beyond the
+/// limits, has no fields.
+pub(crate) fn deserialize(bytes: &[u8]) -> Headers {
+    read_fields(bytes).unwrap_or_default()
+}
+
+fn read_fields(bytes: &[u8]) -> Option<Headers> {
     let mut map = Headers::default();
-    // "An empty map may be represented either as an empty value, or as a single 0x00 byte."
-    if bytes.is_empty() || bytes == [0] {
-        return Some(map);
+    let (count, rest) = split_length(bytes).filter(|_| bytes.len() <= MAX_SIZE)?;
+    if count > MAX_COUNT {
+        return None;
     }
-    let (count, rest) = split_length(bytes)?;
     let (mut lengths, mut parts) = rest.split_at_checked(count.checked_mul(8)?)?;
     while !lengths.is_empty() {
         let (name_length, after) = split_length(lengths)?;
@@ -46,7 +54,7 @@ pub(crate) fn deserialize(bytes: &[u8]) -> Option<Headers> {
         parts = after;
         map.append(name, value);
     }
-    Some(map)
+    parts.is_empty().then_some(map)
 }
 
 fn split_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
@@ -74,27 +82,39 @@ mod tests {
         ]
         .concat();
         assert_eq!(bytes, expected);
-        assert_eq!(deserialize(&bytes), Some(map));
+        assert_eq!(deserialize(&bytes), map);
     }
 
     #[test]
     fn empty_map_has_several_encodings() {
         assert!(serialize(&Headers::default()).is_empty());
-        assert_eq!(deserialize(&[]), Some(Headers::default()));
-        assert_eq!(deserialize(&[0]), Some(Headers::default()));
-        assert_eq!(deserialize(&[0, 0, 0, 0]), Some(Headers::default()));
+        for bytes in [b"".as_slice(), &[0], &[0, 0, 0, 0]] {
+            assert!(deserialize(bytes).is_empty());
+        }
     }
 
     #[test]
-    fn wrong_lengths_are_rejected() {
+    fn malformed_map_has_no_fields() {
         let right = serialize(&Headers::from_iter([("name", "value")]));
         for end in 1..right.len() {
-            assert_eq!(deserialize(&right[..end]), None, "{end} bytes");
+            assert!(deserialize(&right[..end]).is_empty(), "{end} bytes");
         }
         for index in 0..12 {
             let mut wrong = right.clone();
             wrong[index] = 0xff;
-            assert_eq!(deserialize(&wrong), None, "byte {index}");
+            assert!(deserialize(&wrong).is_empty(), "byte {index}");
         }
+        assert!(deserialize(&[right.as_slice(), &[0]].concat()).is_empty());
+    }
+
+    #[test]
+    fn map_beyond_the_limits_has_no_fields() {
+        let fields = |count| serialize(&(0..count).map(|_| ("a", "")).collect());
+        assert_eq!(deserialize(&fields(1024)).len(), 1024);
+        assert!(deserialize(&fields(1025)).is_empty());
+        let value = |size| serialize(&Headers::from_iter([("a", vec![b'a'; size])]));
+        let largest = (1 << 20) - 15;
+        assert_eq!(deserialize(&value(largest)).len(), 1);
+        assert!(deserialize(&value(largest + 1)).is_empty());
     }
 }

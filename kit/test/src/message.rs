@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 
 use crate::filter_state::FilterState;
+use crate::header_map::is_pseudo;
 use crate::headers::Headers;
 use crate::records::HostCall;
 
-/// The response of an upstream, or of a service that the extension calls.
+/// The response of an upstream, or of a service that the extension calls, over HTTP/1.1.
+///
+/// If an upstream's response ends with a body, its headers declare the length, unless they have
+/// `content-length` or `transfer-encoding`, and the extension sees the end as an empty piece.
 ///
 /// It converts from a number, which is its status.
 ///
@@ -31,13 +35,17 @@ impl Reply {
         }
     }
 
-    /// Adds a header.
+    /// Adds a header. A pseudo-header, such as `:status`, replaces the one that is there.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers.append(name, value);
+        if is_pseudo(name.as_ref()) {
+            self.headers.replace(name, value);
+        } else {
+            self.headers.append(name, value);
+        }
         self
     }
 
-    /// Adds a piece of the body, which the proxy receives separately.
+    /// Adds a piece of the body, which the extension sees separately.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -67,7 +75,7 @@ impl From<u16> for Reply {
     }
 }
 
-/// The response that the client receives, and its cost.
+/// The response that the client receives ("downstream response" in Envoy), and its cost.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub(crate) headers: Headers,
@@ -80,9 +88,12 @@ pub struct Response {
 }
 
 impl Response {
-    /// The status code. 0 if the extension has removed it, or made it invalid.
+    /// The status code. 0 if it is larger than 65,535.
     pub fn status(&self) -> u16 {
-        self.headers.status().unwrap_or_default()
+        let status = self.headers.status();
+        status
+            .and_then(|status| status.try_into().ok())
+            .unwrap_or_default()
     }
 
     /// All values of a header, in order. Bytes that are not UTF-8 are replaced by `U+FFFD`.
@@ -110,7 +121,8 @@ impl Response {
         self.filter_state.get(key.as_bytes())
     }
 
-    /// Whether the extension has sent it instead of the upstream (ABI: `proxy_send_local_response`).
+    /// Whether it is a local reply: the extension has sent it instead of the upstream (ABI:
+    /// `proxy_send_local_response`), or Envoy, because a message could not be forwarded.
     pub fn is_local(&self) -> bool {
         self.is_local
     }

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use proxy_wasm_abi::{AbiVersion, host_function};
-use wasmi::{Engine, Extern, IntoFunc, Linker, Module};
+use wasmi::{
+    Engine, Extern, ExternType, IntoFunc, Linker, Memory, Module, Nullable, Ref, RefType, Store,
+    Table,
+};
 
 use crate::host::Host;
 
@@ -46,15 +49,32 @@ impl Offer {
         Ok(())
     }
 
-    /// Provides a memory or a table under the name by which the module imports it.
-    pub(crate) fn provide(
+    /// Makes the memory and the table that the module imports, under any name. Returns the memory.
+    pub(crate) fn provide_memory_and_table(
         &mut self,
-        module: &str,
-        name: &str,
-        item: impl Into<Extern>,
-    ) -> Result<(), wasmi::Error> {
-        self.linker.define(module, name, item)?;
-        Ok(())
+        store: &mut Store<Host>,
+        module: &Module,
+    ) -> Result<Option<Memory>, wasmi::Error> {
+        let mut imported = None;
+        for import in module.imports() {
+            let item: Extern = match import.ty() {
+                ExternType::Memory(memory) => {
+                    let memory = Memory::new(&mut *store, *memory)?;
+                    imported = Some(memory);
+                    memory.into()
+                }
+                ExternType::Table(table) => {
+                    let null = match table.element() {
+                        RefType::Func => Ref::Func(Nullable::Null),
+                        RefType::Extern => Ref::Extern(Nullable::Null),
+                    };
+                    Table::new(&mut *store, *table, null)?.into()
+                }
+                ExternType::Func(_) | ExternType::Global(_) => continue,
+            };
+            self.linker.define(import.module(), import.name(), item)?;
+        }
+        Ok(imported)
     }
 
     /// Whether the host has this function that the module imports.

@@ -50,6 +50,8 @@ pub struct Options {
     pub(crate) time: Duration,
     pub(crate) random_seed: u64,
     pub(crate) missing_clusters: BTreeSet<Vec<u8>>,
+    pub(crate) allow_on_headers_stop_iteration: bool,
+    pub(crate) buffer_limit: usize,
     pub(crate) foreign_functions: BTreeMap<Vec<u8>, ForeignFunction>,
     pub(crate) fuel_limit: u64,
     pub(crate) memory_limit: usize,
@@ -67,6 +69,8 @@ impl Default for Options {
             time: Duration::from_secs(1_700_000_000),
             random_seed: 0,
             missing_clusters: BTreeSet::new(),
+            allow_on_headers_stop_iteration: false,
+            buffer_limit: 1 << 20,
             foreign_functions: BTreeMap::new(),
             fuel_limit: 10_000_000_000,
             memory_limit: 1 << 30,
@@ -132,6 +136,29 @@ impl Options {
     /// A cluster that the proxy does not have: HTTP calls to it fail. It has all others.
     pub fn missing_cluster(mut self, name: impl AsRef<[u8]>) -> Self {
         self.missing_clusters.insert(name.as_ref().to_vec());
+        self
+    }
+
+    /// What Envoy does when the extension pauses in a headers callback:
+    /// `allow_on_headers_stop_iteration` in the plugin's configuration, since Envoy 1.35.
+    ///
+    /// If it is false, which is the default, Envoy holds the whole message: the extension's body
+    /// callback is not called until the extension resumes the message. If it is true, Envoy holds
+    /// the headers only. When the body callback continues, so do the headers, so that an extension
+    /// can decide about them after it has seen the body.
+    pub fn allow_on_headers_stop_iteration(mut self, is_allowed: bool) -> Self {
+        self.allow_on_headers_stop_iteration = is_allowed;
+        self
+    }
+
+    /// How much of a body the extension can hold, in bytes: `per_connection_buffer_limit_bytes` of
+    /// Envoy's listener and cluster, which is 1 MiB if it is not set.
+    ///
+    /// If a body callback pauses and more is held, Envoy responds with status 413 to a request. Of
+    /// a response, it replaces headers that are held with status 500, and otherwise closes the
+    /// stream.
+    pub fn buffer_limit(mut self, bytes: usize) -> Self {
+        self.buffer_limit = bytes;
         self
     }
 

@@ -6,10 +6,14 @@ use std::rc::Rc;
 use crate::context::{Direction, Event, Properties, StreamContext, property_path};
 use crate::core::Core;
 use crate::error::Error;
+use crate::header_map::is_pseudo;
 use crate::headers::Headers;
 use crate::message::{Message, Reply, Response};
 
-/// A request that a client sends.
+/// A request that a client sends over HTTP/1.1 ("downstream request" in Envoy).
+///
+/// Its headers arrive as Envoy shows them to its filters: `:authority`, `:path`, `:method` and
+/// `:scheme`, then the test's own, where values of some names are joined with commas.
 pub struct Request {
     core: Rc<RefCell<Core>>,
     plugin: u32,
@@ -25,9 +29,9 @@ impl Request {
             core,
             plugin,
             headers: Headers::from_iter([
-                (":method", method),
-                (":path", path),
                 (":authority", "localhost"),
+                (":path", path),
+                (":method", method),
                 (":scheme", "http"),
             ]),
             chunks: Vec::new(),
@@ -36,9 +40,12 @@ impl Request {
         }
     }
 
-    /// Adds a header. A pseudo-header, such as `:authority`, replaces its default.
+    /// Adds a header. A pseudo-header, such as `:authority`, replaces its default, and so does
+    /// `host`, which is `:authority` to Envoy.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        if name.as_ref().starts_with(b":") {
+        if name.as_ref().eq_ignore_ascii_case(b"host") {
+            self.headers.replace(":authority", value);
+        } else if is_pseudo(name.as_ref()) {
             self.headers.replace(name, value);
         } else {
             self.headers.append(name, value);
@@ -46,7 +53,7 @@ impl Request {
         self
     }
 
-    /// Adds a piece of the body, which the proxy receives separately.
+    /// Adds a piece of the body, which the extension sees separately.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -66,7 +73,9 @@ impl Request {
         self
     }
 
-    /// Sends the whole request.
+    /// Sends the whole request. If it ends with a body, its headers declare the length, unless they
+    /// have `content-length` or `transfer-encoding`, and the extension sees the end as an empty
+    /// piece.
     ///
     /// # Errors
     ///
@@ -101,7 +110,10 @@ impl Request {
     }
 }
 
-/// A stream: a request that was sent, and its response. If it is dropped before its end, it is reset.
+/// A stream (Envoy: "HTTP stream"): a request that was sent, and its response.
+///
+/// It ends, and `proxy_on_log`, `proxy_on_done` and `proxy_on_delete` are called, when its response
+/// has been sent, or one side closes its connection. If it is dropped before, it is reset.
 pub struct Stream {
     core: Rc<RefCell<Core>>,
     id: u32,
@@ -121,15 +133,19 @@ impl Stream {
     /// Reads the stream's context. If the stream has ended, returns the default.
     fn with_context<T: Default>(&self, read: impl FnOnce(&StreamContext) -> T) -> T {
         let core = self.core.borrow();
-        let stream = core.host().streams.get(&self.id);
+        let host = core.host();
+        let stream = host.streams.get(&self.id);
+        let stream = stream.or_else(|| host.ended_streams.get(&self.id));
         stream.map(read).unwrap_or_default()
     }
 
-    /// Sends a piece of the request's body.
+    /// Sends a piece of the request's body, which can be the last one, as over HTTP/2. If the
+    /// response has been sent, Envoy ignores it.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] if the module traps, [`Error::InvalidState`] if the stream has ended.
+    /// [`Error::Trap`] if the module traps, [`Error::BreaksEnvoy`] if the extension does what
+    /// breaks Envoy, [`Error::InvalidState`] if the stream has been reset or finished.
     pub fn send_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
         self.receive(Direction::Request, vec![Event::Body(chunk, end)])
@@ -144,17 +160,19 @@ impl Stream {
         self.receive(Direction::Request, vec![Event::Trailers(trailers)])
     }
 
-    /// Whether the extension holds the request.
+    /// Whether the extension holds the request, or a part of it: a callback has paused, and no
+    /// `proxy_continue_stream` and no later callback has resumed it.
     pub fn is_request_paused(&self) -> bool {
-        self.with_context(|stream| stream.request.paused.is_some())
+        self.with_context(|stream| stream.request.is_paused() && !stream.has_ended)
     }
 
-    /// Whether the extension holds the response.
+    /// Whether the extension holds the response, or a part of it.
     pub fn is_response_paused(&self) -> bool {
-        self.with_context(|stream| stream.response.paused.is_some())
+        self.with_context(|stream| stream.response.is_paused() && !stream.has_ended)
     }
 
-    /// Whether the extension has sent a response instead of the upstream.
+    /// Whether there is a local reply: a response that the extension, or Envoy, has sent instead of
+    /// the upstream.
     pub fn has_local_response(&self) -> bool {
         self.with_context(|stream| stream.is_local)
     }
@@ -191,14 +209,15 @@ impl Stream {
         self.with_context(|stream| stream.filter_state.get(key).map(<[u8]>::to_vec))
     }
 
-    /// Responds to the request and returns what the client receives. If the extension has sent a
-    /// response itself, that is returned.
+    /// Responds to the request, as the upstream does, and returns what the client receives. If
+    /// there is a local reply, that is returned.
     ///
     /// # Errors
     ///
-    /// [`Error::Paused`] if the extension holds the request, or the response: the stream continues,
-    /// and when the extension has resumed the response, [`Stream::finish`] returns it.
-    /// [`Error::Closed`] if the extension closes the stream, [`Error::Trap`] if it traps.
+    /// [`Error::Paused`] if the extension holds the request's headers, or the response: the stream
+    /// continues, and when the extension has resumed the response, [`Stream::finish`] returns it.
+    /// [`Error::Closed`] if the stream is reset before the response is complete,
+    /// [`Error::BreaksEnvoy`] if the extension does what breaks Envoy, [`Error::Trap`] if it traps.
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
         self.receive_reply(Event::of_reply(reply.into()))?;
         self.finish()
@@ -216,12 +235,7 @@ impl Stream {
     }
 
     fn receive_reply(&self, events: Vec<Event>) -> Result<(), Error> {
-        if self.with_context(|stream| stream.is_local || stream.is_closed) {
-            return Ok(());
-        }
-        if self.with_context(|stream| stream.request.forwarded_headers.is_none()) {
-            return Err(Error::Paused("request"));
-        }
+        self.core.borrow_mut().check_is_forwarded(self.id)?;
         self.receive(Direction::Response, events)
     }
 
@@ -244,8 +258,18 @@ impl Stream {
         self.receive(Direction::Response, vec![Event::Trailers(trailers)])
     }
 
-    /// Ends a stream whose response is complete (ABI: `proxy_on_log`, `proxy_on_done`,
-    /// `proxy_on_delete`), and returns what the client receives.
+    /// Closes the connection to the upstream, as an upstream that fails does. If no response has
+    /// begun, Envoy responds with status 503, and its response passes through the extension.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidState`] if the request has not been forwarded, or the stream has ended;
+    /// [`Error::Trap`] if the module traps.
+    pub fn reset_upstream(&self) -> Result<(), Error> {
+        self.core.borrow_mut().reset_upstream(self.id)
+    }
+
+    /// Returns what the client has received, once: the stream has ended.
     ///
     /// # Errors
     ///
@@ -254,14 +278,15 @@ impl Stream {
         self.core.borrow_mut().finish(self.id)
     }
 
-    /// Resets the stream, as a client or an upstream that disconnects does.
+    /// Resets the stream, as a client that closes its connection does (Envoy: "downstream remote
+    /// disconnect").
     ///
     /// # Errors
     ///
     /// [`Error::Trap`] if the module traps.
     pub fn reset(self) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
-        core.destroy(self.id).map(drop)
+        core.reset(self.id)
     }
 }
 
@@ -269,7 +294,7 @@ impl Drop for Stream {
     fn drop(&mut self) {
         // A stream that has ended does not exist any more. The next call returns a trap.
         if let Ok(mut core) = self.core.try_borrow_mut() {
-            let _ = core.destroy(self.id);
+            let _ = core.reset(self.id);
         }
     }
 }

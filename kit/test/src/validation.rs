@@ -42,19 +42,19 @@ pub(crate) fn validate(module: &[u8]) -> Result<Validated, Error> {
             return Ok(Validated { uses_tail_calls });
         }
     }
-    Err(Error::Load(problem(module, with_tail_calls)))
+    Err(problem(module, with_tail_calls))
 }
 
 /// Why the interpreter does not load a module.
-fn problem(module: &[u8], interpreter: WasmFeatures) -> String {
+fn problem(module: &[u8], interpreter: WasmFeatures) -> Error {
     let v8 = MISSING
         .iter()
         .fold(interpreter, |features, (_, missing)| features | *missing);
     if let Err(error) = is_valid(module, v8) {
-        return match is_valid(module, WasmFeatures::all()) {
+        return Error::Load(match is_valid(module, WasmFeatures::all()) {
             Ok(()) => format!("it needs a WebAssembly proposal that Envoy does not have: {error}"),
             Err(error) => error.to_string(),
-        };
+        });
     }
     let needed: Vec<_> = MISSING
         .iter()
@@ -62,11 +62,11 @@ fn problem(module: &[u8], interpreter: WasmFeatures) -> String {
         .map(|(name, _)| *name)
         .collect();
     let plural = if needed.len() > 1 { "s" } else { "" };
-    format!(
+    Error::Unsupported(format!(
         "it needs the WebAssembly proposal{plural} {}, which Envoy has and the interpreter of the \
          embedded proxy does not; test it in a real Envoy (the module `envoy`)",
         needed.join(" and ")
-    )
+    ))
 }
 
 fn is_valid(module: &[u8], features: WasmFeatures) -> Result<(), BinaryReaderError> {

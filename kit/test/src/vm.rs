@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 
 use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
-use wasmi::{
-    CompilationMode, Config, Engine, Extern, ExternRef, ExternType, Func, Instance, Memory,
-    Nullable, Ref, RefType, Store, Table, TrapCode, Val,
-};
+use wasmi::{CompilationMode, Config, Engine, Func, Instance, Memory, Store, TrapCode, Val};
 
 use crate::backtrace::{self, Backtrace, FrameSizes, Names};
 use crate::binary::{HostMemory, Sections};
-use crate::error::{Error, Trap};
-use crate::host::{Host, limits};
+use crate::error::{Error, Limit, Trap};
+use crate::host::Host;
+use crate::limits::Limits;
 use crate::module::Module;
 use crate::offer::Offer;
 use crate::options::Options;
@@ -27,7 +25,7 @@ const STACK: usize = 16 << 20;
 pub(crate) struct Vm {
     store: Store<Host>,
     callbacks: HashMap<&'static str, Func>,
-    memory: Memory,
+    memory: Option<Memory>,
     backtrace: Option<Backtrace>,
     names: Names,
     has_ended: bool,
@@ -43,7 +41,7 @@ impl Vm {
         let version = sections.abi_version()?;
         sections.check_names()?;
         sections.check_imports()?;
-        let host_memory = sections.host_memory()?;
+        let host_memory = sections.host_memory();
         let names = backtrace::names(module.symbols.as_deref().unwrap_or(&bytes));
         // A wrapper would turn a tail call into an ordinary one.
         let (bytes, frame_sizes) = if validated.uses_tail_calls {
@@ -64,16 +62,18 @@ impl Vm {
         let mut store = Store::new(&engine, Host::new(options, version));
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
-        let imported = provide_imports(&mut offer, &mut store, &module)?;
+        let imported = offer
+            .provide_memory_and_table(&mut store, &module)
+            .map_err(instantiation_error)?;
         let instance = offer
             .linker()
             .instantiate_and_start(&mut store, &module)
-            .map_err(instantiation_error)?;
+            .map_err(|error| start_error(&mut store, error))?;
         let memory = match host_memory {
             HostMemory::Exported(name) => instance.get_memory(&store, &name),
             HostMemory::Imported => imported,
+            HostMemory::None => None,
         };
-        let memory = memory.ok_or_else(|| Error::Load("it has no memory".to_owned()))?;
         let callbacks = interface::callbacks(&module, version)
             .filter_map(|(callback, _)| {
                 let function = instance.get_func(&store, callback.name)?;
@@ -98,9 +98,11 @@ impl Vm {
     /// memory.
     fn prepare_host(&mut self, instance: &Instance) -> Result<(), Error> {
         let limit = self.host().options.memory_limit;
-        let size = self.memory.data_size(&self.store);
+        let size = self
+            .memory
+            .map_or(0, |memory| memory.data_size(&self.store));
         if size > limit {
-            return Err(Error::Load(format!(
+            return Err(Error::Unsupported(format!(
                 "its memory begins with {size} bytes, and the limit is {limit}"
             )));
         }
@@ -110,8 +112,8 @@ impl Vm {
             .find_map(|function| function.typed(&self.store).ok());
         let memory = self.memory;
         let host = self.host_mut();
-        host.limits = limits(limit);
-        host.memory = Some(memory);
+        host.limits = Limits::new(limit);
+        host.memory = memory;
         host.allocator = allocator;
         Ok(())
     }
@@ -148,7 +150,7 @@ impl Vm {
 
     /// The size of the module's memory, in pages of 64 KiB.
     pub(crate) fn memory_pages(&self) -> u64 {
-        self.memory.size(&self.store)
+        self.memory.map_or(0, |memory| memory.size(&self.store))
     }
 
     /// Calls a callback for a context. `None` if the module does not export it.
@@ -211,10 +213,14 @@ impl Vm {
     fn trap(&mut self, callback: &str, error: &wasmi::Error) -> Trap {
         self.has_ended = true;
         let mut reason = error.to_string();
+        let mut limit = reached_limit(self.host(), error);
         let mut backtrace = Vec::new();
         if let Some(stack) = &self.backtrace {
-            if stack.is_full(&self.store) {
+            if error.as_trap_code() == Some(TrapCode::MemoryOutOfBounds)
+                && stack.is_full(&self.store)
+            {
                 reason = TrapCode::StackOverflow.to_string();
+                limit = Some(Limit::CallDepth);
             }
             backtrace = stack.frames(&self.store, &self.names);
         }
@@ -228,7 +234,17 @@ impl Vm {
             reason,
             backtrace,
             log: std::mem::take(&mut self.host_mut().callback_log),
+            limit,
         }
+    }
+}
+
+/// The limit that a trap is due to, or may be due to.
+fn reached_limit(host: &Host, error: &wasmi::Error) -> Option<Limit> {
+    match error.as_trap_code() {
+        Some(TrapCode::OutOfFuel) => Some(Limit::Fuel),
+        Some(TrapCode::StackOverflow) => Some(Limit::CallDepth),
+        _ => host.limits.has_refused_memory.then_some(Limit::Memory),
     }
 }
 
@@ -249,40 +265,24 @@ fn configuration() -> Config {
     config
 }
 
-/// Makes the memory and the table that a module imports. Returns the memory.
-fn provide_imports(
-    offer: &mut Offer,
-    store: &mut Store<Host>,
-    module: &wasmi::Module,
-) -> Result<Option<Memory>, Error> {
-    let mut imported = None;
-    for import in module.imports() {
-        let item: Extern = match import.ty() {
-            ExternType::Memory(memory) => {
-                let memory = Memory::new(&mut *store, *memory).map_err(instantiation_error)?;
-                imported = Some(memory);
-                memory.into()
-            }
-            ExternType::Table(table) => {
-                let null = match table.element() {
-                    RefType::Func => Ref::Func(Nullable::Null),
-                    RefType::Extern => Ref::Extern(Nullable::<ExternRef>::Null),
-                };
-                let table = Table::new(&mut *store, *table, null).map_err(instantiation_error)?;
-                table.into()
-            }
-            ExternType::Func(_) | ExternType::Global(_) => continue,
-        };
-        offer
-            .provide(import.module(), import.name(), item)
-            .map_err(load_error)?;
+/// A trap of the start section, or another reason why there is no instance.
+fn start_error(store: &mut Store<Host>, error: wasmi::Error) -> Error {
+    if !matches!(error.kind(), ErrorKind::TrapCode(_)) {
+        return instantiation_error(error);
     }
-    Ok(imported)
+    let host = store.data_mut();
+    Error::Trap(Trap {
+        callback: "start section".to_owned(),
+        reason: error.to_string(),
+        backtrace: Vec::new(),
+        log: std::mem::take(&mut host.callback_log),
+        limit: reached_limit(host, &error),
+    })
 }
 
+/// Why a module has no instance.
 fn instantiation_error(error: wasmi::Error) -> Error {
     Error::Load(match error.kind() {
-        ErrorKind::TrapCode(_) => format!("its start section trapped: {error}"),
         ErrorKind::Memory(MemoryError::OutOfBoundsAccess) => {
             "a data segment does not fit into its memory".to_owned()
         }
@@ -298,10 +298,13 @@ fn instantiation_error(error: wasmi::Error) -> Error {
         ErrorKind::Instantiation(InstantiationError::FailedToInstantiateTable(_)) => {
             "a table begins larger than the limit of 10,000,000 elements".to_owned()
         }
-        _ => error.to_string(),
+        // What a host function says.
+        ErrorKind::Message(message) => message.to_string(),
+        _ => return load_error(error),
     })
 }
 
+/// A valid module that the interpreter does not load.
 fn load_error(error: wasmi::Error) -> Error {
-    Error::Load(error.to_string())
+    Error::Unsupported(error.to_string())
 }

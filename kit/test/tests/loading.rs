@@ -1,4 +1,4 @@
-//! What a real Envoy loads, beside what the embedded proxy loads.
+//! What a real Envoy loads, and how it runs modules of ABI 0.1.0, beside the embedded proxy.
 
 #[path = "proxy/modules.rs"]
 #[allow(dead_code)] // what the other tests need of it
@@ -12,10 +12,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use proxy_wasm_test::envoy::find_or_fetch;
+use proxy_wasm_abi::AbiVersion;
+use proxy_wasm_test::envoy::{Configuration, Envoy, find_or_fetch};
+use proxy_wasm_test::{Reply, Upstream, http};
 use serde_json::json;
 
 use modules::{Expected, cases};
+use wat::{Wat, said};
 
 /// What Envoy has done with a module.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,4 +112,85 @@ fn ends_with(messages: &[String], lines: &[&str]) -> bool {
         .map(String::as_str)
         .take(lines.len())
         .eq(lines.iter().rev().copied())
+}
+
+/// Reads what is and what is not there, pauses the request, and continues it when the timer runs.
+fn module_of_0_1_0() -> Wat {
+    let result = "(call $number (i32.load #0)) (call $number (i32.load #4))
+        (i32.store #0 #7) (i32.store #4 #7)";
+    let header = |map: u32, name: &str| {
+        format!(
+            "(call $number (call $proxy_get_header_map_value #{map} @\"{name}\" @out))
+            (call $number (i32.load #4)) (i32.store #4 #7)"
+        )
+    };
+    let configuration = "(call $number (call $proxy_get_configuration @out)) (call $say @result)";
+    Wat::new()
+        .version(AbiVersion::V0_1_0)
+        .with("(global $context (mut i32) (i32.const 0))")
+        .on(
+            "proxy_on_vm_start",
+            "(drop (call $proxy_set_tick_period_milliseconds #20))",
+        )
+        .on("proxy_on_configure", configuration)
+        .on(
+            "proxy_on_request_headers",
+            &format!(
+                "(call $say @\"request\") {} {} {} {configuration}
+                (call $number (call $proxy_clear_route_cache))
+                (call $number (call $proxy_get_status #8 @out)) {result}
+                (call $number (call $proxy_get_header_map_pairs #2 @out)) {result}
+                (global.set $context (local.get 0))
+                (return #1)",
+                header(0, ":path"),
+                header(0, "none"),
+                header(2, "none"),
+            ),
+        )
+        .on(
+            "proxy_on_tick",
+            "(if (global.get $context) (then
+              (call $number (call $proxy_set_effective_context (global.get $context)))
+              (call $number (call $proxy_continue_request))
+              (global.set $context #0)))",
+        )
+        .on(
+            "proxy_on_response_headers",
+            &format!("(call $say @\"response\") {}", header(2, "none")),
+        )
+        .on("proxy_on_delete", "(call $say @\"deleted\")")
+}
+
+#[test]
+fn module_of_abi_0_1_0_runs_as_in_envoy() -> Result<()> {
+    let module = module_of_0_1_0();
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("module.wasm");
+    fs::write(&path, ::wat::parse_str(module.text())?)?;
+    let upstream = Upstream::start(|_| Reply::new(200).body("hello"))?;
+    let configuration = Configuration::Text("configuration".to_owned());
+    let envoy = Envoy::builder(&path, upstream.address())
+        .workers(1)
+        .listener("http", "", &configuration)
+        .start()?;
+    assert_eq!(http::get(&envoy.url("/"))?.status, 200);
+    let log = envoy.log_until(": deleted\n")?;
+    let real: Vec<_> = log
+        .lines()
+        .filter_map(|line| Some(line.split_once("wasm log")?.1.split_once(": ")?.1))
+        .skip_while(|line| *line != "request")
+        .collect();
+
+    let proxy = module.load()?.configure("configuration")?;
+    let stream = proxy.request("GET", "/").send()?;
+    proxy.tick()?;
+    assert_eq!(stream.respond(Reply::new(200).body("hello"))?.status(), 200);
+    let embedded = said(&proxy);
+    let embedded: Vec<_> = embedded
+        .iter()
+        .map(String::as_str)
+        .skip_while(|line| *line != "request")
+        .collect();
+    assert_eq!(embedded, real);
+    Ok(())
 }

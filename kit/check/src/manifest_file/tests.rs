@@ -8,15 +8,20 @@ fn findings(bytes: &[u8]) -> Vec<String> {
     let mut report = Report::default();
     let module = check(&mut report, "m.yaml", bytes);
     assert_eq!(module.is_some(), report.errors() == 0, "{report}");
-    assert!(
-        report.findings.iter().all(|finding| {
-            (finding.severity == Severity::Error) == (finding.rejected_by == ["maistra"])
-        }),
-        "{report}"
-    );
+    for finding in &report.findings {
+        let is_error = finding.severity == Severity::Error;
+        let is_unknown = finding.severity == Severity::NotChecked;
+        assert_eq!(finding.rejected_by == ["maistra"], is_error, "{finding}");
+        assert_eq!(
+            finding.not_checked_for == ["maistra"],
+            is_unknown,
+            "{finding}"
+        );
+    }
     let lines = report.findings.iter().map(ToString::to_string);
     lines
         .map(|line| line.replace(" (rejected by maistra)", ""))
+        .map(|line| line.replace(" (not checked for maistra)", ""))
         .collect()
 }
 
@@ -43,57 +48,134 @@ fn valid_manifest_has_no_finding() {
 }
 
 #[test]
-fn findings_have_line_and_column() {
-    assert_finding(
-        "schemaVersion: 1",
-        "schemaVersion: 2",
-        "error: m.yaml:1:16: schemaVersion is \"2\"; write schemaVersion: 1, the only one there is",
-    );
-    assert_finding(
-        "PreStats",
-        "prestats",
-        "error: m.yaml:5:8: phase is \"prestats\"; write one of PreAuthN, PostAuthN, PreAuthZ, \
-         PostAuthZ, PreStats, PostStats",
-    );
-    assert_finding(
-        "-3",
-        "2147483648",
-        "error: m.yaml:6:11: priority is \"2147483648\"; write a whole number from -2147483648 \
-         to 2147483647",
-    );
+fn what_yaml_v2_does_not_read_is_an_error() {
+    const PRIORITY: &str = "write a whole number from -2147483648 to 2147483647";
     assert_finding(
         "-3",
         "[1]",
-        "error: m.yaml:6:11: priority is not a plain value; write a whole number from -2147483648 \
-         to 2147483647",
+        &format!("error: m.yaml:6:11: priority is not a plain value; {PRIORITY}"),
     );
+    for text in [
+        "high",
+        "yes",
+        "1 000",
+        "9223372036854775808",
+        "1e19",
+        ".inf",
+        "2006-1-2",
+    ] {
+        assert_finding(
+            "-3",
+            text,
+            &format!("error: m.yaml:6:11: priority is {text:?}; {PRIORITY}"),
+        );
+    }
     assert_finding(
         "-3",
-        "",
-        "error: m.yaml:6:9: priority is empty; write a whole number from -2147483648 to \
-         2147483647",
+        "'10'",
+        &format!("error: m.yaml:6:11: priority is a string, \"10\"; {PRIORITY}"),
     );
-    for path in ["../a.wasm", "/../a.wasm", "a/../../b.wasm", "a/", "."] {
+    assert_finding(
+        "name: a",
+        "name: [a]",
+        "error: m.yaml:2:7: name is not a plain value; write a string",
+    );
+    for path in [".", "./", "..", "/", "a/.", "''"] {
         assert_finding(
             "extension.wasm",
             path,
             &format!(
-                "error: m.yaml:7:9: module is {path:?}; write a path relative to the image's \
-                 root, without `..`"
+                "error: m.yaml:7:9: module is {:?}; write a path relative to the image's root, \
+                 without `..`",
+                path.trim_matches('\'')
             ),
         );
+    }
+    for (from, to, place) in [
+        ("module: extension.wasm\n", "", "m.yaml"),
+        ("module: extension.wasm\n", "module:\n", "m.yaml:7:7"),
+        ("module: extension.wasm\n", "module: ~\n", "m.yaml:7:9"),
+        (
+            "module: extension.wasm\n",
+            "module: a\nmodule:\n",
+            "m.yaml:8:7",
+        ),
+    ] {
+        let found = findings(VALID.replacen(from, to, 1).as_bytes());
+        let expected = format!(
+            "error: {place}: module is missing; write a path relative to the image's root, without \
+             `..`"
+        );
+        assert_eq!(found.last(), Some(&expected), "{to}");
     }
 }
 
 #[test]
-fn what_maistra_reads_leniently_is_a_warning() {
-    assert_finding(
-        "schemaVersion: 1",
-        "schemaVersion: '1'",
-        "warning: m.yaml:1:16: schemaVersion is a string, which Maistra accepts; write \
-         schemaVersion: 1, the only one there is",
-    );
-    for path in ["/extension.wasm", "./extension.wasm"] {
+fn what_only_the_toolkit_rejects_is_a_warning() {
+    for (from, to, finding) in [
+        (
+            "schemaVersion: 1",
+            "schemaVersion: 2",
+            "m.yaml:1:16: schemaVersion is \"2\"; Maistra does not look at it; write \
+             schemaVersion: 1, the only one there is",
+        ),
+        (
+            "schemaVersion: 1",
+            "schemaVersion: '1'",
+            "m.yaml:1:16: schemaVersion is \"1\"; Maistra does not look at it; write \
+             schemaVersion: 1, the only one there is",
+        ),
+        (
+            "schemaVersion: 1\n",
+            "",
+            "m.yaml: schemaVersion is missing; Maistra does not look at it; write schemaVersion: 1, \
+             the only one there is",
+        ),
+        (
+            "PreStats",
+            "prestats",
+            "m.yaml:5:8: phase is \"prestats\", which Maistra does not know, so that the resource \
+             has to set it; write one of PreAuthN, PostAuthN, PreAuthZ, PostAuthZ, PreStats, \
+             PostStats",
+        ),
+        (
+            "phase: PreStats\n",
+            "",
+            "m.yaml: phase is missing, so that the resource in the mesh has to set it; write one of \
+             PreAuthN, PostAuthN, PreAuthZ, PostAuthZ, PreStats, PostStats",
+        ),
+        (
+            "-3",
+            "",
+            "m.yaml:6:9: priority is missing, so that the resource in the mesh has to set it; write \
+             a whole number from -2147483648 to 2147483647",
+        ),
+        (
+            "-3",
+            "1_0",
+            "m.yaml:6:11: priority is \"1_0\", which only Maistra reads; write a whole number from \
+             -2147483648 to 2147483647",
+        ),
+        (
+            "name: a",
+            "name: b\nname: a",
+            "m.yaml:3:1: name is written twice, and Maistra takes the last; keep one of them",
+        ),
+        (
+            "extension.wasm\n",
+            "extension.wasm\n---\nname: b\n",
+            "m.yaml: it holds several documents, of which Maistra reads the first; keep one",
+        ),
+    ] {
+        assert_finding(from, to, &format!("warning: {finding}"));
+    }
+    for path in [
+        "/extension.wasm",
+        "./extension.wasm",
+        "extension.wasm/",
+        "../extension.wasm",
+        "a/../extension.wasm",
+    ] {
         let text = VALID.replace("extension.wasm", path);
         let mut report = Report::default();
         let module = check(&mut report, "m.yaml", text.as_bytes());
@@ -102,9 +184,109 @@ fn what_maistra_reads_leniently_is_a_warning() {
             report.findings[0].to_string(),
             format!(
                 "warning: m.yaml:7:9: module is {path:?}, which Maistra accepts; write \
-                 extension.wasm"
+                 \"extension.wasm\""
             )
         );
+    }
+}
+
+#[test]
+fn anchors_and_the_last_of_several_values_count() {
+    for text in [
+        "x: &a extension.wasm\nmodule: *a\n",
+        "module: other\nmodule: extension.wasm\n",
+        "{'module': \"extension.wasm\"}",
+        "module: |-\n  extension.wasm\n",
+        "---\nmodule: extension.wasm\n...\n- not read\n",
+        "%YAML 1.1\n---\nmodule: extension.wasm\n",
+        "\u{feff}module: extension.wasm\r\n",
+    ] {
+        let mut report = Report::default();
+        let module = check(&mut report, "m.yaml", text.as_bytes());
+        assert_eq!(
+            module.as_deref(),
+            Some("extension.wasm"),
+            "{text}: {report}"
+        );
+    }
+}
+
+#[test]
+fn tab_at_the_start_of_a_line_is_an_error_but_in_quotes_and_brackets() {
+    for (text, line) in [
+        ("module: x\n\t", Some(2)),
+        ("module: x\n\t\n", Some(2)),
+        ("a: 1\n\t\nmodule: x\n", Some(2)),
+        ("module: x\n\t# c\n", Some(2)),
+        ("\tmodule: x\n", Some(1)),
+        ("description: |\n  t\n\t\nmodule: x\n", Some(3)),
+        ("{module: x}\n\t", Some(2)),
+        ("module: x\n \t\n", None),
+        ("module: x\n...\n\t\n", None),
+        ("{module:\n\t[x],\n\t\tmodule: x\n\t}", None),
+        ("description: 'a\n\t\nb'\nmodule: x\n", None),
+    ] {
+        let found = findings(text.as_bytes()).join("\n");
+        let expected = line.map(|line| format!("error: m.yaml:{line}:1: a tab at the start"));
+        match expected {
+            Some(expected) => assert!(found.contains(&expected), "{text:?}: {found}"),
+            None => assert!(!found.contains(": a tab"), "{text:?}: {found}"),
+        }
+    }
+}
+
+#[test]
+fn what_this_check_does_not_read_is_not_checked() {
+    assert_finding(
+        "name: a",
+        "name: !!str a",
+        "not checked: m.yaml:2:13: name has a tag; write the value without a tag",
+    );
+    assert_finding(
+        "name: a",
+        "name: a\n<<: {phase: PreStats}",
+        "not checked: m.yaml:3:1: it merges other mappings with <<; write the keys themselves",
+    );
+}
+
+#[test]
+fn numbers_are_read_as_yaml_v2_reads_them() {
+    for (text, expected) in [
+        ("0", true),
+        ("-0", true),
+        ("+5", true),
+        ("1_000", true),
+        ("0x10", true),
+        ("0o17", true),
+        ("0b101", true),
+        ("-0b11", true),
+        ("010", true),
+        ("08", true),
+        ("1.5", true),
+        (".5", true),
+        ("1e3", true),
+        ("-1e300", true),
+        ("-.inf", true),
+        ("9223372036854775807", true),
+        ("-9223372036854775809", true),
+        ("9223372036854775808", false),
+        ("99999999999999999999", false),
+        ("1e19", false),
+        ("1e400", false),
+        (".inf", false),
+        (".nan", false),
+        (".", false),
+        ("+", false),
+        ("-", false),
+        ("--1", false),
+        ("0x", false),
+        ("0xg", false),
+        ("0x-1", false),
+        ("1:30", false),
+        ("inf", false),
+        ("ten", false),
+    ] {
+        assert_eq!(is_integer(text), expected, "{text}");
     }
 }
 
@@ -145,13 +327,18 @@ fn unknown_key_gets_the_most_similar_known_one() {
 #[test]
 fn all_findings_are_reported_at_once() {
     let found = findings(b"schemaVersion: one\nname: a\nname: b\nphase: [x]\nmodul: x\n");
-    assert_eq!(found.len(), 6, "{found:#?}");
-    assert!(found[1].contains("m.yaml:3:1: name is written twice; keep one of them"));
-    assert!(
-        found[4].contains("m.yaml: priority is missing"),
-        "{found:#?}"
-    );
-    assert!(found[5].contains("m.yaml: module is missing"), "{found:#?}");
+    let parts = [
+        "m.yaml:4:8: phase is not a plain value",
+        "m.yaml:5:1: unknown key \"modul\"",
+        "m.yaml:1:16: schemaVersion is \"one\"",
+        "m.yaml:3:1: name is written twice",
+        "m.yaml: priority is missing",
+        "m.yaml: module is missing",
+    ];
+    assert_eq!(found.len(), parts.len(), "{found:#?}");
+    for (line, part) in found.iter().zip(parts) {
+        assert!(line.contains(part), "{found:#?}");
+    }
 }
 
 #[test]
@@ -178,13 +365,18 @@ fn name_or_version_that_an_image_cannot_have_is_a_warning() {
 #[test]
 fn text_that_is_not_one_mapping_is_an_error() {
     for (text, part) in [
-        (&b""[..], "it is empty"),
-        (b"# nothing\n", "it is empty"),
+        (&b""[..], "schemaVersion is missing"),
+        (b"# nothing\n", "schemaVersion is missing"),
+        (b"~\n", "schemaVersion is missing"),
         (b"- a\n", "it is a list"),
         (b"word\n", "it is a single value"),
         (b"a: b: c\n", "it is not YAML"),
         (b"{a: b", "it is not YAML"),
-        (b"a: 1\n---\nb: 2\n", "it holds 2 documents"),
+        (
+            b"%YAML 1.2\n---\na: 1\n",
+            "it is YAML 1.2, and Maistra reads 1.1",
+        ),
+        (b"a: *b\n", "it is not YAML"),
         (b"? [a]\n: b\n", "a key is not a plain value"),
         (b"caf\xe9: 1\n", "not UTF-8"),
     ] {
@@ -226,6 +418,7 @@ fn finding_begins_with_its_severity() {
         problem: "this".to_owned(),
         remedy: "that".to_owned(),
         rejected_by: Vec::new(),
+        not_checked_for: Vec::new(),
     };
     assert_eq!(finding.to_string(), "warning: here: this; that");
 }

@@ -34,6 +34,14 @@ pub struct Options {
         conflicts_with = "envoy_config"
     )]
     pub upstream: Option<String>,
+    /// If the extension pauses in a headers callback, hold the headers only, so that its body callback is
+    /// called: Envoy's setting of this name, since 1.35
+    #[arg(
+        long,
+        env = "ALLOW_ON_HEADERS_STOP_ITERATION",
+        conflicts_with = "envoy_config"
+    )]
+    pub allow_on_headers_stop_iteration: bool,
     /// The Envoy to run [default: the one on PATH, or one from PyPI]
     #[arg(long, env = "ENVOY", value_name = "FILE")]
     pub envoy: Option<PathBuf>,

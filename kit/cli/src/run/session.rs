@@ -20,6 +20,7 @@ use super::resources::EnvoyFiles;
 use super::settings::Settings;
 use super::watch::{Changes, OTHER_FILES, Watch};
 use crate::project::Project;
+use crate::stdio::print_line;
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_test::envoy;
 use proxy_wasm_test::envoy::updates::{Outcome, Updates};
@@ -361,7 +362,7 @@ impl Session {
     }
 
     fn print_addresses(&self, updates: &Updates) -> Result<()> {
-        println!();
+        print_line!("")?;
         for (index, address) in updates.admin().listener_addresses()?.values().enumerate() {
             let port = address.port();
             let host = if address.ip().is_unspecified() {
@@ -391,8 +392,7 @@ impl Session {
             .print_field("Upstream", &self.settings.upstream())?;
         self.output.print_field("Watching", &watched.join(", "))?;
         self.output.print_field("Ctrl-C", "stops it")?;
-        println!();
-        Ok(())
+        print_line!("")
     }
 
     fn on_exited(mut self, hidden: &[String]) -> Result<()> {

@@ -31,6 +31,7 @@ enum Source {
     Options {
         port: u16,
         configuration: GivenConfiguration,
+        allow_on_headers_stop_iteration: bool,
         upstream: Upstream,
     },
     /// The author's own Envoy configuration.
@@ -71,6 +72,7 @@ impl Settings {
         let source = Source::Options {
             port: choose(options.port, PORT, "--port")?,
             configuration,
+            allow_on_headers_stop_iteration: options.allow_on_headers_stop_iteration,
             upstream: match &options.upstream {
                 Some(text) => Upstream::parse(text)?,
                 None => Upstream::echo()?,
@@ -112,6 +114,7 @@ impl Settings {
             Source::Options {
                 port,
                 configuration,
+                allow_on_headers_stop_iteration,
                 upstream,
             } => {
                 let listener = Listener {
@@ -120,6 +123,7 @@ impl Settings {
                     configuration: configuration.read()?,
                     port: *port,
                     answers_direct: false,
+                    allow_on_headers_stop_iteration: *allow_on_headers_stop_iteration,
                 };
                 let upstream = (upstream.host.as_str(), upstream.port);
                 Ok(Resources {
@@ -197,7 +201,41 @@ fn choose(requested: Option<u16>, default: u16, option: &str) -> Result<u16> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn headers_are_held_without_the_body_if_asked_for() -> Result<()> {
+        let files = EnvoyFiles {
+            module: Path::new("module.wasm"),
+            module_name: "extension.wasm",
+            listeners: Path::new("listeners.json"),
+        };
+        let base = [
+            "run",
+            "--port=0",
+            "--admin-port=0",
+            "--upstream=localhost:1",
+        ];
+        let option = "--allow-on-headers-stop-iteration";
+        for (arguments, expected) in [(&base[..], false), (&[&base[..], &[option]].concat(), true)]
+        {
+            let options = Command::try_parse_from(arguments)?.options;
+            let listeners = Settings::new(&options)?.resources(&files)?.listeners;
+            let is_set = listeners
+                .to_string()
+                .contains(r#""allow_on_headers_stop_iteration":true"#);
+            assert_eq!(is_set, expected);
+        }
+        Ok(())
+    }
 
     #[test]
     fn upstream_is_a_host_and_a_port() -> Result<()> {

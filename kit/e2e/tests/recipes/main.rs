@@ -1,6 +1,7 @@
 //! The recipes in `examples/`: what each does in the embedded proxy, and that it does it in Envoy.
 
 mod body;
+mod body_to_header;
 mod http_call;
 mod logging;
 mod metrics;
@@ -37,7 +38,13 @@ fn refusal(name: &str, configuration: &str) -> String {
 #[test]
 fn a_refusal_is_no_longer_than_a_log_line_can_take() {
     let configuration = format!("{{\"{}\": 1}}", "k".repeat(1 << 20));
-    for name in ["body", "http_call", "request_header", "two_calls"] {
+    for name in [
+        "body",
+        "body_to_header",
+        "http_call",
+        "request_header",
+        "two_calls",
+    ] {
         let refusal = refusal(name, &configuration);
         assert!(refusal.contains("unknown field `kkk"), "{name}: {refusal}");
         assert!(refusal.len() < 1000, "{name}: {} bytes", refusal.len());
@@ -61,6 +68,7 @@ fn each_recipe_has_its_tests_here() -> Result<()> {
         recipes,
         [
             "body",
+            "body_to_header",
             "http_call",
             "logging",
             "metrics",

@@ -1,100 +1,130 @@
-//! Limits of what is read of one image.
+//! Limits of what is read of one image, in time and in memory.
 
-use std::io::{self, Read};
+use std::cell::Cell;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::error::{Error, Result};
 
-/// The content of an image, in bytes: two modules of the greatest length, and some more.
-const MAX_CONTENT_LENGTH: u64 = 96 * 1024 * 1024;
+/// How many bytes are read and unpacked: more than any extension has, and a few seconds of work.
+const MAX_LENGTH: u64 = 1024 * 1024 * 1024;
 
-/// The entries of a directory, an archive or an image's layers.
-pub const MAX_ENTRIES: usize = 10_000;
+/// How many bytes of paths and files are kept in memory: two modules of the greatest length, and
+/// some more.
+const MAX_KEPT_LENGTH: u64 = 96 * 1024 * 1024;
+
+/// The entries of a directory, an archive, or an image's layers together.
+const MAX_ENTRIES: usize = 100_000;
 
 /// How much may still be read.
-#[derive(Debug, Default)]
-pub struct Budget {
-    pub bytes: ByteBudget,
-    pub entries: EntryBudget,
-}
-
-/// How many bytes may still be read.
 #[derive(Debug)]
-pub struct ByteBudget {
-    left: u64,
+pub struct Budget {
+    bytes: Cell<u64>,
+    kept: Cell<u64>,
+    entries: Cell<usize>,
 }
 
-impl Default for ByteBudget {
+impl Default for Budget {
     fn default() -> Self {
-        Self {
-            left: MAX_CONTENT_LENGTH,
-        }
+        Self::new(MAX_LENGTH, MAX_ENTRIES)
     }
 }
 
-impl ByteBudget {
-    pub fn left(&self) -> u64 {
-        self.left
-    }
-
-    pub fn take(&mut self, count: u64) -> Result<()> {
-        // Beyond the limit nothing is left, for later layers either.
-        let left = self.left.checked_sub(count);
-        self.left = left.unwrap_or_default();
-        left.map(|_| ()).ok_or_else(|| {
-            Error::Image(format!(
-                "it unpacks to more than {MAX_CONTENT_LENGTH} bytes; an extension is smaller"
-            ))
-        })
+impl Budget {
+    pub fn new(bytes: u64, entries: usize) -> Self {
+        Self {
+            bytes: Cell::new(bytes),
+            kept: Cell::new(MAX_KEPT_LENGTH),
+            entries: Cell::new(entries),
+        }
     }
 
     /// A reader that takes what is read from the budget, and fails where it ends.
-    pub fn meter<R: Read>(&mut self, reader: R) -> Metered<'_, R> {
-        Metered {
-            reader,
-            budget: self,
+    pub fn meter<R: Read>(&self, reader: R) -> Metered<'_, R> {
+        Metered::new(reader, &self.bytes)
+    }
+
+    /// Takes bytes that were read without a meter.
+    pub fn spend(&self, count: u64) -> Result<()> {
+        let left = self.bytes.get().checked_sub(count);
+        self.bytes.set(left.unwrap_or_default());
+        left.map(|_| ()).ok_or_else(too_long)
+    }
+
+    /// The error of a reader: the end of the budget, or else what `problem` makes of it.
+    pub fn error(&self, error: io::Error, problem: impl FnOnce(io::Error) -> Error) -> Error {
+        if self.bytes.get() == 0 {
+            too_long()
+        } else {
+            problem(error)
         }
     }
-}
 
-/// How many entries may still be read.
-#[derive(Debug)]
-pub struct EntryBudget {
-    left: usize,
-}
-
-impl Default for EntryBudget {
-    fn default() -> Self {
-        Self { left: MAX_ENTRIES }
+    /// How many bytes may still be kept.
+    pub fn keepable(&self) -> u64 {
+        self.kept.get()
     }
-}
 
-impl EntryBudget {
-    pub fn take(&mut self) -> Result<()> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| {
-            Error::Image(format!(
-                "it has more than {MAX_ENTRIES} entries; an extension needs three"
-            ))
-        })?;
+    /// Takes the memory of a file's content, as far as there is any.
+    pub fn keep(&self, count: u64) {
+        self.kept.set(self.kept.get().saturating_sub(count));
+    }
+
+    /// Takes an entry, and the memory of its path.
+    pub fn take_entry(&self, path: &str) -> Result<()> {
+        let entries = self.entries.get().checked_sub(1);
+        let kept = self.kept.get().checked_sub(path.len() as u64);
+        let (Some(entries), Some(kept)) = (entries, kept) else {
+            self.entries.set(0);
+            return Err(Error::Limit(
+                "it has more entries than this check reads".to_owned(),
+            ));
+        };
+        self.entries.set(entries);
+        self.kept.set(kept);
         Ok(())
     }
 }
 
-/// A reader with a budget.
+fn too_long() -> Error {
+    Error::Limit("it unpacks to more than this check reads".to_owned())
+}
+
+/// A reader with a limit.
 pub struct Metered<'a, R> {
     reader: R,
-    budget: &'a mut ByteBudget,
+    left: &'a Cell<u64>,
+}
+
+impl<'a, R> Metered<'a, R> {
+    pub fn new(reader: R, left: &'a Cell<u64>) -> Self {
+        Self { reader, left }
+    }
+
+    pub fn into_inner(self) -> R {
+        self.reader
+    }
 }
 
 impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // One byte beyond the budget tells the end of the data from too much of it.
-        let limit = usize::try_from(self.budget.left.saturating_add(1)).unwrap_or(usize::MAX);
-        let length = buffer.len().min(limit);
+        let left = self.left.get();
+        if left == 0 && !buffer.is_empty() {
+            return Err(io::Error::other("it is too long"));
+        }
+        let length = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
         let count = match buffer.get_mut(..length) {
             Some(part) => self.reader.read(part)?,
             None => 0,
         };
-        self.budget.take(count as u64).map_err(io::Error::other)?;
+        self.left.set(left.saturating_sub(count as u64));
         Ok(count)
+    }
+}
+
+impl<R: Seek> Seek for Metered<'_, R> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.reader.seek(position)
     }
 }

@@ -1,21 +1,109 @@
 //! What a path of a directory or a layer is.
 
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use crate::read::budget::Budget;
+
+/// So much of every file is kept, in bytes.
+const START_LENGTH: u64 = 64;
+
+/// The greatest length of a file that is kept though it is not a module, in bytes.
+const MAX_TEXT_LENGTH: u64 = 64 * 1024;
+
+/// The bytes with which a module begins.
+const MODULE_MAGIC: &[u8] = b"\0asm";
+
 /// A file, or what is in the place of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// A regular file's bytes.
-    File(Vec<u8>),
+    /// A regular file.
+    File(FileContent),
     /// A directory.
     Directory,
-    /// A symbolic or a hard link, which is not followed.
-    Link {
+    /// A symbolic link.
+    SymbolicLink {
         /// Where it leads.
         target: String,
     },
-    /// A device, a pipe, a socket, or a sparse file.
+    /// A hard link of an archive.
+    HardLink {
+        /// The path of the file in the archive, or in a layer below.
+        target: String,
+    },
+    /// A device, a pipe, or a socket.
     Special,
+    /// An entry of an archive that only some tools unpack, for example a sparse file of GNU tar, and
+    /// what it holds.
+    Unusual(FileContent),
 }
 
-/// Paths without a leading `/` or `./`, and what they are: in the order of the archive, or of their
-/// names.
+/// The content of a file. A large file that cannot be a module has only its length and its first
+/// bytes. Clones share the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileContent {
+    length: u64,
+    bytes: Arc<[u8]>,
+}
+
+impl FileContent {
+    /// The length in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// All bytes, if they are kept.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        (self.bytes.len() as u64 == self.length).then_some(&self.bytes)
+    }
+
+    /// The first bytes: all that are kept.
+    pub fn start(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// A file whose content is not read.
+    pub(crate) fn unread(length: u64) -> Self {
+        Self {
+            // A file of no bytes would count as read.
+            length: length.max(1),
+            bytes: Arc::default(),
+        }
+    }
+
+    /// Reads a file to its end.
+    pub(crate) fn read(reader: impl Read, budget: &Budget) -> io::Result<Self> {
+        let mut reader = budget.meter(reader);
+        let mut bytes = Vec::new();
+        reader.by_ref().take(START_LENGTH).read_to_end(&mut bytes)?;
+        let more = if bytes.starts_with(MODULE_MAGIC) {
+            budget.keepable()
+        } else {
+            budget.keepable().min(MAX_TEXT_LENGTH)
+        };
+        reader.by_ref().take(more).read_to_end(&mut bytes)?;
+        let rest = io::copy(&mut reader, &mut io::sink())?;
+        let length = bytes.len() as u64 + rest;
+        if rest > 0 {
+            bytes.truncate(START_LENGTH as usize);
+        }
+        budget.keep(bytes.len() as u64);
+        Ok(Self {
+            length,
+            bytes: bytes.into(),
+        })
+    }
+}
+
+impl<T: AsRef<[u8]>> From<T> for FileContent {
+    fn from(bytes: T) -> Self {
+        let bytes = bytes.as_ref();
+        Self {
+            length: bytes.len() as u64,
+            bytes: bytes.into(),
+        }
+    }
+}
+
+/// Paths without a leading `/` or `./`, and what they are, in the order of their names.
 pub type Entries = Vec<(String, Entry)>;

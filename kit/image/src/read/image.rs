@@ -1,26 +1,16 @@
-//! Images: manifest, layers, and what a container would have at its root.
+//! Images: manifest, layers, and which image of an index consumers take.
 
-use std::collections::BTreeMap;
-use std::io::Read;
-
-use flate2::read::MultiGzDecoder;
 use serde::de::DeserializeOwned;
 
-use crate::document::{Descriptor, ImageIndex, ImageManifest};
+use crate::document::{Descriptor, ImageIndex, ImageManifest, Platform, SavedConfig, SavedImage};
 use crate::error::{Error, Result};
-use crate::media_types::{
-    DOCKER_GZIP_LAYER, DOCKER_INDEX, DOCKER_TAR_LAYER, GZIP_LAYER, INDEX, TAR_LAYER,
-};
+use crate::media_types::{DOCKER_GZIP_LAYER, DOCKER_INDEX, DOCKER_MANIFEST, INDEX, MANIFEST};
 use crate::read::budget::Budget;
-use crate::read::entry::{Entries, Entry};
+use crate::read::layer::Layer;
 use crate::read::layout::Layout;
-use crate::read::tarball;
 
 /// The length of a JSON document, in bytes. Registries have the same limit.
 const MAX_DOCUMENT_LENGTH: u64 = 4 * 1024 * 1024;
-
-/// The number of layers that container engines support.
-const MAX_LAYERS: usize = 127;
 
 /// How deep indexes may be nested.
 const MAX_DEPTH: usize = 8;
@@ -31,118 +21,68 @@ const MAX_LISTED: usize = 8;
 /// The platform whose image Istio and Envoy Gateway take from an index, on any machine.
 const CONSUMERS_PLATFORM: &str = "linux/amd64";
 
-/// An image.
+/// The list of images in an archive of `docker save` or `podman save`.
+const SAVED_IMAGES: &str = "manifest.json";
+
+/// An image: of an index, the one that Istio and Envoy Gateway take.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Image {
-    /// The digest of its manifest, `sha256:…`.
-    pub digest: String,
+    /// The digest of its manifest, `sha256:…`. `None` for an archive of a container engine that is
+    /// not an OCI layout: the manifest is only written by a push.
+    pub digest: Option<String>,
     /// The media type that its manifest states. Docker's own manifests always state it.
     pub media_type: Option<String>,
+    /// The media type of its configuration.
+    pub config_media_type: String,
     /// Its layers, from the lowest to the last.
     pub layers: Vec<Layer>,
     /// The number of other images in the same layout or index.
     pub other_images: usize,
     /// The number of attestations in the same index. Docker's BuildKit adds them.
     pub attestations: usize,
+    /// What podman takes from the index that the image is in.
+    pub podman: PodmanChoice,
+    /// Whether `docker save` or `podman save` wrote it. A push from the engine compresses layers that
+    /// are not compressed.
+    pub is_saved: bool,
 }
 
-/// A layer of an image.
-#[derive(Debug)]
+/// Which image of an index podman takes, on a machine with linux/amd64.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Layer {
-    /// Its media type.
-    pub media_type: String,
-    /// What it holds.
-    pub content: Content,
-}
-
-/// What a layer holds.
-#[derive(Debug)]
-pub enum Content {
-    /// The entries of a tar.
-    Tar(Entries),
-    /// The bytes of a layer that is not a tar.
-    Bytes(Vec<u8>),
-    /// Why a layer whose media type is that of a tar cannot be read.
-    Unreadable(String),
-}
-
-impl Layer {
-    /// Its entries, if it is a tar.
-    pub fn entries(&self) -> Option<&Entries> {
-        match &self.content {
-            Content::Tar(entries) => Some(entries),
-            Content::Bytes(_) | Content::Unreadable(_) => None,
-        }
-    }
-
-    fn read(layout: &mut Layout, descriptor: &Descriptor, budget: &mut Budget) -> Result<Self> {
-        let media_type = descriptor.media_type.clone();
-        let bytes = layout.blob(descriptor, budget.bytes.left())?;
-        let content = if is_gzip(&media_type) {
-            tar(MultiGzDecoder::new(bytes.as_slice()), budget)
-        } else if [TAR_LAYER, DOCKER_TAR_LAYER].contains(&media_type.as_str()) {
-            tar(bytes.as_slice(), budget)
-        } else {
-            budget.bytes.take(bytes.len() as u64)?;
-            Content::Bytes(bytes)
-        };
-        Ok(Self {
-            media_type,
-            content,
-        })
-    }
+pub enum PodmanChoice {
+    /// The image that Istio and Envoy Gateway take. So it is for an image without an index.
+    Same,
+    /// Another image.
+    Other,
+    /// None, and why.
+    None(&'static str),
 }
 
 impl Image {
-    /// What a container of the image has at its root: the layers, each applied to those below
-    /// (OCI image specification, `layer.md`, "Applying Changesets").
-    pub fn root(&self) -> BTreeMap<String, Entry> {
-        let mut root = BTreeMap::new();
-        for entries in self.layers.iter().filter_map(Layer::entries) {
-            // A whiteout removes what lower layers have, and nothing of its own layer.
-            for (path, _) in entries {
-                let (directory, name) = match path.rfind('/') {
-                    Some(slash) => path.split_at(slash + 1),
-                    None => ("", path.as_str()),
-                };
-                if name == ".wh..wh..opq" {
-                    remove_below(&mut root, directory);
-                } else if let Some(name) = name.strip_prefix(".wh.") {
-                    let path = format!("{directory}{name}");
-                    root.remove(&path);
-                    remove_below(&mut root, &format!("{path}/"));
-                }
-            }
-            for (path, entry) in entries {
-                if path
-                    .rsplit('/')
-                    .next()
-                    .is_some_and(|name| name.starts_with(".wh."))
-                {
-                    continue;
-                }
-                if *entry != Entry::Directory {
-                    remove_below(&mut root, &format!("{path}/"));
-                }
-                root.insert(path.clone(), entry.clone());
-            }
-        }
-        root
-    }
-
     /// Reads the image of a layout.
     pub(crate) fn read(layout: &mut Layout) -> Result<Self> {
+        let is_saved = layout.contains(SAVED_IMAGES);
+        if is_saved && !layout.contains("index.json") {
+            return saved(layout);
+        }
         let bytes = layout.read("index.json", MAX_DOCUMENT_LENGTH)?;
         let mut index: ImageIndex = parse(&bytes, "index.json is not an image index")?;
         let mut siblings = Siblings::default();
+        let mut podman = None;
         let mut depth = 0;
         let descriptor = loop {
             // The only entry of index.json is what a push of the layout writes to a registry.
             let selected = match index.manifests.as_slice() {
                 [_] if depth == 0 => 0,
-                manifests => select(manifests)?,
+                manifests => {
+                    if podman.is_none() {
+                        let is_docker = index.media_type.as_deref() == Some(DOCKER_INDEX);
+                        podman = Some(podman_choice(manifests, is_docker));
+                    }
+                    select(manifests)?
+                }
             };
             siblings.count(&index.manifests, selected);
             let descriptor = index.manifests.swap_remove(selected);
@@ -151,47 +91,102 @@ impl Image {
             }
             depth += 1;
             if depth > MAX_DEPTH {
-                return Err(Error::Image(format!(
+                return Err(Error::Limit(format!(
                     "its indexes are nested more than {MAX_DEPTH} deep; keep one image"
                 )));
             }
-            let bytes = layout.blob(&descriptor, MAX_DOCUMENT_LENGTH)?;
+            let bytes = layout.document(&descriptor, MAX_DOCUMENT_LENGTH)?;
             index = parse(&bytes, "the image is not an image index")?;
         };
-        let bytes = layout.blob(&descriptor, MAX_DOCUMENT_LENGTH)?;
+        let bytes = layout.document(&descriptor, MAX_DOCUMENT_LENGTH)?;
         let manifest: ImageManifest = parse(&bytes, "the image has no valid manifest")?;
-        let count = manifest.layers.len();
-        if count > MAX_LAYERS {
-            return Err(Error::Image(format!(
-                "it has {count} layers; container engines support {MAX_LAYERS}"
-            )));
-        }
         layout
-            .blob(&manifest.config, MAX_DOCUMENT_LENGTH)
+            .document(&manifest.config, MAX_DOCUMENT_LENGTH)
             .map_err(|error| error.in_part("configuration"))?;
-        let mut budget = Budget::default();
-        let mut layers = Vec::new();
-        for (number, descriptor) in (1..).zip(&manifest.layers) {
-            let layer = Layer::read(layout, descriptor, &mut budget)
-                .map_err(|error| error.in_part(&format!("layer {number}")))?;
-            layers.push(layer);
-        }
+        let layers = read_layers(&manifest.layers, |layer, budget| {
+            let mut blob = layout.blob(layer, budget)?;
+            let (media_type, digest) = (layer.media_type.clone(), layer.digest.clone());
+            let read = Layer::read(media_type, digest, &mut blob, budget)?;
+            read.unless_limited(blob.check(layer))
+        })?;
         Ok(Self {
-            digest: descriptor.digest,
+            podman: match podman {
+                None => PodmanChoice::Same,
+                Some(Ok(digest)) if digest == descriptor.digest => PodmanChoice::Same,
+                Some(Ok(_)) => PodmanChoice::Other,
+                Some(Err(reason)) => PodmanChoice::None(reason),
+            },
+            digest: Some(descriptor.digest),
             media_type: manifest.media_type,
+            config_media_type: manifest.config.media_type,
             layers,
             other_images: siblings.images,
             attestations: siblings.attestations,
+            is_saved,
         })
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8], problem: &str) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| Error::Image(format!("{problem}: {error}")))
+/// Reads the first image of an archive in Docker's own format, as what a push of it writes: a
+/// manifest of Docker's, and layers that are compressed with gzip.
+fn saved(layout: &mut Layout) -> Result<Image> {
+    let bytes = layout.read(SAVED_IMAGES, MAX_DOCUMENT_LENGTH)?;
+    let mut images: Vec<SavedImage> = parse(&bytes, "manifest.json is not a list of images")?;
+    if images.is_empty() {
+        return Err(Error::Image("manifest.json names no image".to_owned()));
+    }
+    let other_images = images.len() - 1;
+    let image = images.swap_remove(0);
+    let bytes = layout.read(&image.config, MAX_DOCUMENT_LENGTH)?;
+    let config: SavedConfig = parse(&bytes, "the configuration is not valid")?;
+    let digests = config.rootfs.map(|rootfs| rootfs.diff_ids);
+    let digests = digests.unwrap_or_default();
+    if digests.len() != image.layers.len() {
+        return Err(Error::Image(format!(
+            "it has {} layers, but the configuration names {}",
+            image.layers.len(),
+            digests.len()
+        )));
+    }
+    let paths: Vec<_> = image.layers.into_iter().zip(digests).collect();
+    let layers = read_layers(&paths, |(path, digest), budget| {
+        let mut blob = layout.file(path, budget)?;
+        let media_type = DOCKER_GZIP_LAYER.to_owned();
+        let read = Layer::read(media_type, digest.clone(), &mut blob, budget)?;
+        if read.is_compressed() {
+            return Ok(read);
+        }
+        read.unless_limited(blob.check_digest(digest))
+    })?;
+    Ok(Image {
+        digest: None,
+        media_type: Some(DOCKER_MANIFEST.to_owned()),
+        config_media_type: String::new(),
+        layers,
+        other_images,
+        attestations: 0,
+        podman: PodmanChoice::Same,
+        is_saved: true,
+    })
 }
 
-fn is_gzip(media_type: &str) -> bool {
-    [GZIP_LAYER, DOCKER_GZIP_LAYER].contains(&media_type)
+/// Reads layers with one budget. The last one comes first: most consumers read no other.
+fn read_layers<T>(
+    layers: &[T],
+    mut read: impl FnMut(&T, &Budget) -> Result<Layer>,
+) -> Result<Vec<Layer>> {
+    let budget = Budget::default();
+    let mut found = Vec::new();
+    for (index, layer) in layers.iter().enumerate().rev() {
+        let part = format!("layer {}", index + 1);
+        found.push(read(layer, &budget).map_err(|error| error.in_part(&part))?);
+    }
+    found.reverse();
+    Ok(found)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8], problem: &str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| Error::Image(format!("{problem}: {error}")))
 }
 
 fn is_index(descriptor: &Descriptor) -> bool {
@@ -220,7 +215,8 @@ impl Siblings {
     }
 }
 
-/// The position of the image that consumers take from an index: the first for linux/amd64.
+/// The position of the image that Istio and Envoy Gateway take from an index: the first for
+/// linux/amd64.
 fn select(manifests: &[Descriptor]) -> Result<usize> {
     if manifests.is_empty() {
         return Err(Error::Image("its index names no image".to_owned()));
@@ -237,31 +233,31 @@ fn select(manifests: &[Descriptor]) -> Result<usize> {
         })
 }
 
+/// The digest of the image that podman takes from an index, or why it takes none.
+fn podman_choice(manifests: &[Descriptor], is_docker: bool) -> Result<String, &'static str> {
+    let fits = |platform: &Platform| {
+        let variant = platform.variant.as_deref().unwrap_or_default();
+        platform.os == "linux" && platform.architecture == "amd64" && variant.is_empty()
+    };
+    let chosen = manifests
+        .iter()
+        .find(|descriptor| descriptor.platform.as_ref().is_some_and(fits))
+        .or_else(|| {
+            let mut others = manifests.iter();
+            others.find(|descriptor| descriptor.platform.is_none() && !is_docker)
+        })
+        .ok_or("its index has no image whose platform is linux/amd64 and nothing else")?;
+    match chosen.media_type.as_str() {
+        MANIFEST | DOCKER_MANIFEST => Ok(chosen.digest.clone()),
+        INDEX | DOCKER_INDEX => Err("its index is nested in another index"),
+        _ => Err("its index does not give it the media type of an image manifest"),
+    }
+}
+
 /// The platform of a descriptor. One that states none counts as the one that consumers look for.
 fn platform(descriptor: &Descriptor) -> String {
     match &descriptor.platform {
         Some(platform) => format!("{}/{}", platform.os, platform.architecture),
         None => CONSUMERS_PLATFORM.to_owned(),
-    }
-}
-
-/// The entries of a tar, or why it cannot be read. Consumers do not read every layer.
-fn tar(reader: impl Read, budget: &mut Budget) -> Content {
-    match tarball::read(reader, budget) {
-        Ok(entries) => Content::Tar(entries),
-        Err(error) => Content::Unreadable(error.to_string()),
-    }
-}
-
-/// Removes all paths that begin with `prefix`.
-fn remove_below(root: &mut BTreeMap<String, Entry>, prefix: &str) {
-    let paths: Vec<_> = root
-        .range(prefix.to_owned()..)
-        .map(|(path, _)| path)
-        .take_while(|path| path.starts_with(prefix))
-        .cloned()
-        .collect();
-    for path in paths {
-        root.remove(&path);
     }
 }

@@ -1,20 +1,22 @@
-//! OCI image layouts, in a directory or in an archive: where documents and blobs are.
+//! OCI image layouts and archives of container engines: where documents and blobs are.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::blob::sha256;
+use sha2::{Digest, Sha256};
+
 use crate::document::Descriptor;
 use crate::error::{Error, Result};
-use crate::read::budget::EntryBudget;
-use crate::read::tarball::{incomplete, normalize_path};
+use crate::read::budget::{Budget, Metered};
+use crate::read::tarball::{MAX_HEADER_LENGTH, incomplete, normalize_path};
 
-/// The length of an archive, in bytes.
-const MAX_ARCHIVE_LENGTH: u64 = 128 * 1024 * 1024;
+/// How many links of an archive are followed to a file.
+const MAX_LINKS: usize = 8;
 
-/// An OCI image layout.
+/// A directory or an archive with the documents and blobs of images.
 pub enum Layout {
     Directory(PathBuf),
     Archive {
@@ -23,11 +25,15 @@ pub enum Layout {
     },
 }
 
-/// Where a file is in an archive.
-pub struct Position {
-    start: u64,
-    /// Its length as the archive claims.
-    length: u64,
+/// What is at a path of an archive.
+pub enum Position {
+    File {
+        start: u64,
+        /// Its length as the archive claims.
+        length: u64,
+    },
+    /// A link to another path of the archive, as `docker save` writes for a layer that occurs twice.
+    Link(String),
 }
 
 pub trait ReadSeek: Read + Seek {}
@@ -40,84 +46,195 @@ impl Layout {
 
     /// Lists the files of an archive.
     pub fn archive(mut reader: impl Read + Seek + 'static) -> Result<Self> {
-        let length = reader
-            .seek(SeekFrom::End(0))
-            .and_then(|length| reader.rewind().map(|()| length))
+        let mut start = Vec::new();
+        reader
+            .by_ref()
+            .take(2)
+            .read_to_end(&mut start)
+            .and_then(|_| reader.rewind())
             .map_err(unreadable)?;
-        if length > MAX_ARCHIVE_LENGTH {
-            return Err(Error::Image(format!(
-                "it has {length} bytes; archives of more than {MAX_ARCHIVE_LENGTH} are not read"
-            )));
+        if start == [0x1f, 0x8b] {
+            return Err(Error::Limit(
+                "it is compressed with gzip; unpack it first, with gunzip".to_owned(),
+            ));
         }
         let mut files = BTreeMap::new();
-        let mut budget = EntryBudget::default();
-        let mut archive = tar::Archive::new(reader);
-        for entry in archive.entries_with_seek().map_err(incomplete)? {
+        let budget = Budget::default();
+        // Between two entries, only headers are read.
+        let header = Cell::new(u64::MAX);
+        let mut archive = tar::Archive::new(Metered::new(reader, &header));
+        let mut entries = archive.entries_with_seek().map_err(incomplete)?;
+        loop {
+            header.set(MAX_HEADER_LENGTH);
+            let Some(entry) = entries.next() else { break };
             let entry = entry.map_err(incomplete)?;
-            budget.take()?;
-            if entry.header().entry_type().is_file() {
-                let position = Position {
+            let path = normalize_path(&entry.path_bytes());
+            budget.take_entry(&path)?;
+            let kind = entry.header().entry_type();
+            if kind.is_file() {
+                let position = Position::File {
                     start: entry.raw_file_position(),
                     length: entry.size(),
                 };
-                files.insert(normalize_path(&entry.path_bytes())?, position);
+                files.insert(path, position);
+            } else if kind.is_symlink() {
+                let target = entry.link_name_bytes().unwrap_or_default();
+                let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+                let target = [directory.as_bytes(), b"/", &target].concat();
+                files.insert(path, Position::Link(normalize_path(&target)));
             }
         }
-        if !files.contains_key("index.json") && files.contains_key("manifest.json") {
-            return Err(Error::Image(
-                "it is an archive in Docker's own format; save it as an OCI archive: podman save \
-                 --format oci-archive"
-                    .to_owned(),
-            ));
-        }
         Ok(Self::Archive {
-            reader: Box::new(archive.into_inner()),
+            reader: Box::new(archive.into_inner().into_inner()),
             files,
         })
     }
 
-    /// Reads a file of at most `limit` bytes.
+    /// Whether there is something at a path.
+    pub fn contains(&self, path: &str) -> bool {
+        match self {
+            Self::Directory(directory) => directory.join(path).exists(),
+            Self::Archive { files, .. } => files.contains_key(path),
+        }
+    }
+
+    /// Reads a document of at most `limit` bytes.
     pub fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>> {
-        let bytes = match self {
-            Self::Directory(directory) => read_regular_file(&directory.join(path), path, limit)?,
-            Self::Archive { reader, files } => {
-                let position = files.get(path).ok_or_else(|| missing(path))?;
-                read_position(reader, position, path, limit)?
-            }
-        };
+        let mut bytes = Vec::new();
+        self.open(path)?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
         if bytes.len() as u64 > limit {
             return Err(Error::Image(format!("{path} is longer than {limit} bytes")));
         }
         Ok(bytes)
     }
 
-    /// Reads a blob of at most `limit` bytes, whose digest and size must be those of its descriptor.
-    pub fn blob(&mut self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>> {
+    /// Reads a document of at most `limit` bytes, whose digest and size must be those of its
+    /// descriptor.
+    pub fn document(&mut self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>> {
+        let budget = Budget::default();
+        let mut blob = self.blob(descriptor, &budget)?;
+        let mut bytes = Vec::new();
+        blob.by_ref()
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > limit {
+            let path = &blob.path;
+            return Err(Error::Image(format!("{path} is longer than {limit} bytes")));
+        }
+        blob.check(descriptor)?;
+        Ok(bytes)
+    }
+
+    /// Opens a blob of an OCI layout.
+    pub fn blob<'a>(&'a mut self, descriptor: &Descriptor, budget: &'a Budget) -> Result<Blob<'a>> {
         let digest = &descriptor.digest;
         let hex = digest
             .strip_prefix("sha256:")
             .filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .ok_or_else(|| Error::Image(format!("digest {digest:?} is not a sha256 digest")))?;
-        let path = format!("blobs/sha256/{hex}");
-        let bytes = self.read(&path, limit)?;
-        if bytes.len() as u64 != descriptor.size {
-            return Err(Error::Image(format!(
-                "{path} has {} bytes, but its descriptor says {}",
-                bytes.len(),
-                descriptor.size
-            )));
+        self.file(&format!("blobs/sha256/{hex}"), budget)
+    }
+
+    /// Opens a file.
+    pub fn file<'a>(&'a mut self, path: &str, budget: &'a Budget) -> Result<Blob<'a>> {
+        Ok(Blob {
+            path: path.to_owned(),
+            reader: self.open(path)?,
+            budget,
+            hash: Sha256::new(),
+            length: 0,
+        })
+    }
+
+    fn open(&mut self, path: &str) -> Result<Box<dyn Read + '_>> {
+        match self {
+            Self::Directory(directory) => open_regular_file(&directory.join(path), path),
+            Self::Archive { reader, files } => {
+                let (start, length) = locate(files, path)?;
+                let end = reader.seek(SeekFrom::End(0)).map_err(unreadable)?;
+                if end.saturating_sub(start) < length {
+                    return Err(Error::Image(format!("{path} is cut off")));
+                }
+                reader.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+                Ok(Box::new(reader.take(length)))
+            }
         }
-        if sha256(&bytes) != *digest {
-            return Err(Error::Image(format!(
-                "{path} has other content than its digest says"
-            )));
-        }
-        Ok(bytes)
     }
 }
 
-/// Reads up to one byte more than `limit`.
-fn read_regular_file(file: &Path, path: &str, limit: u64) -> Result<Vec<u8>> {
+/// A file that is being read and hashed.
+pub struct Blob<'a> {
+    path: String,
+    reader: Box<dyn Read + 'a>,
+    budget: &'a Budget,
+    hash: Sha256,
+    length: u64,
+}
+
+impl Read for Blob<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.budget.meter(&mut self.reader).read(buffer)?;
+        self.hash.update(buffer.get(..count).unwrap_or_default());
+        self.length += count as u64;
+        Ok(count)
+    }
+}
+
+impl Blob<'_> {
+    /// Reads the rest, and compares the blob with its descriptor.
+    pub fn check(self, descriptor: &Descriptor) -> Result<()> {
+        let (path, length, digest) = self.finish()?;
+        let size = descriptor.size;
+        if length != size {
+            return Err(Error::Image(format!(
+                "{path} has {length} bytes, but its descriptor says {size}"
+            )));
+        }
+        check_digest(&path, &digest, &descriptor.digest)
+    }
+
+    /// Reads the rest, and compares the digest.
+    pub fn check_digest(self, expected: &str) -> Result<()> {
+        let (path, _, digest) = self.finish()?;
+        check_digest(&path, &digest, expected)
+    }
+
+    /// The path, the length and the digest.
+    fn finish(mut self) -> Result<(String, u64, String)> {
+        io::copy(&mut self, &mut io::sink())
+            .map_err(|error| self.budget.error(error, unreadable))?;
+        let digest = format!("sha256:{:x}", self.hash.finalize());
+        Ok((self.path, self.length, digest))
+    }
+}
+
+fn check_digest(path: &str, digest: &str, expected: &str) -> Result<()> {
+    if digest == expected {
+        return Ok(());
+    }
+    Err(Error::Image(format!(
+        "{path} has other content than its digest says"
+    )))
+}
+
+/// The start and the length of a file in an archive, which may be behind links.
+fn locate(files: &BTreeMap<String, Position>, path: &str) -> Result<(u64, u64)> {
+    let mut at = path;
+    for _ in 0..MAX_LINKS {
+        match files.get(at) {
+            Some(Position::File { start, length }) => return Ok((*start, *length)),
+            Some(Position::Link(target)) => at = target,
+            None => break,
+        }
+    }
+    Err(missing(path))
+}
+
+fn open_regular_file(file: &Path, path: &str) -> Result<Box<dyn Read>> {
     let kind = fs::symlink_metadata(file).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing(path),
         _ => Error::file("read", file)(error),
@@ -125,30 +242,9 @@ fn read_regular_file(file: &Path, path: &str, limit: u64) -> Result<Vec<u8>> {
     if !kind.is_file() {
         return Err(Error::Image(format!("{path} is not a regular file")));
     }
-    let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(Error::file("read", file))?;
-    Ok(bytes)
-}
-
-/// Reads up to one byte more than `limit`.
-fn read_position(
-    reader: &mut dyn ReadSeek,
-    position: &Position,
-    path: &str,
-    limit: u64,
-) -> Result<Vec<u8>> {
-    let length = position.length.min(limit.saturating_add(1));
-    let mut bytes = Vec::new();
-    reader
-        .seek(SeekFrom::Start(position.start))
-        .and_then(|_| reader.take(length).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
-    if (bytes.len() as u64) < length {
-        return Err(Error::Image(format!("{path} is cut off")));
-    }
-    Ok(bytes)
+    Ok(Box::new(
+        File::open(file).map_err(Error::file("read", file))?,
+    ))
 }
 
 fn missing(path: &str) -> Error {
@@ -156,5 +252,5 @@ fn missing(path: &str) -> Error {
 }
 
 fn unreadable(error: io::Error) -> Error {
-    Error::Image(format!("the archive cannot be read: {error}"))
+    Error::Image(format!("it cannot be read: {error}"))
 }

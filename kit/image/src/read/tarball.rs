@@ -1,45 +1,189 @@
 //! The entries of a tar archive.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 
 use crate::error::{Error, Result};
-use crate::read::budget::Budget;
-use crate::read::entry::{Entries, Entry};
+use crate::read::budget::{Budget, Metered};
+use crate::read::entry::{Entry, FileContent};
 
-/// Reads the entries of a tar archive that is not compressed.
-pub fn read(reader: impl Read, budget: &mut Budget) -> Result<Entries> {
-    let mut found = Entries::new();
-    let mut archive = tar::Archive::new(budget.bytes.meter(reader));
-    for entry in archive.entries().map_err(incomplete)? {
-        let mut entry = entry.map_err(incomplete)?;
-        budget.entries.take()?;
-        let path = normalize_path(&entry.path_bytes())?;
-        let kind = entry.header().entry_type();
-        let item = if kind.is_dir() {
-            Entry::Directory
-        } else if kind.is_file() {
-            let size = entry.size();
-            let mut bytes = Vec::new();
-            entry
-                .read_to_end(&mut bytes)
-                .map_err(|error| Error::Image(format!("{path} cannot be read: {error}")))?;
-            if bytes.len() as u64 != size {
-                return Err(Error::Image(format!("{path} is cut off")));
-            }
-            Entry::File(bytes)
-        } else if kind.is_symlink() || kind.is_hard_link() {
-            let target = entry.link_name_bytes().unwrap_or_default();
-            Entry::Link {
-                target: String::from_utf8_lossy(&target).into_owned(),
-            }
-        } else if kind.is_pax_global_extensions() {
-            continue;
-        } else {
-            Entry::Special
-        };
-        found.push((path, item));
+/// The length of a block, in bytes.
+const BLOCK_LENGTH: u64 = 512;
+
+/// The headers of one entry, in bytes: with long names and extended attributes. Go's reader, which
+/// all consumers use, allows 1 MiB for each of them.
+pub const MAX_HEADER_LENGTH: u64 = 4 * 1024 * 1024;
+
+/// The length of a path, as in Linux.
+const MAX_PATH_LENGTH: usize = 4096;
+
+/// The directories of a path. It bounds the time that following links takes.
+const MAX_PATH_DEPTH: usize = 128;
+
+/// The entries of a tar archive.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Tar {
+    /// Its entries, in their order.
+    pub entries: Vec<TarEntry>,
+    /// Why it has no more entries, if that is not its end: [`Error::Image`] if it is damaged, and
+    /// [`Error::Limit`] if there is more than is read.
+    pub problem: Option<Error>,
+}
+
+/// An entry of a tar archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TarEntry {
+    /// Its path, relative to the root.
+    pub path: String,
+    /// Where its content ends in the archive, in bytes.
+    pub end: u64,
+    /// What it is.
+    pub entry: Entry,
+}
+
+impl Tar {
+    /// Reads a tar archive that is not compressed, to the end of the reader.
+    pub(crate) fn read(reader: impl Read, budget: &Budget) -> Self {
+        let mut entries = Vec::new();
+        let problem = collect(reader, budget, &mut entries).err();
+        Self { entries, problem }
     }
-    Ok(found)
+}
+
+fn collect(reader: impl Read, budget: &Budget, found: &mut Vec<TarEntry>) -> Result<()> {
+    let failed = |error| budget.error(error, incomplete);
+    // Between two entries, only headers are read.
+    let header = Cell::new(0);
+    let mut archive = tar::Archive::new(Metered::new(reader, &header));
+    let mut entries = archive.entries().map_err(failed)?;
+    loop {
+        header.set(MAX_HEADER_LENGTH);
+        let Some(entry) = entries.next() else { break };
+        let mut entry = entry.map_err(|error| match header.get() {
+            0 => Error::Image(format!(
+                "it is not a complete tar archive: it has a header of more than \
+                 {MAX_HEADER_LENGTH} bytes"
+            )),
+            _ => incomplete(error),
+        })?;
+        budget.spend(MAX_HEADER_LENGTH.saturating_sub(header.get()))?;
+        header.set(u64::MAX);
+        if entry.header().entry_type().is_pax_global_extensions() {
+            continue;
+        }
+        let sparse = sparse_file(&mut entry);
+        let path = match &sparse {
+            Some((path, _)) => path.clone(),
+            None => normalize_path(&entry.path_bytes()),
+        };
+        check_path(&path)?;
+        budget.take_entry(&path)?;
+        let packed = entry.header().entry_size().unwrap_or_default();
+        let end = entry.raw_file_position().saturating_add(packed);
+        let kind = kind_of(&mut entry, &path, budget)?;
+        let entry = match sparse {
+            Some((_, length)) => Entry::File(FileContent::unread(length)),
+            None => kind,
+        };
+        found.push(TarEntry { path, end, entry });
+    }
+    header.set(u64::MAX);
+    let mut rest = budget.meter(archive.into_inner().into_inner());
+    let mut block = Vec::new();
+    let mut second = rest.by_ref().take(BLOCK_LENGTH);
+    second.read_to_end(&mut block).map_err(failed)?;
+    if block.iter().any(|byte| *byte != 0) {
+        return Err(Error::Image(
+            "it is not a complete tar archive: it goes on after one block of zeros".to_owned(),
+        ));
+    }
+    // podman also decompresses what comes after the end.
+    io::copy(&mut rest, &mut io::sink()).map_err(failed)?;
+    Ok(())
+}
+
+/// What an entry is.
+fn kind_of(entry: &mut tar::Entry<impl Read>, path: &str, budget: &Budget) -> Result<Entry> {
+    let kind = entry.header().entry_type();
+    Ok(match kind {
+        // Formats older than POSIX end the path of a directory with a slash.
+        tar::EntryType::Regular
+            if entry.header().as_bytes().get(156) == Some(&0)
+                && entry.path_bytes().ends_with(b"/") =>
+        {
+            Entry::Directory
+        }
+        tar::EntryType::Directory => Entry::Directory,
+        tar::EntryType::Regular => Entry::File(content(entry, path, budget)?),
+        tar::EntryType::Symlink | tar::EntryType::Link => {
+            let target = text(&entry.link_name_bytes().unwrap_or_default());
+            check_path(&target)?;
+            if kind.is_symlink() {
+                Entry::SymbolicLink { target }
+            } else {
+                Entry::HardLink {
+                    target: normalize_path(target.as_bytes()),
+                }
+            }
+        }
+        tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => Entry::Special,
+        _ => Entry::Unusual(content(entry, path, budget)?),
+    })
+}
+
+fn content(entry: &mut tar::Entry<impl Read>, path: &str, budget: &Budget) -> Result<FileContent> {
+    let size = entry.size();
+    let content = FileContent::read(entry, budget).map_err(|error| {
+        budget.error(error, |error| {
+            Error::Image(format!("{path} cannot be read: {error}"))
+        })
+    })?;
+    if content.length() == size {
+        Ok(content)
+    } else {
+        Err(Error::Image(format!("{path} is cut off")))
+    }
+}
+
+/// The path and the length of a sparse file in the formats of GNU tar for POSIX archives. Consumers
+/// unpack them. Nothing that packages images writes them, so they are not read.
+fn sparse_file(entry: &mut tar::Entry<impl Read>) -> Option<(String, u64)> {
+    let own_path = normalize_path(&entry.path_bytes());
+    let mut path = None;
+    let mut length = None;
+    let mut is_sparse = false;
+    for record in entry.pax_extensions().ok()??.flatten() {
+        let Some(key) = record.key_bytes().strip_prefix(b"GNU.sparse.") else {
+            continue;
+        };
+        is_sparse = true;
+        match key {
+            b"name" => path = Some(normalize_path(record.value_bytes())),
+            b"size" | b"realsize" => {
+                length = record.value().ok().and_then(|text| text.parse().ok())
+            }
+            _ => {}
+        }
+    }
+    is_sparse.then(|| (path.unwrap_or(own_path), length.unwrap_or(u64::MAX)))
+}
+
+/// Linux has no longer paths, so no consumer that unpacks an archive accepts them.
+fn check_path(path: &str) -> Result<()> {
+    if path.len() > MAX_PATH_LENGTH {
+        return Err(Error::Image(format!(
+            "it has a path of {} bytes; Linux allows {MAX_PATH_LENGTH}",
+            path.len()
+        )));
+    }
+    if path.split('/').count() > MAX_PATH_DEPTH {
+        return Err(Error::Limit(format!(
+            "it has a path with more than {MAX_PATH_DEPTH} directories"
+        )));
+    }
+    Ok(())
 }
 
 /// An error of the tar reader. Its message contains that of the reader below.
@@ -47,20 +191,26 @@ pub fn incomplete(error: io::Error) -> Error {
     Error::Image(format!("it is not a complete tar archive: {error}"))
 }
 
-/// A path of an archive, relative to its root.
-pub fn normalize_path(path: &[u8]) -> Result<String> {
-    let path = String::from_utf8_lossy(path);
+/// A path of an archive, relative to its root, without `.` and `..`.
+pub fn normalize_path(path: &[u8]) -> String {
+    let path = text(path);
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {
             "" | "." => {}
             ".." => {
-                return Err(Error::Image(format!(
-                    "entry {path:?} leads out of the root"
-                )));
+                parts.pop();
             }
             name => parts.push(name),
         }
     }
-    Ok(parts.join("/"))
+    parts.join("/")
+}
+
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        // Different names stay different.
+        Err(_) => bytes.escape_ascii().to_string(),
+    }
 }

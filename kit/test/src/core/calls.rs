@@ -21,6 +21,9 @@ const OK: u32 = 0;
 const INTERNAL: u32 = 13;
 const UNAVAILABLE: u32 = 14;
 
+/// The greatest status that gRPC defines. Envoy shows a greater one as -1.
+const MAX_STATUS: u32 = 16;
+
 impl Core {
     /// Responds to an HTTP call (ABI: `proxy_on_http_call_response`). Without a response, its
     /// connection has broken after the response had begun.
@@ -75,8 +78,8 @@ impl Core {
         self.on_grpc_close(plugin, call, UNAVAILABLE, message)
     }
 
-    /// Responds to a gRPC call, or to a stream (ABI: "gRPC calls"). The extension may cancel it while
-    /// it gets the response.
+    /// Responds to a gRPC call, or to a stream (ABI: "gRPC calls"). The extension may cancel it
+    /// while it gets the response.
     pub(crate) fn respond_to_grpc_call(&mut self, id: u32, reply: GrpcReply) -> Result<(), Error> {
         self.vm.refuel()?;
         let calls = &self.host().grpc_calls;
@@ -205,6 +208,11 @@ impl Core {
         status: u32,
         message: String,
     ) -> Result<(), Error> {
+        let status = if status > MAX_STATUS {
+            u32::MAX
+        } else {
+            status
+        };
         self.plugin(plugin)?.status = (status, message);
         let result = self.vm.call("proxy_on_grpc_close", plugin, &[id, status]);
         if let Ok(plugin) = self.plugin(plugin) {

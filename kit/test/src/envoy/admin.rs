@@ -60,7 +60,13 @@ impl Admin {
             return Ok(BTreeMap::new());
         };
         list.as_array()
-            .and_then(|listeners| listeners.iter().map(address_of).collect())
+            .and_then(|listeners| {
+                // Others listen on a path in the file system.
+                let on_ports = listeners
+                    .iter()
+                    .filter(|listener| listener["local_address"]["pipe"].is_null());
+                on_ports.map(address_of).collect()
+            })
             .ok_or_else(|| unknown(listeners.to_string()))
     }
 

@@ -43,6 +43,9 @@ pub struct Listener {
     pub port: u16,
     /// Whether Envoy answers `/direct` itself.
     pub answers_direct: bool,
+    /// What a headers callback that pauses holds: see
+    /// [`Builder`](super::Builder::allow_on_headers_stop_iteration).
+    pub allow_on_headers_stop_iteration: bool,
 }
 
 impl Listener {
@@ -54,7 +57,11 @@ impl Listener {
                 json!({"match": {"path": "/direct"}, "direct_response": {"status": 403, "body": {"inline_string": "direct"}}}),
             );
         }
-        let extension = wasm_filter(module, &self.root_id, &self.configuration);
+        let mut extension = wasm_filter(module, &self.root_id, &self.configuration);
+        if self.allow_on_headers_stop_iteration {
+            // Envoys before 1.35 reject it.
+            extension["typed_config"]["config"]["allow_on_headers_stop_iteration"] = true.into();
+        }
         http_listener(&self.name, self.port, &routes, &[extension])
     }
 }

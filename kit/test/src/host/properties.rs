@@ -125,12 +125,13 @@ impl Host {
                 let declared = self.map(MAP).and_then(|map| map.first("content-length"));
                 match declared.map(parse_number) {
                     Some(size) => number::<i64>(size.ok_or(Status::NotFound)?),
-                    None => number(self.of_stream()?.request.received()),
+                    None => number(self.of_stream()?.request.received),
                 }
             }
             [b"total_size"] => {
                 let headers = self.map(MAP).map_or(0, byte_size);
-                number(headers + self.of_stream()?.request.received())
+                let body = self.of_stream()?.request.received;
+                number(headers + u64::try_from(body).unwrap_or(u64::MAX))
             }
             [b"duration"] => {
                 let stream = self.of_stream()?;
@@ -193,9 +194,6 @@ impl Host {
             [b"port"] => self.port(b"upstream"),
             [b"locality", path @ ..] => locality(path),
             [b"transport_failure_reason"] => text(""),
-            [b"local_address" | b"cx_pool_ready_duration"] if !self.of_stream()?.is_connected() => {
-                Err(Status::NotFound)
-            }
             [b"local_address"] => text("127.0.0.1:50001"),
             [b"cx_pool_ready_duration"] => number(0),
             _ => Ok(None),
@@ -305,37 +303,30 @@ impl Host {
 
 impl StreamContext {
     /// The code of the response: that of the upstream until the headers are forwarded.
-    fn response_code(&self) -> Option<u16> {
+    fn response_code(&self) -> Option<u64> {
         let forwarded = self.response.forwarded_headers.as_ref();
         forwarded.map_or(self.response_code, Headers::status)
     }
 
     /// Who has sent the response, or why there is none.
     fn response_code_details(&self) -> Option<Cow<'_, [u8]>> {
-        if self.is_local {
-            return self.response_details.as_deref().map(Cow::Borrowed);
+        if self.is_disconnected() {
+            return Some(Cow::Borrowed(b"downstream_remote_disconnect"));
         }
-        let details: &[u8] = if self.is_closed {
-            b"wasm_close_stream"
-        } else if self.is_disconnected() {
-            b"downstream_remote_disconnect"
-        } else if self.response_code.is_some() {
-            b"via_upstream"
-        } else {
-            return None;
+        if let Some(details) = &self.response_details {
+            return Some(Cow::Borrowed(details));
+        }
+        let details: &[u8] = match self.response_code {
+            Some(_) => b"via_upstream",
+            None if self.is_closed => b"wasm_close_stream",
+            None => return None,
         };
         Some(Cow::Borrowed(details))
     }
 
     /// Whether the client has disconnected before the response was complete.
     fn is_disconnected(&self) -> bool {
-        let is_complete = self.response.forwarded_all || self.is_local || self.is_closed;
-        self.ended.is_some() && !is_complete
-    }
-
-    /// Whether there is a connection to the upstream. In Envoy, it may exist a little earlier.
-    fn is_connected(&self) -> bool {
-        self.request.forwarded_all || self.response_code.is_some() || self.ended.is_some()
+        self.ended.is_some() && !self.response.forwarded_all && !self.is_closed
     }
 }
 

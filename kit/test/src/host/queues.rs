@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proxy_wasm_abi::Status;
 
-use super::{Action, Host};
+use super::{Host, Posted};
 use crate::queue::Queue;
 
 impl Host {
@@ -57,7 +57,7 @@ impl Host {
         queue.items.push_back(item);
         if let Some(plugin) = queue.plugin {
             self.posted
-                .push_back(Action::QueueReady { plugin, queue: id });
+                .push_back(Posted::QueueReady { plugin, queue: id });
         }
         Ok(())
     }
@@ -66,13 +66,6 @@ impl Host {
     pub(crate) fn dequeue_by_name(&mut self, vm_id: &[u8], name: &[u8]) -> Option<Vec<u8>> {
         let id = self.find_queue(vm_id, name)?;
         self.queues.get_mut(&id)?.items.pop_front()
-    }
-
-    /// The next action. As Envoy's event loop does, it runs posted ones when no other is left: at the
-    /// end of a step.
-    pub(crate) fn next_action(&mut self) -> Option<Action> {
-        let next = self.actions.pop_front();
-        next.or_else(|| self.posted.pop_front())
     }
 
     /// As [`Host::enqueue`], for the queue with this name in the module's own VM.

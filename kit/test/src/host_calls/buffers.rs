@@ -5,6 +5,7 @@ use proxy_wasm_abi::{BufferType, Status};
 use super::{Call, Outcome};
 
 impl Call<'_> {
+    /// Returns a range of a buffer, as much of it as there is.
     pub(super) fn get_buffer_bytes(
         &mut self,
         buffer: u32,
@@ -14,15 +15,10 @@ impl Call<'_> {
         size: u32,
     ) -> Outcome {
         let buffer = BufferType::try_from(buffer)?;
-        let end = start.checked_add(max_size).ok_or(Status::BadArgument)?;
         let bytes = self.host().buffer(buffer).ok_or(Status::NotFound)?;
-        let start = usize::try_from(start).unwrap_or(usize::MAX);
-        let end = usize::try_from(end).unwrap_or(usize::MAX).min(bytes.len());
-        let bytes = match bytes.get(start..end.max(start)) {
-            Some([]) => return Ok(()),
-            Some(bytes) => bytes.to_vec(),
-            None => return Err(Status::BadArgument.into()),
-        };
+        let [start, max_size] = [start, max_size].map(to_usize);
+        let rest = bytes.get(start..).unwrap_or_default();
+        let bytes = rest.get(..max_size).unwrap_or(rest).to_vec();
         self.return_bytes(&bytes, data, size)
     }
 
@@ -34,6 +30,8 @@ impl Call<'_> {
         self.write_u32(unused, 0)
     }
 
+    /// Changes a buffer: puts bytes in the place of its first ones, or after its last one. In the
+    /// middle, Envoy changes nothing.
     pub(super) fn set_buffer_bytes(
         &mut self,
         buffer: u32,
@@ -43,17 +41,21 @@ impl Call<'_> {
         data_size: u32,
     ) -> Outcome {
         let buffer = BufferType::try_from(buffer)?;
-        let bytes = self.read(data, data_size)?;
         let host = self.host();
-        if host.buffer_mut(buffer).is_none() && host.buffer(buffer).is_some() {
-            // As in Envoy: the buffer exists, but cannot be changed.
-            return Err(Status::BadArgument.into());
+        if host.buffer(buffer).is_none() {
+            return Err(Status::NotFound.into());
         }
-        let body = host.buffer_mut(buffer).ok_or(Status::NotFound)?;
-        let start = usize::try_from(start).unwrap_or(usize::MAX).min(body.len());
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let end = start.saturating_add(size).min(body.len());
-        body.splice(start..end, bytes);
+        let bytes = self.read(data, data_size)?;
+        let body = self.host().buffer_mut(buffer).ok_or(Status::BadArgument)?;
+        match to_usize(start) {
+            0 => drop(body.splice(..to_usize(size).min(body.len()), bytes)),
+            start if start >= body.len() => body.extend(bytes),
+            _ => return Err(Status::BadArgument.into()),
+        }
         Ok(())
     }
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -67,19 +67,18 @@ impl Call<'_> {
     /// Copies the result of a foreign function to memory that the module allocates.
     fn copy_result(&mut self, result: &[u8]) -> Outcome<u32> {
         let length = u32::try_from(result.len()).map_err(|_| Status::InternalFailure)?;
-        let address = match self.allocate(length) {
-            Ok(address) => address,
-            Err(Failure::Status(_)) if result.is_empty() => 0,
-            Err(Failure::Status(_)) => {
-                return Err(wasmi::Error::new(
-                    "its allocator returns no memory for the result of a foreign function, at which \
-                     Envoy crashes",
-                )
-                .into());
-            }
-            trap => return trap,
-        };
-        self.write(address, result)?;
-        Ok(address)
+        let address = self.allocate(length).and_then(|address| {
+            self.write(address, result)?;
+            Ok(address)
+        });
+        match address {
+            Err(Failure::Status(_)) if result.is_empty() => Ok(0),
+            Err(Failure::Status(_)) => Err(wasmi::Error::new(
+                "its allocator returns no memory for the result of a foreign function, at which \
+                 Envoy crashes",
+            )
+            .into()),
+            other => other,
+        }
     }
 }

@@ -83,8 +83,7 @@ impl Call<'_> {
         let service = text(parameters.service)?;
         let method = text(parameters.method)?;
         let metadata = text(parameters.metadata)?;
-        // As in Envoy: pairs that do not decode are none.
-        let metadata = maps::deserialize(&metadata).unwrap_or_default();
+        let metadata = maps::deserialize(&metadata);
         let host = self.host();
         let (cluster, is_checked) = match Target::of(&target) {
             Target::Cluster(cluster) => (cluster, true),

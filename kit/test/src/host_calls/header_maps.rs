@@ -3,16 +3,19 @@
 use proxy_wasm_abi::{AbiVersion, MapType, Status};
 
 use super::{Call, Outcome};
+use crate::header_map::{self, Kind};
+use crate::headers::Headers;
 use crate::maps;
 
 impl Call<'_> {
+    /// Returns the size of a map that can be changed, as Envoy counts it.
     pub(super) fn get_header_map_size(&mut self, map: u32, size: u32) -> Outcome {
-        let map = MapType::try_from(map)?;
-        let map = self.host().map(map).ok_or(Status::BadArgument)?;
-        let length = maps::serialize(map).len();
+        let (map, _) = self.map_mut(map)?;
+        let length = header_map::size(map);
         self.write_length(size, length)
     }
 
+    /// Returns all pairs of a map. A map that does not exist has none.
     pub(super) fn get_header_map_pairs(&mut self, map: u32, data: u32, size: u32) -> Outcome {
         let map = MapType::try_from(map)?;
         let bytes = self.host().map(map).map(maps::serialize);
@@ -20,12 +23,14 @@ impl Call<'_> {
     }
 
     pub(super) fn set_header_map_pairs(&mut self, map: u32, data: u32, size: u32) -> Outcome {
-        let map = MapType::try_from(map)?;
+        MapType::try_from(map)?;
         let pairs = self.read_map(data, size)?;
-        *self.host().map_mut(map).ok_or(Status::BadArgument)? = pairs;
+        let (map, kind) = self.map_mut(map)?;
+        *map = kind.receive(pairs);
         Ok(())
     }
 
+    /// Returns the first value of a name.
     pub(super) fn get_header_map_value(
         &mut self,
         map: u32,
@@ -36,15 +41,23 @@ impl Call<'_> {
     ) -> Outcome {
         let map = MapType::try_from(map)?;
         let name = self.read(name, name_size)?;
-        let version = self.host().version;
-        let map = self.host().map(map).ok_or(Status::BadArgument)?;
-        let value = match map.first(name) {
-            Some(value) => value.to_vec(),
-            // As in Envoy: the older ABI has an empty value.
-            None if version == AbiVersion::V0_1_0 => Vec::new(),
-            None => return Err(Status::NotFound.into()),
+        let host = self.host();
+        let is_logging = host.stream().is_some_and(|stream| stream.is_logging);
+        let kind = match map {
+            MapType::RequestHeaders => Kind::Request,
+            _ => Kind::Response,
         };
-        self.return_bytes(&value, data, size)
+        let value = match host.map(map) {
+            Some(map) => kind.get(map, &name).map(<[u8]>::to_vec),
+            None if is_logging => None,
+            None => return Err(Status::BadArgument.into()),
+        };
+        match value {
+            Some(value) => self.return_bytes(&value, data, size),
+            // As in Envoy: the older ABI has an empty value.
+            None if self.host().version == AbiVersion::V0_1_0 => self.return_bytes(&[], data, size),
+            None => Err(Status::NotFound.into()),
+        }
     }
 
     pub(super) fn add_header_map_value(
@@ -55,10 +68,10 @@ impl Call<'_> {
         data: u32,
         size: u32,
     ) -> Outcome {
-        let map = MapType::try_from(map)?;
+        MapType::try_from(map)?;
         let (name, value) = (self.read(name, name_size)?, self.read(data, size)?);
-        let map = self.host().map_mut(map).ok_or(Status::BadArgument)?;
-        map.append(name, value);
+        let (map, kind) = self.map_mut(map)?;
+        kind.add(map, &name, value);
         Ok(())
     }
 
@@ -70,10 +83,10 @@ impl Call<'_> {
         data: u32,
         size: u32,
     ) -> Outcome {
-        let map = MapType::try_from(map)?;
+        MapType::try_from(map)?;
         let (name, value) = (self.read(name, name_size)?, self.read(data, size)?);
-        let map = self.host().map_mut(map).ok_or(Status::BadArgument)?;
-        map.replace(name, value);
+        let (map, kind) = self.map_mut(map)?;
+        kind.replace(map, &name, value);
         Ok(())
     }
 
@@ -83,10 +96,16 @@ impl Call<'_> {
         name: u32,
         name_size: u32,
     ) -> Outcome {
-        let map = MapType::try_from(map)?;
+        MapType::try_from(map)?;
         let name = self.read(name, name_size)?;
-        let map = self.host().map_mut(map).ok_or(Status::BadArgument)?;
-        map.remove(name);
+        let (map, kind) = self.map_mut(map)?;
+        kind.remove(map, &name);
         Ok(())
+    }
+
+    /// A map that the module can change now.
+    fn map_mut(&mut self, map: u32) -> Outcome<(&mut Headers, Kind)> {
+        let map = MapType::try_from(map)?;
+        Ok(self.host().map_mut(map).ok_or(Status::BadArgument)?)
     }
 }

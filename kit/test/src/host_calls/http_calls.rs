@@ -5,7 +5,6 @@ use std::time::Duration;
 use proxy_wasm_abi::Status;
 
 use super::{Call, Outcome};
-use crate::maps;
 use crate::records::HttpCall;
 
 /// Envoy reads the time-out as a signed number, in milliseconds.
@@ -28,17 +27,15 @@ impl Call<'_> {
         call: u32,
     ) -> Outcome {
         let cluster = self.read(cluster, cluster_size)?;
-        // As in Envoy: pairs that do not decode are none.
-        let headers = self.read(headers, headers_size)?;
-        let mut headers = maps::deserialize(&headers).unwrap_or_default();
+        let mut headers = self.read_map(headers, headers_size)?;
         let body = self.read(body, body_size)?;
-        let trailers = self.read(trailers, trailers_size)?;
-        let trailers = maps::deserialize(&trailers).unwrap_or_default();
+        let trailers = self.read_map(trailers, trailers_size)?;
         self.write_u32(call, 0)?;
         let host = self.host();
         let required: [&[&str]; 3] = [&[":method"], &[":path"], &[":authority", "host"]];
         let has = |names: &[&str]| names.iter().any(|name| headers.first(name).is_some());
-        if host.options.missing_clusters.contains(&cluster)
+        if cluster.is_empty()
+            || host.options.missing_clusters.contains(&cluster)
             || !required.into_iter().all(has)
             || timeout > MAX_TIMEOUT
         {

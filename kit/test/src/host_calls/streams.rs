@@ -5,35 +5,42 @@ use proxy_wasm_abi::{Status, StreamType};
 use super::{Call, Outcome};
 use crate::context::Direction;
 use crate::host::Action;
-use crate::message::Reply;
+use crate::local_reply::LocalReply;
+
+/// The statuses of gRPC. Any other number stands for none.
+const GRPC_STATUSES: std::ops::RangeInclusive<u32> = 0..=16;
 
 impl Call<'_> {
+    /// Resumes a message when the callback has returned. What the module could read and change of
+    /// the request, it no longer can.
     pub(super) fn continue_stream(&mut self, stream: u32) -> Outcome {
         let direction = match StreamType::try_from(stream)? {
             StreamType::Request => Direction::Request,
             StreamType::Response => Direction::Response,
-            StreamType::Downstream | StreamType::Upstream => {
-                return Err(Status::Unimplemented.into());
-            }
+            StreamType::Downstream => return Ok(()),
+            StreamType::Upstream => return Err(Status::Unimplemented.into()),
         };
         let host = self.host();
         let id = host.context();
-        if host.streams.contains_key(&id) {
+        if let Some(stream) = host.streams.get_mut(&id) {
+            stream.request.close_all();
             host.actions.push_back(Action::Resume(id, direction));
         }
         Ok(())
     }
 
+    /// Closes a stream when the callback has returned.
     pub(super) fn close_stream(&mut self, stream: u32) -> Outcome {
+        let host = self.host();
+        let id = host.context();
         match StreamType::try_from(stream)? {
-            StreamType::Request | StreamType::Response => {
-                if let Some(stream) = self.host().stream() {
-                    stream.is_closed = true;
-                }
-                Ok(())
+            StreamType::Request | StreamType::Response if host.streams.contains_key(&id) => {
+                host.actions.push_back(Action::Close(id));
             }
-            StreamType::Downstream | StreamType::Upstream => Err(Status::BadArgument.into()),
+            // Not a stream, or a stream of TCP, of which there are none.
+            _ => {}
         }
+        Ok(())
     }
 
     pub(super) fn get_status(&mut self, code: u32, data: u32, size: u32) -> Outcome {
@@ -46,6 +53,7 @@ impl Call<'_> {
         self.return_bytes(message.as_bytes(), data, size)
     }
 
+    /// Sends a response when the callback has returned, whose result then does not count.
     // The ABI's parameters.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn send_local_response(
@@ -57,41 +65,28 @@ impl Call<'_> {
         body_size: u32,
         headers: u32,
         headers_size: u32,
-        _grpc_status: u32,
+        grpc_status: u32,
     ) -> Outcome {
-        let details = self.read(details, details_size)?;
-        let body = self.read(body, body_size)?;
-        let added = self.read_map(headers, headers_size)?;
-        let mut reply = Reply::new(u16::try_from(status).map_err(|_| Status::BadArgument)?);
-        let headers = &mut reply.headers;
-        for (name, value) in added.bytes() {
-            headers.append(name, value);
-        }
-        // As in Envoy: the extension's own type stays, and without a body there is none.
-        headers.remove("content-length");
-        if body.is_empty() {
-            headers.remove("content-type");
-        } else {
-            headers.append("content-length", body.len().to_string());
-            if headers.first("content-type").is_none() {
-                headers.append("content-type", "text/plain");
-            }
-            reply.chunks.push(body);
-        }
+        let reply = LocalReply {
+            // As in Envoy: the higher 16 bits are ignored.
+            status: status as u16,
+            details: without_spaces(self.read(details, details_size)?),
+            body: self.read(body, body_size)?,
+            headers: self.read_map(headers, headers_size)?,
+            grpc_status: Some(grpc_status).filter(|status| GRPC_STATUSES.contains(status)),
+        };
         let host = self.host();
+        host.stops_iteration = true;
         let id = host.context();
-        if let Some(stream) = host.streams.get_mut(&id) {
-            stream.local_response = Some(reply);
-            let details = response_details(details);
-            stream.response_details.get_or_insert(details);
-            host.actions.push_back(Action::LocalResponse(id));
+        if host.streams.contains_key(&id) {
+            host.actions.push_back(Action::LocalReply(id, reply));
         }
         Ok(())
     }
 }
 
 /// As in Envoy, white space in the details of a response becomes underscores.
-fn response_details(mut details: Vec<u8>) -> Vec<u8> {
+fn without_spaces(mut details: Vec<u8>) -> Vec<u8> {
     for byte in &mut details {
         if byte.is_ascii_whitespace() || *byte == 0x0b {
             *byte = b'_';

@@ -193,10 +193,13 @@ fn bytes_of_zlib_are_uncompressed() -> Result<(), Error> {
 fn allocator_without_memory_is_a_trap_because_envoy_crashes() -> Result<(), Error> {
     let module = Wat::new()
         .on("proxy_on_tick", &call("compress", "abc"))
-        .text()
-        .replace("(global.get $heap)\n", "(i32.const 0)\n");
-    let error = Options::new().load(module)?.tick().unwrap_err().to_string();
-    assert!(error.contains("at which Envoy crashes"), "{error}");
+        .text();
+    for address in ["0", "0x7fffffff"] {
+        let result = format!("(i32.const {address})\n");
+        let module = module.replace("(global.get $heap)\n", &result);
+        let error = Options::new().load(module)?.tick().unwrap_err().to_string();
+        assert!(error.contains("at which Envoy crashes"), "{error}");
+    }
     Ok(())
 }
 

@@ -106,6 +106,10 @@ fn failed_call_gets_only_its_status() -> Result<(), Error> {
             "close 5 12 0 12 via_upstream",
         ),
         (GrpcReply::new(), "close 5 13 0 13 "),
+        (
+            GrpcReply::new().status(99, ""),
+            "close 5 4294967295 0 4294967295 via_upstream",
+        ),
     ] {
         let proxy = ticked(&module(CALL))?;
         proxy.respond_to_grpc_call(5, reply)?;

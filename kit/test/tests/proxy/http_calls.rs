@@ -59,7 +59,7 @@ fn response_can_be_read_only_in_its_callback() -> Result<(), Error> {
     proxy.request("GET", "/").respond(200)?;
     assert_eq!(
         said(&proxy)[2..],
-        ["4", "2", "10", "1", "0", "0", "0", "0", "0", "", "1", "2"]
+        ["4", "2", "10", "1", "0", "0", "0", "0", "0", "", "1", "1"]
     );
     assert!(proxy.http_calls().is_empty());
     assert!(matches!(
@@ -141,6 +141,7 @@ fn each_call_has_its_own_identifier() -> Result<(), Error> {
 fn calls_that_cannot_be_sent_are_rejected() -> Result<(), Error> {
     for (call, status) in [
         ("@\"missing\" #100 #61 #0 #0 #0 #0 #0 #0", "2"),
+        ("#0 #0 #100 #61 #0 #0 #0 #0 #0 #0", "2"),
         ("@\"upstream\" #0 #0 #0 #0 #0 #0 #0 #0", "2"),
         ("@\"upstream\" #100 #60 #0 #0 #0 #0 #0 #0", "2"),
         ("@\"upstream\" #100 #61 #0 #0 #100 #5 #0 #0", "0"),

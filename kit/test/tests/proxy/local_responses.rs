@@ -19,11 +19,13 @@ fn a_request_can_be_answered_in_each_of_its_callbacks() -> Result<(), Error> {
         let wat = sends(&format!("proxy_on_request_{part}"))
             .on(
                 "proxy_on_response_headers",
-                "(drop (call $proxy_add_header_map_value #2 @\"seen\" @\"yes\"))",
+                "(drop (call $proxy_remove_header_map_value #2 @\"content-length\"))
+                 (drop (call $proxy_add_header_map_value #2 @\"seen\" @\"yes\"))",
             )
             .on(
                 "proxy_on_response_body",
-                "(drop (call $proxy_set_buffer_bytes #1 #-1 #0 @\"!\"))",
+                "(call $number (local.get $end_of_stream))
+                 (drop (call $proxy_set_buffer_bytes #1 #-1 #0 @\"!\"))",
             );
         let proxy = wat.load()?;
         let response = whole_request(&proxy)?;
@@ -33,8 +35,23 @@ fn a_request_can_be_answered_in_each_of_its_callbacks() -> Result<(), Error> {
             (418, b"teapot!".as_slice())
         );
         assert_eq!(response.header("seen"), ["yes"], "{part}");
-        assert_eq!(said(&proxy), ["0", "log"], "{part}");
+        assert_eq!(said(&proxy), ["0", "1", "log"], "{part}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_stream_can_be_answered_when_its_context_is_created() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on(
+            "proxy_on_context_create",
+            &format!("(if (local.get $parent_context_id) (then {SEND}))"),
+        )
+        .on("proxy_on_request_headers", "(call $say @\"request\")")
+        .on("proxy_on_response_headers", "(call $say @\"response\")");
+    let proxy = wat.load()?;
+    assert_eq!(proxy.request("GET", "/").respond(200)?.status(), 418);
+    assert_eq!(said(&proxy), ["0", "request", "response"]);
     Ok(())
 }
 
@@ -75,13 +92,173 @@ fn a_response_that_has_begun_is_cut_off() -> Result<(), Error> {
     Ok(())
 }
 
+/// Sends a response with this status, body and gRPC status.
+fn send(status: u32, body: &str, grpc_status: i32) -> String {
+    let body = if body.is_empty() {
+        "#0 #0".to_owned()
+    } else {
+        format!("@\"{body}\"")
+    };
+    format!("(drop (call $proxy_send_local_response #{status} #0 #0 {body} #0 #0 #{grpc_status}))")
+}
+
 #[test]
-fn after_the_end_it_is_too_late() -> Result<(), Error> {
-    for callback in ["proxy_on_log", "proxy_on_done", "proxy_on_delete"] {
-        let proxy = Wat::new().on(callback, SEND).load()?;
-        assert_eq!(whole_request(&proxy)?.status(), 200, "{callback}");
-        assert_eq!(said(&proxy), ["0"], "{callback}");
+fn a_request_of_grpc_gets_a_status_of_grpc() -> Result<(), Error> {
+    let respond = |content_type, host_call: &str| {
+        let wat = Wat::new().on("proxy_on_request_headers", host_call).on(
+            "proxy_on_response_headers",
+            "(call $number (local.get $end_of_stream))",
+        );
+        let proxy = wat.load()?;
+        let request = proxy.request("POST", "/service/method");
+        let response = request
+            .header("content-type", content_type)
+            .body("message")
+            .respond(200)?;
+        Ok::<_, Error>((response, said(&proxy)))
+    };
+    for content_type in ["application/grpc", "application/grpc+proto"] {
+        let (response, said) = respond(content_type, &send(403, "den%ied", -1))?;
+        let expected = [
+            (":status", "200"),
+            ("content-type", "application/grpc"),
+            ("grpc-status", "7"),
+            ("grpc-message", "den%25ied"),
+        ];
+        assert_eq!(response.headers(), &Headers::from_iter(expected));
+        assert!(response.body().is_empty());
+        assert_eq!(said, ["1"], "{content_type}");
     }
+    let (response, _) = respond("application/grpc", &send(403, "", 16))?;
+    assert_eq!(response.header("grpc-status"), ["16"]);
+    assert!(response.header("grpc-message").is_empty());
+    for (status, other, expected) in [(200, 0, "0"), (200, 17, "2"), (503, 99, "14")] {
+        let (response, _) = respond("application/grpc", &send(status, "", other))?;
+        assert_eq!(response.header("grpc-status"), [expected]);
+    }
+    let (response, _) = respond("application/grpc-web", &send(403, "denied", 7))?;
+    assert_eq!(response.status(), 403);
+    assert!(response.header("grpc-status").is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_request_of_head_gets_no_body() -> Result<(), Error> {
+    let wat = sends("proxy_on_request_headers").on(
+        "proxy_on_response_headers",
+        "(call $number (local.get $end_of_stream))",
+    );
+    let proxy = wat.load()?;
+    let response = proxy.request("HEAD", "/").respond(200)?;
+    assert_eq!(response.header("content-length"), ["6"]);
+    assert!(response.body().is_empty());
+    assert_eq!(said(&proxy), ["0", "1", "log"]);
+    Ok(())
+}
+
+#[test]
+fn of_a_status_16_bits_count() -> Result<(), Error> {
+    for (status, expected) in [
+        (0, 0),
+        (99, 99),
+        (600, 600),
+        (65_535, 65_535),
+        (65_536, 0),
+        (65_736, 200),
+    ] {
+        let wat = Wat::new().on("proxy_on_request_headers", &send(status, "", 0));
+        let response = wat.load()?.request("GET", "/").respond(200)?;
+        assert_eq!(response.status(), expected, "{status}");
+    }
+    Ok(())
+}
+
+#[test]
+fn of_two_responses_the_first_one_is_sent() -> Result<(), Error> {
+    let two = send(403, "first", 0) + &send(404, "second", 0);
+    let wat = Wat::new().on("proxy_on_request_headers", &two);
+    let response = wat.load()?.request("GET", "/").respond(200)?;
+    assert_eq!(
+        (response.status(), response.body()),
+        (403, b"first".as_slice())
+    );
+    Ok(())
+}
+
+/// From elsewhere, the response passes through the extension at once, where the second one replaces
+/// it.
+#[test]
+fn of_two_responses_from_elsewhere_the_second_one_replaces_the_first() -> Result<(), Error> {
+    let two = send(403, "first", 0) + &send(404, "second", 0);
+    let wat = Wat::new()
+        .on("proxy_on_request_headers", "(return #1)")
+        .on("proxy_on_response_headers", "(call $say @\"response\")")
+        .on(
+            "proxy_on_tick",
+            &format!("(drop (call $proxy_set_effective_context #2)) {two}"),
+        );
+    let proxy = wat.load()?;
+    let stream = proxy.request("GET", "/").send()?;
+    proxy.tick()?;
+    assert_eq!(stream.finish()?.status(), 404);
+    assert_eq!(said(&proxy), ["response"]);
+    Ok(())
+}
+
+#[test]
+fn a_response_of_the_extension_can_be_replaced_by_it() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on("proxy_on_request_headers", &send(403, "first", 0))
+        .on("proxy_on_response_headers", &send(404, "second", 0));
+    let response = wat.load()?.request("GET", "/").respond(200)?;
+    assert_eq!(
+        (response.status(), response.body()),
+        (404, b"second".as_slice())
+    );
+    Ok(())
+}
+
+#[test]
+fn a_response_of_the_extension_can_be_held() -> Result<(), Error> {
+    let wat = sends("proxy_on_request_headers")
+        .on("proxy_on_response_headers", "(return #1)")
+        .on(
+            "proxy_on_tick",
+            "(drop (call $proxy_set_effective_context #2)) (drop (call $proxy_continue_stream #1))",
+        );
+    let proxy = wat.load()?;
+    let stream = proxy.request("GET", "/").send()?;
+    assert!(stream.is_response_paused());
+    assert!(matches!(
+        stream.respond(200),
+        Err(Error::Paused("response"))
+    ));
+    proxy.tick()?;
+    assert_eq!(stream.finish()?.body(), b"teapot");
+    Ok(())
+}
+
+#[test]
+fn the_action_of_a_callback_that_responds_does_not_count() -> Result<(), Error> {
+    for action in [0, 1, 2] {
+        let body = format!("{} (return #{action})", send(403, "", 0));
+        let wat = Wat::new().on("proxy_on_request_headers", &body);
+        let proxy = wat.load()?;
+        let stream = proxy.request("GET", "/").send()?;
+        assert!(stream.upstream().is_none(), "{action}");
+        assert_eq!(stream.finish()?.status(), 403, "{action}");
+    }
+    Ok(())
+}
+
+#[test]
+fn resuming_a_request_that_is_answered_changes_nothing() -> Result<(), Error> {
+    let resume = "(drop (call $proxy_continue_stream #0))";
+    let wat = Wat::new().on("proxy_on_request_headers", &(send(403, "", 0) + resume));
+    let proxy = wat.load()?;
+    let stream = proxy.request("GET", "/").send()?;
+    assert!(stream.upstream().is_none());
+    assert_eq!(stream.finish()?.status(), 403);
     Ok(())
 }
 

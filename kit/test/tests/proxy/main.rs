@@ -4,7 +4,9 @@
 
 mod abi_0_1_0;
 mod bodies;
+mod breaks;
 mod contexts;
+mod ends;
 mod foreign;
 mod fuel;
 mod grpc;
@@ -24,6 +26,7 @@ mod property_table;
 mod queues;
 mod shared_data;
 mod statuses;
+mod stopping_headers;
 mod time;
 mod trailers;
 mod traps;

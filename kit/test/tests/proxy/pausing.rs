@@ -6,16 +6,18 @@ use crate::wat::{Wat, said, whole_request};
 
 const PARTS: [&str; 3] = ["headers", "body", "trailers"];
 
-/// Resumes the stream 2 in both directions.
-const RESUME: &str = "(drop (call $proxy_set_effective_context #2))
-    (call $number (call $proxy_continue_stream #0)) (call $number (call $proxy_continue_stream #1))";
+/// Resumes the request, or the response, of the stream 2.
+const RESUME: [&str; 2] = [
+    "(drop (call $proxy_set_effective_context #2)) (call $number (call $proxy_continue_stream #0))",
+    "(drop (call $proxy_set_effective_context #2)) (call $number (call $proxy_continue_stream #1))",
+];
 
 #[test]
 fn each_part_of_a_request_can_be_held_and_resumed() -> Result<(), Error> {
     for part in PARTS {
         let wat = Wat::new()
             .on(&format!("proxy_on_request_{part}"), "(return #1)")
-            .on("proxy_on_tick", RESUME);
+            .on("proxy_on_tick", RESUME[0]);
         let proxy = wat.load()?;
         let mut request = proxy.request("POST", "/").body("body");
         if part != "body" {
@@ -40,7 +42,7 @@ fn each_part_of_a_response_can_be_held_and_resumed() -> Result<(), Error> {
     for part in PARTS {
         let wat = Wat::new()
             .on(&format!("proxy_on_response_{part}"), "(return #1)")
-            .on("proxy_on_tick", RESUME);
+            .on("proxy_on_tick", RESUME[1]);
         let proxy = wat.load()?;
         let stream = proxy.request("GET", "/").send()?;
         let mut reply = Reply::new(200).body("body");
@@ -56,7 +58,7 @@ fn each_part_of_a_response_can_be_held_and_resumed() -> Result<(), Error> {
         let response = stream.finish()?;
         assert_eq!(response.body(), b"body", "{part}");
         assert_eq!(response.trailers().is_empty(), part == "body");
-        assert_eq!(said(&proxy), ["0", "0"]);
+        assert_eq!(said(&proxy), ["0"]);
     }
     Ok(())
 }
@@ -79,37 +81,109 @@ fn held_headers_hold_all_that_follows() -> Result<(), Error> {
             "(call $say @\"body\") (call $number (local.get $body_size)) (call $number (local.get $end_of_stream))",
         )
         .on("proxy_on_request_trailers", "(call $say @\"trailers\")")
-        .on("proxy_on_tick", RESUME);
+        .on("proxy_on_tick", RESUME[0]);
     let proxy = wat.load()?;
     let request = proxy.request("POST", "/").body("one").body("three");
     let stream = request.trailer("a", "b").send()?;
     assert!(proxy.log().is_empty());
     proxy.tick()?;
-    assert_eq!(said(&proxy), ["0", "0", "body", "8", "0", "trailers"]);
+    assert_eq!(said(&proxy), ["0", "body", "8", "0", "trailers"]);
     assert!(stream.upstream().expect("a request").is_complete);
     Ok(())
 }
 
 #[test]
+fn headers_callbacks_pause_with_any_action_but_0_and_2() -> Result<(), Error> {
+    for (action, pauses) in [
+        (0, false),
+        (1, true),
+        (2, false),
+        (3, true),
+        (4, true),
+        (5, true),
+        (-1, true),
+    ] {
+        for direction in ["request", "response"] {
+            let wat = Wat::new()
+                .on(
+                    &format!("proxy_on_{direction}_headers"),
+                    &format!("(return #{action})"),
+                )
+                .on(
+                    &format!("proxy_on_{direction}_body"),
+                    "(call $say @\"body\")",
+                );
+            let proxy = wat.load()?;
+            let stream = proxy.request("POST", "/").body("").send()?;
+            let response = stream.respond(Reply::new(200).body(""));
+            assert_eq!(response.is_err(), pauses, "{action} in {direction}");
+            assert_eq!(said(&proxy).is_empty(), pauses, "{action} in {direction}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn resuming_what_is_not_held_changes_nothing() -> Result<(), Error> {
-    let resume = "(drop (call $proxy_continue_stream #0)) (drop (call $proxy_continue_stream #1))";
+    let resume = "(drop (call $proxy_continue_stream #0))";
     let wat = [
-        "proxy_on_context_create",
-        "proxy_on_request_headers",
-        "proxy_on_request_body",
-        "proxy_on_request_trailers",
         "proxy_on_response_headers",
         "proxy_on_response_body",
-        "proxy_on_response_trailers",
         "proxy_on_log",
         "proxy_on_done",
         "proxy_on_delete",
     ]
     .into_iter()
-    .fold(Wat::new(), |wat, callback| wat.on(callback, resume));
-    let response = whole_request(&wat.load()?)?;
-    assert_eq!(response.body(), b"response body");
-    assert_eq!(response.trailers().values("trailer"), ["response"]);
+    .fold(Wat::new(), |wat, callback| wat.on(callback, resume))
+    .on(
+        "proxy_on_request_body",
+        "(return (i32.eqz (local.get $end_of_stream)))",
+    );
+    let proxy = wat.load()?;
+    let stream = proxy.request("POST", "/").body("body").send()?;
+    let response = stream.respond(Reply::new(200).body("body"))?;
+    assert_eq!(response.body(), b"body");
+    Ok(())
+}
+
+#[test]
+fn resuming_a_message_closes_the_request_to_the_module() -> Result<(), Error> {
+    let read = "(call $number (call $proxy_get_header_map_value #0 @\":path\" @out))
+        (call $number (call $proxy_get_header_map_value #2 @\":status\" @out))";
+    let wat = Wat::new().on("proxy_on_request_headers", "(return #1)").on(
+        "proxy_on_tick",
+        &format!(
+            "(drop (call $proxy_set_effective_context #2)) {read} {} {read}",
+            RESUME[0]
+        ),
+    );
+    let proxy = wat.load()?;
+    let _stream = proxy.request("GET", "/").send()?;
+    proxy.tick()?;
+    assert_eq!(said(&proxy), ["0", "2", "0", "2", "2"]);
+    Ok(())
+}
+
+#[test]
+fn a_response_that_was_resumed_can_still_be_read() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on("proxy_on_response_headers", "(return #1)")
+        .on(
+            "proxy_on_response_body",
+            "(call $number (call $proxy_add_header_map_value #2 @\"late\" @\"1\"))",
+        )
+        .on(
+            "proxy_on_log",
+            "(call $number (call $proxy_get_header_map_value #2 @\"late\" @out))",
+        )
+        .on("proxy_on_tick", RESUME[1]);
+    let proxy = wat.load()?;
+    let stream = proxy.request("GET", "/").send()?;
+    assert!(stream.respond(Reply::new(200).body("")).is_err());
+    proxy.tick()?;
+    // The client has the headers already.
+    assert!(stream.finish()?.header("late").is_empty());
+    assert_eq!(said(&proxy), ["0", "0", "0"]);
     Ok(())
 }
 
@@ -120,7 +194,7 @@ fn a_body_that_was_resumed_early_streams_on() -> Result<(), Error> {
             "proxy_on_request_body",
             "(call $number (local.get $body_size)) (return (i32.eqz (local.get $end_of_stream)))",
         )
-        .on("proxy_on_tick", RESUME);
+        .on("proxy_on_tick", RESUME[0]);
     let proxy = wat.load()?;
     let stream = proxy.request("POST", "/").body("one").begin()?;
     assert!(stream.upstream().expect("headers").body.is_empty());
@@ -128,7 +202,7 @@ fn a_body_that_was_resumed_early_streams_on() -> Result<(), Error> {
     assert_eq!(stream.upstream().expect("headers").body, b"one");
     stream.send_body("three", true)?;
     assert_eq!(stream.upstream().expect("headers").body, b"onethree");
-    assert_eq!(said(&proxy), ["3", "0", "0", "5"]);
+    assert_eq!(said(&proxy), ["3", "0", "5"]);
     Ok(())
 }
 
@@ -150,5 +224,27 @@ fn a_closed_stream_has_no_response() -> Result<(), Error> {
         );
         assert_eq!(said(&proxy), ["0", "deleted"], "{callback}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_closed_stream_ends_at_once() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on("proxy_on_request_headers", "(return #1)")
+        .on(
+            "proxy_on_tick",
+            "(drop (call $proxy_set_effective_context #2)) (drop (call $proxy_close_stream #1))",
+        )
+        .on("proxy_on_log", "(call $say @\"log\")")
+        .on("proxy_on_done", "(call $say @\"done\")")
+        .on("proxy_on_delete", "(call $say @\"delete\")");
+    let proxy = wat.load()?;
+    let stream = proxy.request("POST", "/").begin()?;
+    proxy.tick()?;
+    assert_eq!(said(&proxy), ["log", "done", "delete"]);
+    assert!(!stream.is_request_paused());
+    stream.send_body("late", true)?;
+    assert!(matches!(stream.respond(200), Err(Error::Closed)));
+    assert!(matches!(stream.finish(), Err(Error::InvalidState(_))));
     Ok(())
 }

@@ -185,9 +185,14 @@ fn sizes_grow_with_what_arrives_and_is_sent() -> Result<(), Error> {
     .into_iter()
     .fold(Wat::new(), |wat, callback| wat.on(callback, &read));
     let proxy = wat.load()?;
-    let request = proxy.request("POST", "/").body("12345").body("678");
-    request.respond(Reply::new(200).body("1").body("23"))?;
-    // `:method` POST, `:path` /, `:authority` localhost, `:scheme` http: 47; `:status` 200: 10.
+    // Without `content-length`, which would be the size.
+    let stream = proxy.request("POST", "/").begin()?;
+    stream.send_body("12345", false)?;
+    stream.send_body("678", true)?;
+    stream.begin_response(200)?;
+    stream.send_response_body("1", false)?;
+    stream.send_response_body("23", true)?;
+    // `:authority` localhost, `:path` /, `:method` POST, `:scheme` http: 47; `:status` 200: 10.
     assert_eq!(
         said(&proxy),
         [
@@ -258,9 +263,9 @@ fn code_is_the_one_of_the_upstream_until_the_headers_are_sent() -> Result<(), Er
         )
         .on("proxy_on_response_body", &read(&OUTCOME));
     let proxy = wat.load()?;
-    proxy
-        .request("GET", "/")
-        .respond(Reply::new(200).body("a"))?;
+    let stream = proxy.request("GET", "/").send()?;
+    stream.begin_response(200)?;
+    stream.send_response_body("a", true)?;
     assert_eq!(
         said(&proxy),
         [

@@ -5,6 +5,9 @@ use crate::wat::Wat;
 /// The documentation of the properties, which the first tests check.
 const DOCUMENTATION: &str = include_str!("../../src/properties.md");
 
+/// Where a property exists as soon as Envoy has connected to the upstream, which takes a while.
+pub const CONNECTED: &str = "upstream (in Envoy, once the connection is there)";
+
 /// The callbacks of [`whole_request`], and those of the plugin, in the order in which they are called.
 pub const CALLBACKS: [&str; 11] = [
     "proxy_on_vm_start",
@@ -67,8 +70,8 @@ impl Row {
             "always" => true,
             "stream" => since("request_headers"),
             "request headers" => callback == "proxy_on_request_headers" || is_logging,
-            "upstream" => since("request_body"),
-            "connected" | "response" => since("response_headers"),
+            "upstream" | CONNECTED => since("request_body"),
+            "response" => since("response_headers"),
             "response headers" => callback == "proxy_on_response_headers" || is_logging,
             "response trailers" => callback == "proxy_on_response_trailers" || is_logging,
             "response end" => since("response_trailers"),

@@ -67,7 +67,7 @@ fn last_plugin_that_registers_a_queue_is_notified_after_the_step() -> Result<(),
         .on("proxy_on_queue_ready", READY);
     let first = wat.load()?.configure("")?;
     let second = first.add_plugin("")?;
-    first.request("POST", "/").body("body").respond(200)?;
+    first.request("POST", "/").body("").respond(200)?;
     let expected = ["enqueued", "body", "ready", "2", "0", "item", "response"];
     assert_eq!(said(&first), expected);
     first.enqueue("name", "from the test")?;

@@ -24,25 +24,97 @@ fn trailers_of_both_directions_can_be_read_and_changed() -> Result<(), Error> {
     Ok(())
 }
 
+/// Adds a trailer, and reads it.
+fn add(map: u32) -> String {
+    format!(
+        r#"(call $number (call $proxy_add_header_map_value #{map} @"new" @"value"))
+           (call $number (call $proxy_get_header_map_value #{map} @"new" @out))"#
+    )
+}
+
 #[test]
 fn trailers_can_be_added_where_a_message_ends_without_them() -> Result<(), Error> {
-    let add = |map| {
-        format!(
-            r#"(call $number (call $proxy_add_header_map_value #{map} @"new" @"value"))
-               (call $number (call $proxy_get_header_map_value #{map} @"new" @out))"#
-        )
-    };
     let wat = Wat::new()
         .on("proxy_on_request_body", &add(1))
-        .on("proxy_on_response_body", &add(3));
+        .on("proxy_on_request_trailers", "(call $say @\"trailers\")")
+        .on("proxy_on_response_body", &add(3))
+        .on("proxy_on_response_trailers", "(call $say @\"trailers\")");
     let proxy = wat.load()?;
-    let stream = proxy.request("POST", "/").body("a").body("b").send()?;
+    let stream = proxy.request("POST", "/").body("a").body("").send()?;
     let upstream = stream.upstream().expect("a request");
-    let response = stream.respond(Reply::new(200).body("a").body("b"))?;
+    let response = stream.respond(Reply::new(200).body("a").body(""))?;
     assert_eq!(upstream.trailers.values("new"), ["value"]);
     assert_eq!(response.trailers().values("new"), ["value"]);
     assert!(upstream.is_complete);
     assert_eq!(said(&proxy), ["2", "2", "0", "0", "2", "2", "0", "0"]);
+    Ok(())
+}
+
+#[test]
+fn a_message_without_trailers_has_none_to_read() -> Result<(), Error> {
+    let wat = Wat::new().on(
+        "proxy_on_request_body",
+        "(call $number (call $proxy_get_header_map_value #1 @\"new\" @out))
+         (call $number (call $proxy_get_header_map_pairs #1 @out))
+         (call $number (call $proxy_get_header_map_size #1 #8))
+         (call $number (call $proxy_get_header_map_value #1 @\"new\" @out))",
+    );
+    let proxy = wat.load()?;
+    let stream = proxy.request("POST", "/").body("").send()?;
+    // The size is that of a map that can be changed, so that there is one then.
+    assert_eq!(said(&proxy), ["2", "0", "0", "1"]);
+    assert!(stream.upstream().expect("a request").trailers.is_empty());
+    Ok(())
+}
+
+#[test]
+fn trailers_can_be_added_while_the_end_of_a_body_is_held() -> Result<(), Error> {
+    for (direction, map) in [("request", 1), ("response", 3)] {
+        let wat = Wat::new()
+            .on(&format!("proxy_on_{direction}_body"), "(return #1)")
+            .on(
+                "proxy_on_tick",
+                &format!(
+                    "(drop (call $proxy_set_effective_context #2)) {}
+                     (drop (call $proxy_continue_stream #{}))",
+                    add(map),
+                    map / 2
+                ),
+            );
+        let proxy = wat.load()?;
+        let stream = proxy.request("POST", "/").body("a").send()?;
+        if direction == "request" {
+            proxy.tick()?;
+            let upstream = stream.upstream().expect("a request");
+            assert_eq!(upstream.body, b"a");
+            assert_eq!(upstream.trailers.values("new"), ["value"]);
+        } else {
+            assert!(stream.respond(Reply::new(200).body("a")).is_err());
+            proxy.tick()?;
+            let response = stream.finish()?;
+            assert_eq!(response.body(), b"a");
+            assert_eq!(response.trailers().values("new"), ["value"]);
+        }
+        assert_eq!(said(&proxy), ["0", "0"], "{direction}");
+    }
+    Ok(())
+}
+
+#[test]
+fn trailers_of_a_held_response_are_sent_with_it() -> Result<(), Error> {
+    let wat = Wat::new().on(
+        "proxy_on_response_body",
+        &format!(
+            "(if (i32.eqz (local.get $end_of_stream)) (then (return #1))) {}",
+            add(3)
+        ),
+    );
+    let proxy = wat.load()?;
+    let response = proxy
+        .request("GET", "/")
+        .respond(Reply::new(200).body("a"))?;
+    assert_eq!(response.body(), b"a");
+    assert_eq!(response.trailers().values("new"), ["value"]);
     Ok(())
 }
 
@@ -71,5 +143,48 @@ fn a_held_body_waits_for_its_trailers() -> Result<(), Error> {
     assert_eq!(said(&proxy), ["response body"]);
     assert_eq!(response.body(), b"changed");
     assert_eq!(response.trailers().values("trailer"), ["response"]);
+    Ok(())
+}
+
+#[test]
+fn values_of_a_status_in_trailers_are_joined() -> Result<(), Error> {
+    let add = |name| format!("(drop (call $proxy_add_header_map_value #3 @\"{name}\" @\"2\"))");
+    let wat = Wat::new().on(
+        "proxy_on_response_trailers",
+        &(add("grpc-status") + &add("vary")),
+    );
+    let reply = Reply::new(200)
+        .body("a")
+        .trailer("grpc-status", "1")
+        .trailer("vary", "1");
+    let response = wat.load()?.request("GET", "/").respond(reply)?;
+    assert_eq!(response.trailers().values("grpc-status"), ["1,2"]);
+    assert_eq!(response.trailers().values("vary"), ["1", "2"]);
+    Ok(())
+}
+
+#[test]
+fn trailers_can_be_held_with_any_action_but_continue() -> Result<(), Error> {
+    for action in [1, 2, 99] {
+        let wat = Wat::new()
+            .on("proxy_on_request_trailers", &format!("(return #{action})"))
+            .on(
+                "proxy_on_tick",
+                "(drop (call $proxy_set_effective_context #2))
+                 (call $number (call $proxy_add_header_map_value #1 @\"new\" @\"value\"))
+                 (drop (call $proxy_continue_stream #0))
+                 (call $number (call $proxy_add_header_map_value #1 @\"new\" @\"value\"))",
+            );
+        let proxy = wat.load()?;
+        let request = proxy.request("POST", "/").body("a").trailer("a", "b");
+        let stream = request.send()?;
+        assert!(stream.is_request_paused(), "{action}");
+        assert_eq!(stream.upstream().expect("a request").body, b"a");
+        proxy.tick()?;
+        let upstream = stream.upstream().expect("a request");
+        assert!(upstream.is_complete, "{action}");
+        assert_eq!(upstream.trailers.values("new"), ["value"], "{action}");
+        assert_eq!(said(&proxy), ["0", "2"], "{action}");
+    }
     Ok(())
 }

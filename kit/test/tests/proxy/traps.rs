@@ -1,6 +1,6 @@
 //! Traps: an error value that says what, where and why, and the end of the VM.
 
-use proxy_wasm_test::{Error, Module, Options, Proxy, Trap};
+use proxy_wasm_test::{Error, Limit, Module, Options, Proxy, Trap};
 
 use crate::wat::{Wat, said};
 
@@ -152,12 +152,17 @@ fn an_endless_loop_ends_with_its_fuel() -> Result<(), Error> {
 fn an_endless_start_ends_with_its_fuel() {
     let options = || Options::new().fuel_limit(1_000_000);
     let endless = "(loop $for_ever (br $for_ever))";
-    let started = Wat::new().on("_start", endless).load_with(options());
-    assert!(matches!(started, Err(Error::Trap(trap)) if trap.callback == "_start"));
-    let section = Wat::new().with(&format!("(func $begin {endless}) (start $begin)"));
-    assert!(
-        matches!(section.load_with(options()), Err(Error::Load(message)) if message.contains("fuel"))
-    );
+    let section = format!("(func $begin {endless}) (start $begin)");
+    for (wat, callback) in [
+        (Wat::new().on("_start", endless), "_start"),
+        (Wat::new().with(&section), "start section"),
+    ] {
+        let Err(Error::Trap(trap)) = wat.load_with(options()) else {
+            panic!("{callback} does not end");
+        };
+        assert_eq!(trap.callback, callback);
+        assert_eq!(trap.limit, Some(Limit::Fuel));
+    }
 }
 
 #[test]
@@ -239,5 +244,37 @@ fn a_trap_in_any_callback_names_it() -> Result<(), Error> {
         };
         assert_eq!(trap.callback, callback);
     }
+    Ok(())
+}
+
+#[test]
+fn a_limit_that_envoy_does_not_have_is_named() -> Result<(), Error> {
+    let grow = "(if (i32.eq (memory.grow #1) #-1) (then (unreachable)))";
+    let options = || {
+        Options::new()
+            .memory_limit(2 * 65536)
+            .fuel_limit(100_000_000)
+    };
+    for (body, limit) in [
+        ("(unreachable)", None),
+        ("(loop $for_ever (br $for_ever))", Some(Limit::Fuel)),
+        (grow, Some(Limit::Memory)),
+        ("(call $again)", Some(Limit::CallDepth)),
+    ] {
+        let proxy = Wat::new()
+            .with("(func $again (call $again))")
+            .on("proxy_on_tick", body)
+            .load_with(options())?;
+        assert_eq!(trap(&proxy).limit, limit, "{body}");
+    }
+    // The module's own limit is Envoy's, too.
+    let bounded = Wat::new()
+        .with("(memory $bounded 1 1)")
+        .on(
+            "proxy_on_tick",
+            "(if (i32.eq (memory.grow $bounded #1) #-1) (then (unreachable)))",
+        )
+        .load_with(options())?;
+    assert_eq!(trap(&bounded).limit, None);
     Ok(())
 }

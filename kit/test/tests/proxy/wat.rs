@@ -1,14 +1,14 @@
 //! Modules for the tests: one that holds no more than a test is about.
 //!
-//! A test writes the bodies of the callbacks that it needs. What it mentions is imported: `$proxy_…`
-//! from `env`, `$wasi_…` from WASI. Three abbreviations keep the bodies short:
+//! A test writes the bodies of the callbacks that it needs. What it mentions is imported:
+//! `$proxy_…` from `env`, `$wasi_…` from WASI. Three abbreviations keep the bodies short:
 //!
 //! - `@"text"` is the address and the length of a text;
 //! - `@out` is two addresses for return values, and `@result` the address and length found there;
 //! - `#7` is `(i32.const 7)`.
 //!
-//! `(call $say @"text")` logs a text, and `(call $number #7)` a number. Parameters of callbacks have
-//! the names of the ABI, such as `$body_size`.
+//! `(call $say @"text")` logs a text, and `(call $number #7)` a number. Parameters of callbacks
+//! have the names of the ABI, such as `$body_size`.
 
 use std::fmt::Write;
 
@@ -218,11 +218,21 @@ pub fn said(proxy: &Proxy) -> Vec<String> {
 /// Logs what each of these host calls answers, in one callback of a request with body and trailers
 /// whose response has both as well.
 pub fn answers(callback: &str, host_calls: &[&str]) -> Result<Vec<String>, Error> {
+    answers_with("", callback, host_calls)
+}
+
+/// As `answers`, with functions that are called beside host calls.
+pub fn answers_with(
+    functions: &str,
+    callback: &str,
+    host_calls: &[&str],
+) -> Result<Vec<String>, Error> {
     let body: String = host_calls
         .iter()
         .map(|host_call| format!("(call $number (call {host_call}))\n"))
         .collect();
     let proxy = Wat::new()
+        .with(functions)
         .on(callback, &body)
         .load()?
         .configure("configured")?;

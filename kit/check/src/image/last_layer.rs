@@ -1,0 +1,359 @@
+//! What Istio and Envoy Gateway read: the last layer, or the module of an artifact.
+
+use proxy_wasm_image::read::{Compression, Content, Entry, Image, Layer, Tar};
+use proxy_wasm_image::{
+    CNCF_WASM_LAYER, DOCKER_GZIP_LAYER, DOCKER_MANIFEST, DOCKER_TAR_LAYER, Error, GZIP_LAYER,
+    ISTIO_MODULE, TAR_LAYER, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER,
+};
+
+use crate::consumers::{self, Reads};
+use crate::image::found::Found;
+use crate::report::{Report, excerpt};
+
+/// How to fix a layer that cannot be unpacked.
+pub const PACK: &str =
+    "pack the files as a tar with gzip, application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// Why a consumer does not find a module.
+struct Refusal {
+    place: String,
+    problem: String,
+    remedy: String,
+    /// Whether the reason is a limit of this check.
+    is_limit: bool,
+}
+
+impl Refusal {
+    fn new(place: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            place: place.to_owned(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+            is_limit: false,
+        }
+    }
+}
+
+/// The module that Istio and Envoy Gateway read from an image.
+pub fn find(report: &mut Report, image: &Image) -> Option<Found> {
+    let refusal = match of_container(report, image) {
+        Ok(found) => return Some(found),
+        Err(refusal) => refusal,
+    };
+    if !is_docker(image)
+        && let Some(found) = of_artifact(report, image)
+    {
+        return Some(found);
+    }
+    let refusal = if is_artifact(image) {
+        artifact_refusal(image)
+    } else {
+        refusal
+    };
+    refuse(report, refusal);
+    None
+}
+
+/// The module that they read from a layer of these files.
+pub fn find_in(report: &mut Report, place: &str, files: &[(String, Entry)]) -> Option<Found> {
+    let paths = files.iter().map(|(path, entry)| (path.as_str(), entry));
+    match first_plugin(report, place, paths) {
+        Ok(Some(found)) => return Some(found),
+        Ok(None) => refuse(
+            report,
+            Refusal::new(
+                ISTIO_MODULE,
+                "it is missing",
+                "add it: Istio and Envoy Gateway read the module there",
+            ),
+        ),
+        Err(refusal) => refuse(report, refusal),
+    }
+    None
+}
+
+/// Whether an image is an artifact, with a module in place of a file system.
+pub fn is_artifact(image: &Image) -> bool {
+    let media_types = image.layers.iter().map(|layer| layer.media_type.as_str());
+    media_types
+        .chain([image.config_media_type.as_str()])
+        .any(|media_type| {
+            media_type.starts_with("application/vnd.module.wasm.") || media_type == CNCF_WASM_LAYER
+        })
+}
+
+/// Whether the manifest is one of Docker's.
+pub fn is_docker(image: &Image) -> bool {
+    image.media_type.as_deref() == Some(DOCKER_MANIFEST)
+}
+
+fn refuse(report: &mut Report, refusal: Refusal) {
+    let readers = consumers::that_read(Reads::LastLayer);
+    let Refusal {
+        place,
+        problem,
+        remedy,
+        is_limit,
+    } = refusal;
+    if is_limit {
+        report.not_checked(&readers, place, problem, remedy);
+    } else {
+        report.error(&readers, place, problem, remedy);
+    }
+}
+
+/// The module of a container image.
+fn of_container(report: &mut Report, image: &Image) -> Result<Found, Refusal> {
+    let number = image.layers.len();
+    let Some(layer) = image.layers.last() else {
+        let remedy = format!("add one with {ISTIO_MODULE}");
+        return Err(Refusal::new("image", "it has no layers", remedy));
+    };
+    let place = format!("layer {number}");
+    media_type(report, image, layer, &place)?;
+    let Content::Tar(tar) = &layer.content else {
+        return Err(Refusal::new(&place, "it is not a tar archive", PACK));
+    };
+    in_tar(report, &place, tar, image)
+}
+
+/// Checks that the last layer is of the one type that is read in its manifest.
+fn media_type(
+    report: &mut Report,
+    image: &Image,
+    layer: &Layer,
+    place: &str,
+) -> Result<(), Refusal> {
+    let (manifest, expected, other) = if is_docker(image) {
+        ("a manifest of Docker's", DOCKER_GZIP_LAYER, GZIP_LAYER)
+    } else {
+        ("an OCI manifest", GZIP_LAYER, DOCKER_GZIP_LAYER)
+    };
+    // Of layers with the same content, the first one's type counts.
+    let stated = image
+        .layers
+        .iter()
+        .find(|other| other.digest == layer.digest)
+        .map_or(layer.media_type.as_str(), |first| first.media_type.as_str());
+    let is_plain = [TAR_LAYER, DOCKER_TAR_LAYER].contains(&stated);
+    if image.is_saved && (is_plain || stated == expected) {
+        if layer.compression != Compression::Gzip {
+            report.warning(
+                place,
+                "it is not compressed, as docker save and podman save write it",
+                "push it with podman, docker or skopeo, which compress it: Istio and Envoy Gateway \
+                 read no other last layer than one with gzip",
+            );
+        }
+        return Ok(());
+    }
+    if stated != expected {
+        let remedy = if stated == other {
+            format!("give manifest and layers media types of one format: here {expected}")
+        } else if is_plain {
+            format!(
+                "compress it with gzip, as {expected}; a push with podman, docker or skopeo does it"
+            )
+        } else {
+            format!("compress it with gzip, as {expected}: no other last layer is read there")
+        };
+        let problem = format!("its media type is {} in {manifest}", excerpt(stated));
+        return Err(Refusal::new(place, problem, remedy));
+    }
+    if layer.compression != Compression::Gzip {
+        return Err(Refusal::new(
+            place,
+            "it is not compressed with gzip, although its media type says so",
+            PACK,
+        ));
+    }
+    Ok(())
+}
+
+fn in_tar(report: &mut Report, place: &str, tar: &Tar, image: &Image) -> Result<Found, Refusal> {
+    let paths = tar
+        .entries
+        .iter()
+        .map(|item| (item.path.as_str(), &item.entry));
+    if let Some(found) = first_plugin(report, place, paths)? {
+        let end = tar.entries.iter().find(|item| item.path == found.path);
+        let end = end.map_or(0, |item| item.end);
+        let readers = consumers::that_read(Reads::LastLayer);
+        let limits = readers.iter().filter_map(|reader| reader.max_module_length);
+        return match limits.min() {
+            Some(limit) if end > limit => Err(Refusal::new(
+                place,
+                format!("{} ends {end} bytes into the layer", excerpt(&found.path)),
+                format!("put it before other files: no more than {limit} bytes are read"),
+            )),
+            _ => Ok(found),
+        };
+    }
+    match &tar.problem {
+        Some(Error::Limit(problem)) => Err(Refusal {
+            is_limit: true,
+            ..Refusal::new(
+                place,
+                problem,
+                "put the module into a small layer, the last one",
+            )
+        }),
+        Some(problem) => Err(Refusal::new(place, problem.to_string(), PACK)),
+        None => {
+            let has_plugin = |layer: &Layer| {
+                let tar = layer.tar();
+                tar.is_some_and(|tar| tar.entries.iter().any(|item| is_plugin(&item.path)))
+            };
+            let below = (1..)
+                .zip(&image.layers)
+                .find(|(_, layer)| has_plugin(layer));
+            let remedy = match below {
+                Some((number, _)) => format!(
+                    "add the module to the last layer, too: layer {number} has it, but Istio and \
+                     Envoy Gateway read only the last one"
+                ),
+                None => {
+                    "add the module under this name to the last layer, the only one that Istio \
+                         and Envoy Gateway read"
+                        .to_owned()
+                }
+            };
+            let problem = format!("the last layer holds no {ISTIO_MODULE}");
+            Err(Refusal::new(place, problem, remedy))
+        }
+    }
+}
+
+fn is_plugin(path: &str) -> bool {
+    path.rsplit('/').next() == Some(ISTIO_MODULE)
+}
+
+/// The first entry with the right base name, in any directory.
+fn first_plugin<'a>(
+    report: &mut Report,
+    place: &str,
+    mut entries: impl Iterator<Item = (&'a str, &'a Entry)>,
+) -> Result<Option<Found>, Refusal> {
+    let Some((path, entry)) = entries.find(|(path, _)| is_plugin(path)) else {
+        return Ok(None);
+    };
+    if path != ISTIO_MODULE {
+        report.warning(
+            place,
+            format!(
+                "Istio and Envoy Gateway read {}, the first of this name",
+                excerpt(path)
+            ),
+            format!("put {ISTIO_MODULE} at the root, and no other file of this name before it"),
+        );
+    }
+    let what = match entry {
+        Entry::File(content) | Entry::Unusual(content) => {
+            return Ok(Some(Found {
+                path: path.to_owned(),
+                content: content.clone(),
+            }));
+        }
+        Entry::Directory => "is a directory".to_owned(),
+        Entry::SymbolicLink { target } => format!("is a link to {}", excerpt(target)),
+        Entry::HardLink { target } => format!("is a hard link to {}", excerpt(target)),
+        Entry::Special => "is a device, a pipe or a socket".to_owned(),
+    };
+    Err(Refusal::new(
+        path,
+        what,
+        "put a file in its place: Istio and Envoy Gateway read the module there, and follow no link",
+    ))
+}
+
+/// The module of an artifact: of two layers the first one of the right type.
+fn of_artifact(report: &mut Report, image: &Image) -> Option<Found> {
+    if image.layers.len() != 2 {
+        return None;
+    }
+    let mut layers = (1..).zip(&image.layers);
+    let (module, content) = layers.find_map(|(number, layer)| match &layer.content {
+        Content::Bytes(content) if layer.media_type == WASM_CONTENT_LAYER => {
+            Some((number, content))
+        }
+        _ => None,
+    })?;
+    for (number, layer) in (1..).zip(&image.layers) {
+        let place = format!("layer {number}");
+        match &layer.content {
+            _ if number == module => {}
+            Content::Bytes(content) if layer.media_type == WASM_CONFIG_LAYER => {
+                configuration(report, &place, content.bytes().unwrap_or_default());
+            }
+            _ => report.warning(
+                place,
+                format!(
+                    "its media type is {}, and no consumer reads it",
+                    excerpt(&layer.media_type)
+                ),
+                format!("put {WASM_CONFIG_LAYER} beside the module"),
+            ),
+        }
+    }
+    Some(Found {
+        path: format!("layer {module}"),
+        content: content.clone(),
+    })
+}
+
+/// Why an artifact is not read.
+fn artifact_refusal(image: &Image) -> Refusal {
+    let of_type = |media_type: &str| {
+        let layers = image.layers.iter();
+        layers
+            .filter(|layer| layer.media_type == media_type)
+            .count()
+    };
+    let modules = of_type(WASM_CONTENT_LAYER);
+    let count = image.layers.len();
+    if is_docker(image) && modules > 0 && count == 2 {
+        return Refusal::new(
+            "image",
+            "it is an artifact with a manifest of Docker's",
+            "give the manifest the media type application/vnd.oci.image.manifest.v1+json",
+        );
+    }
+    if of_type(CNCF_WASM_LAYER) > 0 {
+        return Refusal::new(
+            "image",
+            format!("it is an artifact with a module of type {CNCF_WASM_LAYER}"),
+            format!(
+                "package the module as {WASM_CONTENT_LAYER}, or as {ISTIO_MODULE} in a container \
+                 image"
+            ),
+        );
+    }
+    Refusal::new(
+        "image",
+        format!("it is an artifact with {count} layers, and {modules} of them modules"),
+        format!("write two layers, {WASM_CONFIG_LAYER} and {WASM_CONTENT_LAYER}"),
+    )
+}
+
+/// Checks the configuration of an artifact: the type, the ABI versions, and the root ids. Consumers
+/// do not look at it.
+fn configuration(report: &mut Report, place: &str, bytes: &[u8]) {
+    let strings = |value: &serde_json::Value| {
+        value
+            .as_array()
+            .is_some_and(|list| list.iter().all(serde_json::Value::is_string))
+    };
+    let right = serde_json::from_slice::<serde_json::Value>(bytes).is_ok_and(|json| {
+        json["type"] == "envoy_proxy"
+            && strings(&json["abiVersions"])
+            && strings(&json["config"]["rootIds"])
+    });
+    if !right {
+        report.warning(
+            place,
+            "it is not a configuration of the Wasm image specification",
+            "write {\"type\": \"envoy_proxy\", \"abiVersions\": [\"v0.2.1\"], \"config\": \
+             {\"rootIds\": [\"…\"]}}",
+        );
+    }
+}

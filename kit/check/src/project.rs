@@ -1,0 +1,175 @@
+//! The check of a project: the files of its image, and whether the project's own files agree.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use proxy_wasm_image::manifest;
+
+use crate::check::{Options, check_with};
+use crate::report::{ProjectFacts, Report};
+use crate::yaml::{self, Node};
+use compare::{Comparison, Expected};
+
+mod compare;
+#[cfg(feature = "trial")]
+mod configuration;
+mod resources;
+
+/// The greatest length of a file under `deploy/`, in bytes.
+const MAX_LENGTH: u64 = 1 << 20;
+
+/// The most files under `deploy/` that are read.
+const MAX_FILES: usize = 100;
+
+/// A Cargo package that builds an extension.
+#[derive(Clone, Copy, Debug)]
+pub struct Project<'a> {
+    /// The directory with `Cargo.toml`, `manifest.yaml` and `deploy/`.
+    pub root: &'a Path,
+    /// The directory with the files of the image's root.
+    pub image_root: &'a Path,
+    /// The name of the package.
+    pub name: &'a str,
+    /// The version of the package.
+    pub version: &'a str,
+    /// The description of the package.
+    pub description: Option<&'a str>,
+}
+
+/// Checks the files of a project's image, and compares `manifest.yaml`, the package, and the
+/// resources and filters in `deploy/*.yaml` with each other. With the feature `trial`, the module is
+/// configured as each of these files says.
+///
+/// The last part of an image's repository has to be the package's name, and its tag the version. A
+/// file of another kind is not looked at.
+pub fn check_project(project: &Project, options: &Options) -> Report {
+    let mut report = check_with(project.image_root, options);
+    let Some(manifest) = read_manifest(&mut report, project) else {
+        return report;
+    };
+    let expected = Expected::new(project, &manifest);
+    #[cfg(feature = "trial")]
+    let module = startable_module(&report, project, &expected);
+    compare_manifest(&mut report, project, &manifest);
+    let mut files = Vec::new();
+    for file in deploy_files(&mut report, project.root) {
+        let Some(documents) = read(&mut report, project.root, &file) else {
+            continue;
+        };
+        let mut comparison = Comparison::new(&mut report, &file, &expected);
+        #[cfg(feature = "trial")]
+        {
+            comparison.module = module.as_deref();
+        }
+        for document in &documents {
+            resources::compare(&mut comparison, document);
+        }
+        if comparison.has_compared {
+            files.push(file);
+        }
+    }
+    report.project = Some(ProjectFacts { files });
+    report
+}
+
+/// The manifest, which the check of the image has judged already.
+fn read_manifest(report: &mut Report, project: &Project) -> Option<Node> {
+    let mut documents = read(report, project.root, manifest::FILE_NAME)?;
+    (!documents.is_empty()).then(|| documents.swap_remove(0))
+}
+
+fn compare_manifest(report: &mut Report, project: &Project, manifest: &Node) {
+    for (key, expected) in [("name", project.name), ("version", project.version)] {
+        let Some(node) = manifest.get(&[key]).filter(|node| node.is_set()) else {
+            continue;
+        };
+        if !node.is(expected) {
+            report.contradiction(
+                node.place(manifest::FILE_NAME),
+                format!("{key} is {node}, and {expected:?} in Cargo.toml"),
+                format!("write {key}: {expected}"),
+            );
+        }
+    }
+    if let Some(expected) = project.description
+        && let Some(node) = manifest.get(&["description"])
+        && !node.is(expected)
+    {
+        report.warning(
+            node.place(manifest::FILE_NAME),
+            format!("description is {node}, and {expected:?} in Cargo.toml"),
+            "write the same in both: the image has this one",
+        );
+    }
+}
+
+/// The module, if the check of the image has started it.
+#[cfg(feature = "trial")]
+fn startable_module(report: &Report, project: &Project, expected: &Expected) -> Option<Vec<u8>> {
+    let trial = report.module.as_ref()?.trial.as_ref()?;
+    if trial.started != Some(true) {
+        return None;
+    }
+    let path = project.image_root.join(expected.module_path.as_ref()?);
+    std::fs::read(path).ok()
+}
+
+/// The YAML files in `deploy/`, sorted, by their paths in the project.
+fn deploy_files(report: &mut Report, root: &Path) -> Vec<String> {
+    let Ok(entries) = root.join("deploy").read_dir() else {
+        // A project need not have any.
+        return Vec::new();
+    };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.path().is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
+        .map(|name| format!("deploy/{name}"))
+        .collect();
+    files.sort();
+    if files.len() > MAX_FILES {
+        report.warning(
+            "deploy",
+            format!("it has {} YAML files", files.len()),
+            format!("keep other files elsewhere: the first {MAX_FILES} are compared"),
+        );
+        files.truncate(MAX_FILES);
+    }
+    files
+}
+
+/// The documents of a YAML file in the project, or a finding.
+fn read(report: &mut Report, root: &Path, file: &str) -> Option<Vec<Node>> {
+    let mut text = String::new();
+    let read = File::open(root.join(file))
+        .and_then(|opened| opened.take(MAX_LENGTH + 1).read_to_string(&mut text));
+    if let Err(error) = read {
+        report.contradiction(
+            file,
+            format!("it cannot be read: {error}"),
+            "save it as UTF-8 text",
+        );
+        return None;
+    }
+    if text.len() as u64 > MAX_LENGTH {
+        let problem = format!("it is longer than {MAX_LENGTH} bytes");
+        report.contradiction(file, problem, "keep it shorter");
+        return None;
+    }
+    match yaml::documents(file, &text) {
+        Ok(documents) => Some(documents),
+        Err((place, problem)) => {
+            report.contradiction(
+                place,
+                format!("it is not YAML: {problem}"),
+                "fix it, or move it out of deploy/ if it is a template for another tool",
+            );
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

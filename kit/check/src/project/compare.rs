@@ -1,0 +1,203 @@
+//! Comparing the values of one file with what the package and `manifest.yaml` have.
+
+use proxy_wasm_image::is_tag;
+
+use super::Project;
+use crate::report::{Report, excerpt};
+#[cfg(feature = "trial")]
+use crate::trial::{self, Problem, Setup};
+use crate::yaml::Node;
+
+/// What the files under `deploy/` have to agree with.
+#[derive(Debug)]
+pub struct Expected {
+    /// The package's name.
+    pub name: String,
+    /// The package's version.
+    pub version: String,
+    /// The phase in `manifest.yaml`.
+    pub phase: Option<String>,
+    /// The priority in `manifest.yaml`.
+    pub priority: Option<String>,
+    /// The module's path in `manifest.yaml`.
+    pub module_path: Option<String>,
+}
+
+impl Expected {
+    pub fn new(project: &Project, manifest: &Node) -> Self {
+        let value = |key| manifest.get(&[key]).and_then(Node::scalar);
+        Self {
+            name: project.name.to_owned(),
+            version: project.version.to_owned(),
+            phase: value("phase"),
+            priority: value("priority"),
+            module_path: value("module"),
+        }
+    }
+}
+
+/// The comparison of one file.
+pub struct Comparison<'a> {
+    pub report: &'a mut Report,
+    pub expected: &'a Expected,
+    file: &'a str,
+    /// Whether something in the file was compared.
+    pub has_compared: bool,
+    /// The module, if it starts in the embedded proxy.
+    #[cfg(feature = "trial")]
+    pub module: Option<&'a [u8]>,
+}
+
+impl<'a> Comparison<'a> {
+    pub fn new(report: &'a mut Report, file: &'a str, expected: &'a Expected) -> Self {
+        Self {
+            report,
+            expected,
+            file,
+            has_compared: false,
+            #[cfg(feature = "trial")]
+            module: None,
+        }
+    }
+
+    /// Reports an error at a value.
+    pub fn error(&mut self, at: &Node, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.report
+            .contradiction(at.place(self.file), problem, remedy);
+    }
+
+    /// Reports a warning at a value.
+    pub fn warning(&mut self, at: &Node, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.report.warning(at.place(self.file), problem, remedy);
+    }
+
+    /// Compares the value at the end of a path with the one that `source` has. `default` is what a
+    /// missing value means.
+    pub fn value(
+        &mut self,
+        parent: &Node,
+        path: &[&str],
+        expected: &str,
+        source: &str,
+        default: Option<&str>,
+    ) {
+        let key = path.join(".");
+        let remedy = format!("write {}: {expected}", path.last().unwrap_or(&""));
+        match parent.get(path).filter(|node| node.is_set()) {
+            Some(node) if node.is(expected) => {}
+            Some(node) => {
+                let problem = format!("{key} is {node}, and {source}");
+                self.error(node, problem, remedy);
+            }
+            None if default == Some(expected) => {}
+            None => self.error(parent, format!("{key} is missing, and {source}"), remedy),
+        }
+    }
+
+    /// Compares a name with that of the package.
+    pub fn name(&mut self, parent: &Node, path: &[&str]) {
+        let expected = self.expected;
+        let source = format!("Cargo.toml has the name {:?}", expected.name);
+        self.value(parent, path, &expected.name, &source, None);
+    }
+
+    /// Compares the phase of a mesh with the manifest's. `translate` has the mesh's word for it, and
+    /// `default` is the mesh's own.
+    pub fn phase(
+        &mut self,
+        parent: &Node,
+        path: &[&str],
+        translate: impl Fn(&str) -> String,
+        default: Option<&str>,
+    ) {
+        let expected = self.expected;
+        if let Some(phase) = &expected.phase {
+            let translated = translate(phase);
+            let source = if translated == *phase {
+                format!("manifest.yaml has {phase}")
+            } else {
+                format!("manifest.yaml has {phase}, which is {translated} here")
+            };
+            self.value(parent, path, &translated, &source, default);
+        }
+    }
+
+    /// Compares the priority of a mesh with the manifest's.
+    pub fn priority(&mut self, parent: &Node, path: &[&str], default: Option<&str>) {
+        let expected = self.expected;
+        if let Some(priority) = &expected.priority {
+            let source = format!("manifest.yaml has {priority}");
+            self.value(parent, path, priority, &source, default);
+        }
+    }
+
+    /// Compares the repository and the tag of an image's reference, which has no scheme, with the
+    /// name and the version of the package.
+    pub fn image(&mut self, at: &Node, reference: &str) {
+        let expected = self.expected;
+        let (reference, has_digest) = match reference.split_once('@') {
+            Some((reference, _)) => (reference, true),
+            None => (reference, false),
+        };
+        let last = reference.rsplit('/').next().unwrap_or_default();
+        let (repository, tag) = match last.split_once(':') {
+            Some((repository, tag)) => (repository, Some(tag)),
+            None => (last, None),
+        };
+        let Expected { name, version, .. } = expected;
+        if repository != name {
+            self.error(
+                at,
+                format!(
+                    "the image's repository ends in {}, and Cargo.toml has the name {name:?}",
+                    excerpt(repository)
+                ),
+                format!("write …/{name}:{version}"),
+            );
+        }
+        // A version such as 1.0.0+build cannot be a tag.
+        if !is_tag(version) {
+            return;
+        }
+        match tag {
+            Some(tag) if tag == version => {}
+            None if has_digest => {}
+            tag => {
+                let has = match tag {
+                    Some(tag) => format!("the image's tag is {}", excerpt(tag)),
+                    None => "the image has neither tag nor digest".to_owned(),
+                };
+                self.error(
+                    at,
+                    format!("{has}, and Cargo.toml has the version {version:?}"),
+                    format!("write …/{name}:{version}"),
+                );
+            }
+        }
+    }
+
+    /// Configures the module as the file says.
+    #[cfg(feature = "trial")]
+    pub fn configure(&mut self, at: &Node, setup: Result<Setup, Problem>) {
+        let Some(module) = self.module else {
+            return;
+        };
+        let problem = match setup {
+            Ok(setup) => {
+                let (trial, problem) = trial::run(module, &setup);
+                let not_tried = trial.not_tried.map(|why| Problem {
+                    is_error: false,
+                    what: format!("the configuration is not tried: {why}"),
+                    how: "try it in Envoy".to_owned(),
+                });
+                problem.or(not_tried)
+            }
+            Err(problem) => Some(problem),
+        };
+        match problem {
+            Some(problem) if problem.is_error => self.error(at, problem.what, problem.how),
+            Some(problem) => self.warning(at, problem.what, problem.how),
+            None => {}
+        }
+    }
+}

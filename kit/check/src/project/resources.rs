@@ -1,0 +1,258 @@
+//! The resources of meshes, and the configuration of Envoy, in which an extension is deployed.
+
+use super::compare::Comparison;
+#[cfg(feature = "trial")]
+use super::configuration;
+use crate::yaml::{Node, Value};
+
+/// The type of Envoy's HTTP filter.
+const ENVOY_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/// The scheme of an image in a URL.
+const OCI: &str = "oci://";
+
+/// Compares what a document says of the extension. Documents of other kinds are left alone.
+pub fn compare(comparison: &mut Comparison, document: &Node) {
+    let text = |key| document.get(&[key]).and_then(Node::text);
+    let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+        envoy(comparison, document);
+        return;
+    };
+    match (version.split('/').next(), kind) {
+        (Some("maistra.io"), "ServiceMeshExtension") => maistra(comparison, document, version),
+        (Some("extensions.istio.io"), "WasmPlugin") => {
+            istio(comparison, document, &["spec"], "UNSPECIFIED_PHASE");
+        }
+        (Some("extensions.istio.io"), "TrafficExtension") => {
+            istio(comparison, document, &["spec", "wasm"], "UNSPECIFIED");
+        }
+        (Some("gateway.envoyproxy.io"), "EnvoyExtensionPolicy") => {
+            envoy_gateway(comparison, document);
+        }
+        _ => {}
+    }
+}
+
+/// A ServiceMeshExtension. Maistra reads a phase and a priority that it leaves out from the manifest.
+fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
+    let Some(spec) = document.get(&["spec"]) else {
+        return;
+    };
+    comparison.has_compared = true;
+    comparison.name(document, &["metadata", "name"]);
+    if let Some(image) = spec.get(&["image"]) {
+        let reference = image.text().unwrap_or_default();
+        if reference.contains("://") {
+            let problem = format!("image is {image}, which podman cannot pull");
+            comparison.error(image, problem, "write it without a scheme");
+        }
+        comparison.image(image, without_scheme(reference));
+    }
+    if spec.get(&["phase"]).is_some() {
+        comparison.phase(spec, &["phase"], str::to_owned, None);
+    }
+    if spec.get(&["priority"]).is_some() {
+        comparison.priority(spec, &["priority"], None);
+    }
+    let config = spec.get(&["config"]).filter(|config| config.is_set());
+    let is_old = version == "maistra.io/v1alpha1";
+    match config {
+        Some(config) if is_old && config.text().is_none() => comparison.error(
+            config,
+            format!("config is {config}, and {version} has a string there"),
+            "write it in quotes, an object as JSON",
+        ),
+        Some(config) if !is_old && !config.is_map() => comparison.error(
+            config,
+            format!("config is {config}, and {version} has an object there"),
+            "write keys and values",
+        ),
+        #[cfg(feature = "trial")]
+        _ => {
+            let setup = configuration::maistra(document, config, is_old);
+            comparison.configure(config.unwrap_or(spec), Ok(setup));
+        }
+        #[cfg(not(feature = "trial"))]
+        _ => {}
+    }
+}
+
+/// A WasmPlugin, or a TrafficExtension with a module. `path` leads to what both have alike.
+fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecified: &str) {
+    let (Some(spec), Some(wasm)) = (document.get(&["spec"]), document.get(path)) else {
+        return;
+    };
+    comparison.has_compared = true;
+    comparison.name(document, &["metadata", "name"]);
+    if let Some(url) = wasm.get(&["url"]) {
+        let text = url.text().unwrap_or_default();
+        if !text.contains("://") {
+            comparison.warning(
+                url,
+                "url has no scheme, which Istio 1.26 rejects",
+                format!("write {OCI}{text}"),
+            );
+        }
+        if !text.contains("://") || text.starts_with(OCI) {
+            comparison.image(url, without_scheme(text));
+        }
+    }
+    let translate = |phase: &str| istio_phase(phase).unwrap_or(unspecified).to_owned();
+    comparison.phase(spec, &["phase"], translate, Some(unspecified));
+    comparison.priority(spec, &["priority"], Some("0"));
+    let config = wasm.get(&["pluginConfig"]).filter(|config| config.is_set());
+    match config {
+        Some(config) if !config.is_map() => comparison.error(
+            config,
+            format!("pluginConfig is {config}, and Istio has an object there"),
+            "write keys and values",
+        ),
+        #[cfg(feature = "trial")]
+        _ => {
+            let setup = configuration::istio(wasm, config);
+            comparison.configure(config.unwrap_or(wasm), Ok(setup));
+        }
+        #[cfg(not(feature = "trial"))]
+        _ => {}
+    }
+}
+
+/// The word of Istio, which has fewer phases. `None`: the unspecified phase, nearest to the router.
+fn istio_phase(phase: &str) -> Option<&'static str> {
+    match phase {
+        "PreAuthN" => Some("AUTHN"),
+        "PostAuthN" | "PreAuthZ" => Some("AUTHZ"),
+        "PostAuthZ" | "PreStats" => Some("STATS"),
+        _ => None,
+    }
+}
+
+/// An EnvoyExtensionPolicy. Its extensions run in the order of the list.
+fn envoy_gateway(comparison: &mut Comparison, document: &Node) {
+    let Some(list) = document.get(&["spec", "wasm"]) else {
+        return;
+    };
+    let extensions: Vec<_> = list.list().iter().collect();
+    if let [_] = extensions.as_slice() {
+        comparison.name(document, &["metadata", "name"]);
+    }
+    for extension in own(comparison, list, extensions) {
+        comparison.name(extension, &["name"]);
+        if let Some(url) = extension.get(&["code", "image", "url"]) {
+            comparison.image(url, without_scheme(url.text().unwrap_or_default()));
+        }
+        #[cfg(feature = "trial")]
+        {
+            let config = extension.get(&["config"]).filter(|config| config.is_set());
+            let setup = configuration::envoy_gateway(extension, config);
+            comparison.configure(config.unwrap_or(extension), Ok(setup));
+        }
+    }
+}
+
+/// Any part of a configuration of Envoy.
+fn envoy(comparison: &mut Comparison, document: &Node) {
+    let mut plugins = Vec::new();
+    find_plugins(document, &mut plugins);
+    for plugin in own(comparison, document, plugins) {
+        comparison.name(plugin, &["name"]);
+        module_path(comparison, plugin);
+        capabilities(comparison, plugin);
+        #[cfg(feature = "trial")]
+        {
+            let at = plugin.get(&["configuration"]).unwrap_or(plugin);
+            comparison.configure(at, configuration::envoy(plugin));
+        }
+    }
+}
+
+/// Collects the configurations of plugins in Wasm filters, wherever they are.
+fn find_plugins<'a>(node: &'a Node, plugins: &mut Vec<&'a Node>) {
+    let is_filter = node
+        .get(&["@type"])
+        .and_then(Node::text)
+        .is_some_and(|name| name.rsplit('/').next() == Some(ENVOY_FILTER));
+    if is_filter {
+        plugins.extend(node.get(&["config"]));
+    }
+    match &node.value {
+        Value::List(items) => items.iter().for_each(|item| find_plugins(item, plugins)),
+        Value::Map(entries) => entries
+            .iter()
+            .for_each(|(_, value)| find_plugins(value, plugins)),
+        _ => {}
+    }
+}
+
+/// The plugins that are this extension: those with the package's name, or else the only one.
+fn own<'a>(comparison: &mut Comparison, parent: &Node, plugins: Vec<&'a Node>) -> Vec<&'a Node> {
+    comparison.has_compared |= !plugins.is_empty();
+    if plugins.len() < 2 {
+        return plugins;
+    }
+    let name = &comparison.expected.name;
+    let has_name = |plugin: &&Node| plugin.get(&["name"]).is_some_and(|node| node.is(name));
+    let count = plugins.len();
+    let own: Vec<_> = plugins.into_iter().filter(has_name).collect();
+    if own.is_empty() {
+        comparison.error(
+            parent,
+            format!("none of its {count} Wasm extensions has the name {name:?} of Cargo.toml"),
+            format!("write name: {name} where this extension is"),
+        );
+    }
+    own
+}
+
+/// The file on Envoy's disk has to be the module: the path ends as in the image.
+fn module_path(comparison: &mut Comparison, plugin: &Node) {
+    let path = ["vm_config", "code", "local", "filename"];
+    let (Some(file), Some(expected)) = (plugin.get(&path), &comparison.expected.module_path) else {
+        return;
+    };
+    let text = file.text().unwrap_or_default();
+    let is_module = text
+        .strip_suffix(expected.as_str())
+        .is_some_and(|directory| directory.is_empty() || directory.ends_with('/'));
+    if !is_module {
+        comparison.error(
+            file,
+            format!("filename is {file}, and manifest.yaml has the module {expected:?}"),
+            format!("write a path that ends in {expected}"),
+        );
+    }
+}
+
+/// An Envoy that restricts the module has to allow all that it needs.
+fn capabilities(comparison: &mut Comparison, plugin: &Node) {
+    let key = ["capability_restriction_config", "allowed_capabilities"];
+    // Since Envoy 1.40, and before.
+    let allowed = plugin
+        .get(&["vm_config"])
+        .and_then(|vm| vm.get(&key))
+        .or_else(|| plugin.get(&key));
+    let (Some(allowed), Some(module)) = (allowed, &comparison.report.module) else {
+        return;
+    };
+    let missing: Vec<_> = module
+        .capabilities
+        .iter()
+        .copied()
+        .filter(|name| allowed.get(&[name]).is_none())
+        .collect();
+    // An empty list allows everything.
+    if !missing.is_empty() && !allowed.map().is_empty() {
+        comparison.error(
+            allowed,
+            format!("allowed_capabilities lacks {}", missing.join(", ")),
+            "add what is missing; check --capabilities prints all that the module needs",
+        );
+    }
+}
+
+fn without_scheme(reference: &str) -> &str {
+    match reference.split_once("://") {
+        Some((_, rest)) => rest,
+        None => reference,
+    }
+}

@@ -1,0 +1,265 @@
+//! Trying a module: it is started, and configured, in the embedded proxy.
+//!
+//! A module may come from anywhere, so a trial is bounded in time and memory.
+
+use std::fmt::Write;
+
+use proxy_wasm_test::{Error, Limit, LogLevel, LogLine as ProxyLine, Options, Trap};
+use serde::Serialize;
+
+/// How much work each step may be: starting, and configuring. About one for each instruction.
+const FUEL: u64 = 1_000_000_000;
+
+/// A longer module is not tried: compiling it would take long. In bytes.
+const MAX_LENGTH: usize = 64 << 20;
+
+/// The last lines of the log that a report has, and how much of each, in characters.
+const MAX_LINES: usize = 100;
+const MAX_LINE_LENGTH: usize = 1_000;
+
+/// The most lines that a finding quotes, and how much of each, in characters.
+const MAX_QUOTED: usize = 5;
+const MAX_QUOTED_LENGTH: usize = 300;
+
+/// What the module did in the embedded proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Trial {
+    /// Whether it starts. `None` if that is not known.
+    pub started: Option<bool>,
+    /// Whether it accepts the configuration. `None` if it was given none, or did not start.
+    pub configured: Option<bool>,
+    /// What it logged, at most the last 100 lines.
+    pub log: Vec<LogLine>,
+    /// Why it was not tried, or not to the end.
+    pub not_tried: Option<String>,
+}
+
+/// A line that the module logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// `trace`, `debug`, `info`, `warn`, `error` or `critical`.
+    pub level: &'static str,
+    /// Its text.
+    pub message: String,
+}
+
+/// With what a module is tried. The defaults are those of Envoy.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The configuration. Without one, the module is started only.
+    pub configuration: Option<Vec<u8>>,
+    pub root_id: String,
+    pub vm_configuration: Vec<u8>,
+    pub environment: Vec<(String, String)>,
+}
+
+/// Something that went wrong in a trial.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Whether a proxy would reject the module. Otherwise it might.
+    pub is_error: bool,
+    /// What went wrong, for a sentence that begins with the module or its configuration.
+    pub what: String,
+    pub how: String,
+}
+
+/// The settings of a check, and its earlier trials.
+#[derive(Debug, Default)]
+pub struct Trials {
+    pub setup: Setup,
+    /// By the digests of the modules.
+    results: Vec<(String, Trial, Option<Problem>)>,
+}
+
+impl Trials {
+    /// Tries a module, or remembers an earlier trial of it.
+    pub fn run(&mut self, digest: &str, bytes: &[u8]) -> (Trial, Option<Problem>) {
+        let known = self.results.iter().find(|(other, ..)| *other == digest);
+        if let Some((_, trial, problem)) = known {
+            return (trial.clone(), problem.clone());
+        }
+        let (trial, problem) = run(bytes, &self.setup);
+        self.results
+            .push((digest.to_owned(), trial.clone(), problem.clone()));
+        (trial, problem)
+    }
+}
+
+/// Starts a module, and configures it if there is a configuration.
+pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
+    let mut trial = Trial::default();
+    if bytes.len() > MAX_LENGTH {
+        trial.not_tried = Some(format!("it has more than {MAX_LENGTH} bytes"));
+        return (trial, None);
+    }
+    let mut options = Options::new()
+        .fuel_limit(FUEL)
+        .root_id(&setup.root_id)
+        .vm_configuration(&setup.vm_configuration);
+    for (name, value) in &setup.environment {
+        options = options.environment(name, value);
+    }
+    let proxy = match options.load(bytes) {
+        Ok(proxy) => proxy,
+        Err(error) => {
+            let problem = failed(&mut trial, error, |trial| &mut trial.started);
+            return (trial, problem);
+        }
+    };
+    trial.started = Some(true);
+    let mut problem = None;
+    if let Some(configuration) = &setup.configuration {
+        match proxy.reconfigure(configuration) {
+            Ok(()) => trial.configured = Some(true),
+            Err(error) => problem = failed(&mut trial, error, |trial| &mut trial.configured),
+        }
+    }
+    trial.log = lines(&proxy.log());
+    (trial, problem)
+}
+
+/// Records what an error means for a step of the trial.
+fn failed(
+    trial: &mut Trial,
+    error: Error,
+    step: impl Fn(&mut Trial) -> &mut Option<bool>,
+) -> Option<Problem> {
+    let (log, what, how) = match error {
+        Error::Trap(trap) => {
+            if let Some(limit) = trap.limit {
+                trial.log = lines(&trap.log);
+                trial.not_tried = Some(beyond(&trap.callback, limit));
+                return (limit == Limit::Fuel).then(|| endless(&trap.callback));
+            }
+            trapped(trap)
+        }
+        Error::Rejected { callback, log } => {
+            let (what, how) = if callback == "proxy_on_configure" {
+                (
+                    "the module rejects the configuration",
+                    "write a configuration that it accepts",
+                )
+            } else {
+                (
+                    "the module's proxy_on_vm_start returns false, so a proxy does not load it",
+                    "return true, whatever the configuration of the VM is",
+                )
+            };
+            (log, what.to_owned(), how)
+        }
+        Error::Load(reason) => {
+            // Some reasons say themselves what to do.
+            let (reason, how) = reason.split_once("; ").unwrap_or((&reason, INVESTIGATE));
+            *step(trial) = Some(false);
+            return Some(Problem {
+                is_error: true,
+                what: format!("the module does not load: {reason}"),
+                how: how.to_owned(),
+            });
+        }
+        error => {
+            trial.not_tried = Some(error.to_string());
+            return None;
+        }
+    };
+    let what = format!("{what}{}", quoted(&log));
+    trial.log = lines(&log);
+    *step(trial) = Some(false);
+    Some(Problem {
+        is_error: true,
+        what,
+        how: how.to_owned(),
+    })
+}
+
+fn trapped(trap: Trap) -> (Vec<ProxyLine>, String, &'static str) {
+    let how = match trap.callback.as_str() {
+        "proxy_on_context_create" => {
+            "fix what it logged; if it looks for its root ID, pass --root-id"
+        }
+        _ if trap.log.is_empty() => INVESTIGATE,
+        _ => "fix what it logged",
+    };
+    let what = format!("the module's {} traps: {}", trap.callback, trap.reason);
+    (trap.log, what, how)
+}
+
+const INVESTIGATE: &str = "load it in a test with proxy-wasm-test, whose error has a backtrace";
+
+/// Why a trial that reached a limit says nothing about Envoy.
+fn beyond(callback: &str, limit: Limit) -> String {
+    match limit {
+        Limit::Fuel => format!("{callback} did not return within {FUEL} instructions"),
+        Limit::Memory => format!("{callback} needs more memory than the embedded proxy has"),
+        _ => format!("{callback} nests calls deeper than the embedded proxy can"),
+    }
+}
+
+fn endless(callback: &str) -> Problem {
+    Problem {
+        is_error: false,
+        what: format!(
+            "{}, so it may never return",
+            beyond(&format!("the module's {callback}"), Limit::Fuel)
+        ),
+        how: "make sure that it returns: a proxy waits for it without a limit".to_owned(),
+    }
+}
+
+/// The end of a sentence that quotes what was logged: preferably errors.
+fn quoted(log: &[ProxyLine]) -> String {
+    let errors: Vec<_> = log
+        .iter()
+        .filter(|line| line.level >= LogLevel::Error)
+        .collect();
+    let lines: Vec<_> = if errors.is_empty() {
+        log.iter().rev().take(MAX_QUOTED).rev().collect()
+    } else {
+        errors.into_iter().take(MAX_QUOTED).collect()
+    };
+    let mut text = String::new();
+    for line in lines {
+        let separator = if text.is_empty() { "; it logs " } else { ", " };
+        let message = line.message.trim();
+        // Writing to a string does not fail.
+        let _ = write!(text, "{separator}{:?}", cut(message, MAX_QUOTED_LENGTH));
+    }
+    if text.is_empty() {
+        text.push_str("; it logs nothing");
+    }
+    text
+}
+
+fn lines(log: &[ProxyLine]) -> Vec<LogLine> {
+    let skipped = log.len().saturating_sub(MAX_LINES);
+    log.iter()
+        .skip(skipped)
+        .map(|line| LogLine {
+            level: level(line.level),
+            message: cut(&line.message, MAX_LINE_LENGTH),
+        })
+        .collect()
+}
+
+fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Trace => "trace",
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+        LogLevel::Critical => "critical",
+    }
+}
+
+fn cut(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

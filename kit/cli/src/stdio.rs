@@ -1,0 +1,39 @@
+//! Standard output and standard error, which may be closed before all is written: `… | head -1`.
+
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+
+use anyhow::{Context, Result};
+
+/// Writes to standard output. If nobody reads it any more, that is not an error: the command still
+/// does its work, and has its exit status.
+///
+/// # Errors
+///
+/// If it cannot be written for another reason, for example to a full disk.
+pub fn write(text: Arguments) -> Result<()> {
+    let mut output = io::stdout();
+    match output.write_fmt(text).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard output: see [`write`].
+macro_rules! print_line {
+    ($($text:tt)*) => {
+        $crate::stdio::write(format_args!("{}\n", format_args!($($text)*)))
+    };
+}
+
+/// Writes a line to standard error. If nobody reads it, nobody misses it.
+macro_rules! print_note {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
+pub(crate) use {print_line, print_note};

@@ -1,0 +1,237 @@
+//! What leaves the extension: requests to the upstream, and responses to the client.
+
+use super::Core;
+use super::breaks::{self, LOST_BODY, TWO_ENDS, TWO_HEADS};
+use crate::context::{Direction, DirectionState};
+use crate::error::Error;
+use crate::header_map::{is_pseudo, set_in_place};
+use crate::headers::Headers;
+use crate::local_reply::LocalReply;
+
+/// The headers of a response that Envoy does not pass on, because they are about its connection to
+/// the upstream.
+const HOP_BY_HOP: [&str; 4] = [
+    "connection",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+];
+/// The pseudo-headers of each direction. Envoy does not write others.
+const REQUEST_PSEUDO_HEADERS: &[&str] = &[":authority", ":method", ":path", ":scheme"];
+const RESPONSE_PSEUDO_HEADERS: &[&str] = &[":status"];
+
+impl Core {
+    /// Forwards the headers of a message. Envoy responds itself if they are incomplete, or if those
+    /// of a request are invalid.
+    pub(super) fn forward_headers(
+        &mut self,
+        id: u32,
+        direction: Direction,
+        end: bool,
+    ) -> Result<(), Error> {
+        let Ok(stream) = self.stream(id) else {
+            return Ok(());
+        };
+        let state = stream.state(direction);
+        if state.is_aborted {
+            return Ok(());
+        }
+        if state.forwarded_headers.is_some() {
+            return Err(self.breaks(id, TWO_HEADS));
+        }
+        let reply = match direction {
+            Direction::Request => check_request(&state.headers, state.has_forwarded_proto),
+            Direction::Response => check_response(&state.headers),
+        };
+        if let Some(reply) = reply {
+            return self.send_local_reply(id, reply);
+        }
+        // Envoy checks those of requests, but for a name without a byte.
+        let invalid = match invalid_field(&state.headers) {
+            Some((name, _)) => Some(name),
+            None => state.headers.first("").map(|_| String::new()),
+        };
+        if let Some(name) = invalid {
+            return Err(self.breaks_with(id, breaks::invalid_field(&name)));
+        }
+        state.forwarded_headers = Some(write(&mut state.headers, direction));
+        if end {
+            return self.complete(id, direction);
+        }
+        Ok(())
+    }
+
+    pub(super) fn forward_data(
+        &mut self,
+        id: u32,
+        direction: Direction,
+        data: Vec<u8>,
+        end: bool,
+    ) -> Result<(), Error> {
+        let Ok(stream) = self.stream(id) else {
+            return Ok(());
+        };
+        let state = stream.state(direction);
+        if state.is_aborted {
+            return Ok(());
+        }
+        if state.forwarded_all {
+            // Envoy ignores another end.
+            return if data.is_empty() {
+                Ok(())
+            } else {
+                Err(self.breaks(id, TWO_ENDS))
+            };
+        }
+        state.forwarded_body.extend(data);
+        if end {
+            return self.complete(id, direction);
+        }
+        Ok(())
+    }
+
+    pub(super) fn forward_trailers(&mut self, id: u32, direction: Direction) -> Result<(), Error> {
+        let Ok(stream) = self.stream(id) else {
+            return Ok(());
+        };
+        let state = stream.state(direction);
+        if state.is_aborted {
+            return Ok(());
+        }
+        if state.forwarded_all {
+            return Err(self.breaks(id, TWO_ENDS));
+        }
+        let holds_body = state.buffer.as_ref().is_some_and(|body| !body.is_empty());
+        if holds_body || state.forwarded_headers.is_none() {
+            return Err(self.breaks(id, LOST_BODY));
+        }
+        state.forwarded_trailers.clone_from(&state.trailers);
+        self.complete(id, direction)
+    }
+
+    /// Completes a message. A stream ends with its response.
+    fn complete(&mut self, id: u32, direction: Direction) -> Result<(), Error> {
+        let Ok(stream) = self.stream(id) else {
+            return Ok(());
+        };
+        let is_head = stream.is_head;
+        let state = stream.state(direction);
+        state.forwarded_all = true;
+        let is_bodiless = direction == Direction::Response && is_head;
+        if !is_bodiless && let Some(problem) = check_length(state, direction) {
+            return Err(self.breaks_with(id, problem));
+        }
+        match direction {
+            Direction::Request => Ok(()),
+            Direction::Response => self.end(id),
+        }
+    }
+}
+
+/// The response of Envoy to a request that it cannot forward.
+fn check_request(headers: &Headers, had_forwarded_proto: bool) -> Option<LocalReply> {
+    let is_routed = headers.first(":path").is_some_and(|path| path.starts_with(b"/"))
+        // Envoy adds it to each request, and matches no route without it.
+        && (!had_forwarded_proto || headers.first("x-forwarded-proto").is_some());
+    if !is_routed {
+        return Some(LocalReply::of_envoy(404, "", "route_not_found"));
+    }
+    let problem = match headers.first(":method") {
+        None => "missing required header: :method".to_owned(),
+        Some(_) => {
+            let (name, is_name) = invalid_field(headers)?;
+            let what = if is_name { "name" } else { "value for" };
+            format!("invalid header {what}: {name}")
+        }
+    };
+    let details = format!(
+        "filter_removed_required_request_headers{{{}}}",
+        problem.replace(' ', "_")
+    );
+    Some(LocalReply::of_envoy(503, problem, &details))
+}
+
+/// The response of Envoy instead of a response without a status.
+fn check_response(headers: &Headers) -> Option<LocalReply> {
+    const DETAILS: &str =
+        "filter_removed_required_response_headers{missing_required_header:_:status}";
+    match headers.status() {
+        Some(_) => None,
+        None => Some(LocalReply::of_envoy(
+            502,
+            "missing required header: :status",
+            DETAILS,
+        )),
+    }
+}
+
+/// The first field that HTTP does not allow: its name, written for a message, and whether it is the
+/// name that is invalid.
+fn invalid_field(headers: &Headers) -> Option<(String, bool)> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_text = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+    headers.bytes().find_map(|(name, value)| {
+        let is_valid_name = is_pseudo(name) || name.iter().copied().all(is_token);
+        let is_valid = is_valid_name && value.iter().copied().all(is_text);
+        (!is_valid).then(|| (escape(name), !is_valid_name))
+    })
+}
+
+/// A name in a message, in which Envoy escapes control characters as JSON does.
+fn escape(name: &[u8]) -> String {
+    let quoted = serde_json::Value::from(String::from_utf8_lossy(name)).to_string();
+    quoted.trim_matches('"').to_owned()
+}
+
+/// The headers as they are written to a connection. Envoy changes those of a response before.
+pub(super) fn write(headers: &mut Headers, direction: Direction) -> Headers {
+    let status = headers
+        .status()
+        .filter(|_| direction == Direction::Response);
+    let pseudo_headers = match direction {
+        Direction::Request => REQUEST_PSEUDO_HEADERS,
+        Direction::Response => {
+            let is_hop_by_hop =
+                |name: &[u8]| HOP_BY_HOP.iter().any(|other| other.as_bytes() == name);
+            headers
+                .fields_mut()
+                .retain(|(name, _)| !is_hop_by_hop(name));
+            if headers.first("server").is_some() {
+                set_in_place(headers, "server", "envoy");
+            }
+            RESPONSE_PSEUDO_HEADERS
+        }
+    };
+    let is_written = |name: &[u8]| {
+        !is_pseudo(name) || pseudo_headers.iter().any(|other| other.as_bytes() == name)
+    };
+    let mut written: Headers = headers
+        .bytes()
+        .filter(|(name, _)| is_written(name))
+        .collect();
+    if let Some(status) = status {
+        set_in_place(&mut written, ":status", status.to_string());
+    }
+    written
+}
+
+/// What is wrong with the length of a body, if the extension has caused it.
+fn check_length(state: &DirectionState, direction: Direction) -> Option<String> {
+    let length = state.forwarded_body.len();
+    let headers = state.forwarded_headers.as_ref()?;
+    let status = headers
+        .status()
+        .filter(|_| direction == Direction::Response);
+    if let Some(status @ (100..200 | 204 | 304)) = status
+        && length > 0
+    {
+        return Some(breaks::body_of_status(status, length));
+    }
+    let declared = headers.first("content-length")?;
+    let is_changed = length != state.received || Some(declared) != state.received_length.as_deref();
+    let is_right = std::str::from_utf8(declared)
+        .ok()
+        .and_then(|declared| declared.parse().ok())
+        .is_some_and(|declared: usize| declared == length);
+    (is_changed && !is_right).then(|| breaks::wrong_length(direction, declared, length))
+}

@@ -1,0 +1,65 @@
+//! How much memory a module can have.
+
+use wasmi::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
+use wasmi_core::LimiterError;
+
+/// The limits of V8: elements of a table, and a few tables where one is the rule.
+const MAX_TABLE_ELEMENTS: usize = 10_000_000;
+const MAX_TABLES: usize = 10;
+
+/// The limits of a store, and whether a module has reached one that Envoy does not have.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    limits: StoreLimits,
+    /// Whether the memory could not grow because of the limit.
+    pub(crate) has_refused_memory: bool,
+}
+
+impl Limits {
+    /// The limits of an instance whose memories may have so many bytes.
+    pub(crate) fn new(memory: usize) -> Self {
+        Self {
+            limits: StoreLimitsBuilder::new()
+                .memory_size(memory)
+                .table_elements(MAX_TABLE_ELEMENTS)
+                .tables(MAX_TABLES)
+                .build(),
+            has_refused_memory: false,
+        }
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        let is_allowed = self.limits.memory_growing(current, desired, maximum)?;
+        // The interpreter has compared it with the module's own limit before.
+        self.has_refused_memory |= !is_allowed;
+        Ok(is_allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
+    }
+}

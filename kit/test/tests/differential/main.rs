@@ -1,0 +1,149 @@
+//! The embedded proxy beside a real Envoy: the same modules, the same traffic, the same results.
+//!
+//! `SCENARIOS='auth.*' cargo test … --test differential -- --nocapture` runs the scenarios whose names
+//! match, and prints what differs. `*` is any text.
+
+mod differences;
+mod embedded;
+mod generated;
+mod log;
+mod module;
+mod observation;
+mod real;
+mod resources;
+mod scenario;
+mod server;
+mod typical;
+mod wire;
+
+#[path = "../proxy/modules.rs"]
+#[allow(dead_code)] // what the other tests need of it
+mod modules;
+#[path = "../proxy/wat.rs"]
+#[allow(dead_code)] // what the other tests need of it
+mod wat;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use differences::{DIFFERENCES, matches};
+use observation::{Observation, compare, lines_of, side_by_side};
+use scenario::Scenario;
+
+/// How many Envoys run at the same time, each with a batch of scenarios.
+const LANES: usize = 3;
+const BATCH: usize = 60;
+
+#[test]
+fn embedded_proxy_behaves_like_envoy() -> Result<()> {
+    let mut scenarios = all_scenarios();
+    let pattern = env::var("SCENARIOS").ok();
+    if let Some(pattern) = &pattern {
+        scenarios.retain(|scenario| matches(pattern, &scenario.name));
+        ensure!(!scenarios.is_empty(), "no scenario matches {pattern:?}");
+    }
+    let begin = Instant::now();
+    let mut equal = 0;
+    let mut unknown = Vec::new();
+    let mut found = BTreeSet::new();
+    for (scenario, envoy) in scenarios.iter().zip(run_all(&scenarios)?) {
+        let embedded = embedded::run(scenario);
+        let (envoy, embedded) = lines_of(&envoy, &embedded, scenario.is_unfiltered);
+        let lines = compare(&envoy, &embedded);
+        let known: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                DIFFERENCES
+                    .iter()
+                    .position(|known| known.covers(&scenario.name, line))
+            })
+            .collect();
+        found.extend(known.iter().flatten().copied());
+        if lines.is_empty() {
+            equal += 1;
+        } else if pattern.is_some() || known.contains(&None) {
+            println!("== {}\n{}", scenario.name, side_by_side(&envoy, &embedded));
+        }
+        if known.contains(&None) {
+            unknown.push(scenario.name.as_str());
+        }
+    }
+    let elapsed = begin.elapsed();
+    println!(
+        "{} scenarios, {equal} equal, in {elapsed:?}",
+        scenarios.len()
+    );
+    ensure!(
+        unknown.is_empty(),
+        "{} scenarios differ in lines that differences.rs does not have: {unknown:?}",
+        unknown.len()
+    );
+    if pattern.is_none() {
+        let gone: Vec<_> = DIFFERENCES
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !found.contains(index))
+            .map(|(_, difference)| difference.embedded)
+            .collect();
+        ensure!(
+            gone.is_empty(),
+            "differences.rs has what does not differ: {gone:#?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn scenarios_have_different_names() {
+    let scenarios = all_scenarios();
+    let names: BTreeSet<_> = scenarios.iter().map(|scenario| &scenario.name).collect();
+    let ids: BTreeSet<_> = scenarios.iter().map(Scenario::id).collect();
+    assert_eq!((names.len(), ids.len()), (scenarios.len(), scenarios.len()));
+}
+
+fn all_scenarios() -> Vec<Scenario> {
+    let mut scenarios = typical::scenarios();
+    scenarios.extend(generated::scenarios());
+    scenarios
+}
+
+/// Runs batches of scenarios in real Envoys, some at the same time.
+fn run_all(scenarios: &[Scenario]) -> Result<Vec<Observation>> {
+    let (alone, shared): (Vec<_>, Vec<_>) =
+        scenarios.iter().partition(|scenario| scenario.is_alone);
+    let batches: Vec<_> = alone.chunks(1).chain(shared.chunks(BATCH)).collect();
+    let batches = Mutex::new(batches.into_iter());
+    let lane = || -> Result<Vec<(&str, Observation)>> {
+        let mut observations = Vec::new();
+        loop {
+            let batch = batches
+                .lock()
+                .map_err(|_| anyhow!("another lane has panicked"))?
+                .next();
+            let Some(batch) = batch else {
+                return Ok(observations);
+            };
+            let names = batch.iter().map(|scenario| scenario.name.as_str());
+            observations.extend(names.zip(real::run(batch)?));
+        }
+    };
+    let mut observations = BTreeMap::new();
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().try_for_each(|lane| {
+            let result = lane.join().map_err(|_| anyhow!("a lane has panicked"))?;
+            observations.extend(result?);
+            Ok::<_, anyhow::Error>(())
+        })
+    })?;
+    let observations = scenarios.iter().map(|scenario| {
+        let observation = observations.remove(scenario.name.as_str());
+        observation.with_context(|| format!("{} has not run", scenario.name))
+    });
+    observations.collect()
+}

@@ -1,0 +1,296 @@
+//! What an author can observe of a scenario, and how two observations differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use crate::scenario::Field;
+
+/// What one proxy did in a scenario.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// Whether the plugin started: the module loads, and accepts its configuration.
+    pub has_started: bool,
+    pub failure: Option<Failure>,
+    /// The lines that the module logged: level and text.
+    pub log: Vec<String>,
+    /// The callback that trapped. Nothing after it is observed.
+    pub trap: Option<String>,
+    /// What the client of each request received.
+    pub responses: Vec<Response>,
+    /// What the upstream received.
+    pub upstream: Vec<Received>,
+    /// What the service received that the module calls.
+    pub calls: Vec<Received>,
+    pub metrics: BTreeMap<String, u64>,
+}
+
+/// Why a proxy did not get to the end of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Envoy crashes, or does not respond any more.
+    Crash,
+    /// The embedded proxy returns an error that says that Envoy would not survive.
+    SaysCrash,
+    /// The embedded proxy returns another error.
+    Error(String),
+}
+
+/// What a client received.
+#[derive(Debug)]
+pub enum Response {
+    Complete(Received),
+    /// The connection was closed, or the stream reset, before the end.
+    CutOff,
+    /// The end has not come.
+    Waiting,
+}
+
+/// A message, as far as its receiver got it.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// Method, path and authority of a request, or the status of a response.
+    pub start: String,
+    pub fields: Vec<Field>,
+    pub body: Vec<u8>,
+    pub trailers: Vec<Field>,
+    pub is_complete: bool,
+    /// Whether something follows that is not a message.
+    pub has_rest: bool,
+}
+
+/// The fields that HTTP/1.1 or Envoy adds, whatever the module does: framing, and what the router
+/// and the connection manager add after the filters.
+const ADDED_FIELDS: [&str; 11] = [
+    "connection",
+    "date",
+    "server",
+    "transfer-encoding",
+    "x-envoy-attempt-count",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-internal",
+    "x-envoy-upstream-service-time",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+impl Observation {
+    /// Lines to compare and to print.
+    pub fn lines(&self, is_unfiltered: bool) -> Vec<String> {
+        let mut lines = self.log_lines();
+        match &self.trap {
+            _ if !self.has_started => lines.push("the plugin does not start".to_owned()),
+            Some(callback) => lines.push(format!("trap in {callback}")),
+            None => {}
+        }
+        lines.extend(self.failure.as_ref().map(|failure| match failure {
+            Failure::Crash => "Envoy crashes".to_owned(),
+            Failure::SaysCrash => "an error says that Envoy does not survive".to_owned(),
+            Failure::Error(error) => format!("an error: {error}"),
+        }));
+        if self.trap.is_some() || self.failure.is_some() {
+            return lines;
+        }
+        for (number, response) in (1..).zip(&self.responses) {
+            match response {
+                Response::Complete(received) => {
+                    received.print(&format!("response {number}"), is_unfiltered, &mut lines);
+                }
+                Response::CutOff => lines.push(format!("response {number} is cut off")),
+                Response::Waiting => lines.push(format!("response {number} does not end")),
+            }
+        }
+        for (name, messages) in [("upstream", &self.upstream), ("call", &self.calls)] {
+            for (number, message) in (1..).zip(messages) {
+                message.print(&format!("{name} {number}"), is_unfiltered, &mut lines);
+            }
+        }
+        let metrics = self.metrics.iter();
+        lines.extend(metrics.map(|(name, value)| format!("metric {name}: {value}")));
+        lines
+    }
+
+    fn log_lines(&self) -> Vec<String> {
+        let log = self.log.iter();
+        log.map(|line| format!("log {}", escape(line.as_bytes())))
+            .collect()
+    }
+
+    /// Whether Envoy has crashed, or a message has no end or does not fit its headers.
+    fn is_broken(&self) -> bool {
+        let mut responses = self.responses.iter();
+        let mut requests = self.upstream.iter();
+        self.failure.is_some()
+            || self.upstream.len() > self.responses.len()
+            || requests.any(|request| !request.is_valid())
+            || responses.any(|response| match response {
+                Response::Complete(response) => !response.is_valid(),
+                _ => true,
+            })
+    }
+}
+
+/// The lines of both observations to compare.
+///
+/// Where Envoy does not survive, the embedded proxy returns an error that says so. Then only what was
+/// logged before is compared.
+pub fn lines_of(
+    envoy: &Observation,
+    embedded: &Observation,
+    is_unfiltered: bool,
+) -> (Vec<String>, Vec<String>) {
+    if embedded.failure != Some(Failure::SaysCrash) || !envoy.is_broken() {
+        let mut left = envoy.lines(is_unfiltered);
+        // An error of the embedded proxy has what the last callback has logged.
+        if !embedded.has_started {
+            let earlier = envoy.log.len().saturating_sub(embedded.log.len());
+            left.drain(..earlier);
+        }
+        return (left, embedded.lines(is_unfiltered));
+    }
+    let (mut left, mut right) = (envoy.log_lines(), embedded.log_lines());
+    let length = left.len().min(right.len());
+    left.truncate(length);
+    right.truncate(length);
+    (left, right)
+}
+
+impl Received {
+    /// Whether the receiver can tell where it ends.
+    fn is_valid(&self) -> bool {
+        let has_length = self.fields.iter().any(|(name, _)| name == "content-length");
+        let has_no_body = ["101", "204", "304"].contains(&self.start.as_str());
+        self.is_complete && !self.has_rest && !(has_no_body && has_length)
+    }
+
+    fn print(&self, title: &str, is_unfiltered: bool, lines: &mut Vec<String>) {
+        lines.push(format!("{title}: {}", self.start));
+        for (name, value) in &self.fields {
+            // HTTP/1.1 also declares that there is no body.
+            let is_added = ADDED_FIELDS.contains(&name.as_str())
+                || (name == "content-length" && value == "0" && self.body.is_empty());
+            if is_unfiltered || !is_added {
+                lines.push(format!(
+                    "{title} header {name}: {}",
+                    escape(value.as_bytes())
+                ));
+            }
+        }
+        if !self.body.is_empty() {
+            lines.push(format!("{title} body {}", escape(&self.body)));
+        }
+        for (name, value) in &self.trailers {
+            lines.push(format!(
+                "{title} trailer {name}: {}",
+                escape(value.as_bytes())
+            ));
+        }
+        if !self.is_complete {
+            lines.push(format!("{title} does not end"));
+        }
+        if self.has_rest {
+            lines.push(format!("{title} is followed by something else"));
+        }
+    }
+}
+
+/// Text on one line. Of a long one, the length and the beginning.
+fn escape(bytes: &[u8]) -> String {
+    const MAX_LENGTH: usize = 1000;
+    let text: String = String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|character| match character {
+            '\0' => "\\0".to_owned(),
+            '\x01'..='\x1f' | '\\' => character.escape_default().to_string(),
+            _ => character.to_string(),
+        })
+        .collect();
+    if text.chars().count() <= MAX_LENGTH {
+        return text;
+    }
+    let beginning: String = text.chars().take(MAX_LENGTH).collect();
+    format!("({} bytes) {beginning}...", bytes.len())
+}
+
+/// A line that only one of the two proxies has, or that they have in different places.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub text: String,
+}
+
+/// The lines that differ, in order.
+pub fn compare(envoy: &[String], embedded: &[String]) -> Vec<Line> {
+    let rows = align(envoy, embedded).into_iter();
+    rows.filter(|(left, right)| left != right)
+        .flat_map(|(left, right)| left.into_iter().chain(right))
+        .map(|text| Line { text: text.clone() })
+        .collect()
+}
+
+/// Both observations beside each other, with a mark at each line that differs. Long runs of equal
+/// lines are left out.
+pub fn side_by_side(envoy: &[String], embedded: &[String]) -> String {
+    let rows = align(envoy, embedded);
+    let differing: BTreeSet<usize> = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, (left, right))| left != right)
+        .map(|(index, _)| index)
+        .collect();
+    let is_near = |index: usize| {
+        let from = index.saturating_sub(2);
+        differing.range(from..=index + 2).next().is_some()
+    };
+    let mut text = format!("    {:<60} | embedded proxy\n", "Envoy");
+    for (index, (left, right)) in rows.iter().enumerate().filter(|(index, _)| is_near(*index)) {
+        let mark = if differing.contains(&index) { '!' } else { ' ' };
+        let [left, right] = [left, right].map(|line| line.map_or("", String::as_str));
+        let _ = writeln!(text, "  {mark} {left:<60} | {right}");
+    }
+    text
+}
+
+type Row<'a> = (Option<&'a String>, Option<&'a String>);
+
+/// Pairs equal lines, as many as possible in order (the longest common subsequence).
+fn align<'a>(left: &'a [String], right: &'a [String]) -> Vec<Row<'a>> {
+    let width = right.len() + 1;
+    let mut lengths = vec![0_u32; (left.len() + 1) * width];
+    for row in (0..left.len()).rev() {
+        for column in (0..right.len()).rev() {
+            lengths[row * width + column] = if left[row] == right[column] {
+                lengths[(row + 1) * width + column + 1] + 1
+            } else {
+                lengths[(row + 1) * width + column].max(lengths[row * width + column + 1])
+            };
+        }
+    }
+    let (mut row, mut column) = (0, 0);
+    let mut rows = Vec::new();
+    // What differs between two lines that are equal stands beside each other.
+    let mut differing: (Vec<&String>, Vec<&String>) = Default::default();
+    let flush = |rows: &mut Vec<Row<'a>>,
+                 (left, right): &mut (Vec<&'a String>, Vec<&'a String>)| {
+        let count = left.len().max(right.len());
+        rows.extend((0..count).map(|index| (left.get(index).copied(), right.get(index).copied())));
+        left.clear();
+        right.clear();
+    };
+    while row < left.len() && column < right.len() {
+        if left[row] == right[column] {
+            flush(&mut rows, &mut differing);
+            rows.push((Some(&left[row]), Some(&right[column])));
+            (row, column) = (row + 1, column + 1);
+        } else if lengths[(row + 1) * width + column] >= lengths[row * width + column + 1] {
+            differing.0.push(&left[row]);
+            row += 1;
+        } else {
+            differing.1.push(&right[column]);
+            column += 1;
+        }
+    }
+    differing.0.extend(&left[row..]);
+    differing.1.extend(&right[column..]);
+    flush(&mut rows, &mut differing);
+    rows
+}

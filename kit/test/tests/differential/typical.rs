@@ -1,0 +1,24 @@
+//! What typical extensions do.
+
+mod bodies;
+mod calls;
+mod grpc;
+mod headers;
+mod lifecycle;
+mod local_responses;
+mod state;
+
+use crate::scenario::Scenario;
+
+pub fn scenarios() -> Vec<Scenario> {
+    [
+        bodies::scenarios(),
+        calls::scenarios(),
+        grpc::scenarios(),
+        headers::scenarios(),
+        lifecycle::scenarios(),
+        local_responses::scenarios(),
+        state::scenarios(),
+    ]
+    .concat()
+}
