@@ -59,6 +59,7 @@ pub(crate) fn check_imports(
     version: AbiVersion,
     is_offered: impl Fn(&str, &str) -> bool,
 ) -> Result<(), Error> {
+    let mut not_offered = Vec::new();
     let problems: Vec<_> = module
         .imports()
         .filter_map(|import| {
@@ -75,19 +76,26 @@ pub(crate) fn check_imports(
                 Some(known) if !has_signature(function, &known.signature) => {
                     format!("which is {} in the ABI", known.signature)
                 }
-                Some(_) if !is_offered(module, name) => {
-                    "which the embedded proxy does not offer".to_owned()
+                Some(_) => {
+                    if !is_offered(module, name) {
+                        not_offered.push(format!("{module}.{name}"));
+                    }
+                    return None;
                 }
-                Some(_) => return None,
             };
             Some(format!("{module}.{name}, {problem}"))
         })
         .collect();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Load(format!("it imports {}", problems.join("; "))))
+    if !problems.is_empty() {
+        return Err(Error::Load(format!("it imports {}", problems.join("; "))));
     }
+    if !not_offered.is_empty() {
+        return Err(Error::Unsupported(format!(
+            "it imports {}, which Envoy offers and the embedded proxy does not",
+            not_offered.join(" and ")
+        )));
+    }
+    Ok(())
 }
 
 /// Why a proxy does not offer a function to a module.

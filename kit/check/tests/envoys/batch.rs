@@ -2,17 +2,20 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Instant;
 
+use proxy_wasm_test::envoy::admin::POLL;
 use proxy_wasm_test::envoy::process::{Launch, Process};
 use proxy_wasm_test::envoy::updates::{Counts, TIMEOUT, Updates};
 use proxy_wasm_test::envoy::{Configuration, resources};
-use proxy_wasm_test::http;
+use proxy_wasm_test::{Error, http};
 use serde_json::json;
 
 use crate::case::Case;
 
 /// How many modules one Envoy loads: it needs about 3 MB of memory for each.
-const SIZE: usize = 100;
+const SIZE: usize = 50;
 
 /// Whether this Envoy loads each of the modules, and then serves.
 pub fn outcomes(envoy: &Path, cases: &[&Case]) -> Vec<bool> {
@@ -79,20 +82,31 @@ fn load(envoy: &Path, cases: &[&Case]) -> Result<(Vec<bool>, String), String> {
         drain_seconds: 1,
         arguments: Vec::new(),
     };
-    let mut process = Process::start(launch.command(), folder.path(), TIMEOUT)
-        .map_err(|error| error.to_string())?;
-    let served = serve(&process, cases.len());
-    let log = process.log_from(0);
-    match (served, process.status()) {
-        (_, Some(_)) => Err(log),
-        (Ok(served), None) => Ok((served, log)),
-        // It does not respond, and is about to end.
-        (Err(_), None) => Err(log),
-    }
+    let mut process = match Process::start(launch.command(), folder.path(), TIMEOUT) {
+        Ok(process) => process,
+        Err(error) => {
+            let log = error.to_string();
+            assert!(log.contains("Envoy ended at its start"), "{log}");
+            return Err(log);
+        }
+    };
+    let deadline = Instant::now() + TIMEOUT;
+    let served = loop {
+        let served = serve(&process, cases.len());
+        let log = process.log_from(0);
+        match served {
+            _ if process.status().is_some() => return Err(log),
+            Ok(served) => break served,
+            // It crashes, or it is busy.
+            Err(error) => assert!(Instant::now() < deadline, "{error}:\n{log}"),
+        }
+        thread::sleep(POLL);
+    };
+    Ok((served, process.log_from(0)))
 }
 
 /// Whether each listener is there and responds.
-fn serve(process: &Process, count: usize) -> Result<Vec<bool>, proxy_wasm_test::Error> {
+fn serve(process: &Process, count: usize) -> Result<Vec<bool>, Error> {
     Updates::new(process.admin().clone(), 1).wait(&Counts::default())?;
     let addresses = process.admin().listener_addresses()?;
     let responds = |number: usize| {

@@ -183,10 +183,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         scenarios: &["get_buffer_*"],
-        lines: &[
-            "log *buffer_status 8 *",
-            "log *buffer_bytes 8 *",
-        ],
+        lines: &["log *buffer_status 8 *", "log *buffer_bytes 8 *"],
         embedded: "Buffer 8, of the arguments of a foreign function, is empty.",
         envoy: "it is the configuration or message that was shown last.",
         reason: "no proxy calls a foreign function of an extension.",
