@@ -45,13 +45,15 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 /// The list as Markdown.
 pub fn document() -> String {
     let mut text = "\
-Where the embedded proxy differs from Envoy 1.40.
+Where the embedded proxy differs from Envoy 1.40, and where it follows Envoy.
 
 <!-- Generated from tests/differential/differences.rs. To write it again:
      UPDATE=1 cargo test --features envoy,wat --test differential document -->
 
-The toolkit's test `differential` runs about 1,800 scenarios in both, and compares log lines, messages
-and metrics. They differ in this:
+# Differences
+
+The toolkit's test `differential` runs about 1,800 scenarios in both, and compares log lines, messages,
+metrics and what host calls return. They differ in this:
 
 "
     .to_owned();
@@ -80,7 +82,7 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "results do not depend on the order of threads.",
     },
     Difference {
-        scenarios: &["time.now", "oddities.monotonic_clock"],
+        scenarios: &["time.now", "rare.monotonic_clock"],
         lines: &["log [Info] *"],
         embedded: "Time stands still until a test moves it \
             ([`Proxy::advance`](crate::Proxy::advance)), and both clocks of WASI show the same time.",
@@ -107,7 +109,7 @@ pub const DIFFERENCES: &[Difference] = &[
             "headers.server",
             "get_header_map_pairs.log",
             "get_property.log",
-            "oddities.added_headers",
+            "rare.added_headers",
         ],
         lines: &["*"],
         embedded: "The proxy adds no headers.",
@@ -116,21 +118,21 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "they depend on Envoy's configuration; a test can set them.",
     },
     Difference {
-        scenarios: &["oddities.node"],
+        scenarios: &["rare.node"],
         lines: &["log *get_property 'xds\\0node'*"],
         embedded: "The property `xds.node` has `id` and `cluster`.",
         envoy: "also its version and extensions.",
         reason: "they change with each release; a test can set them.",
     },
     Difference {
-        scenarios: &["oddities.connection_id"],
+        scenarios: &["rare.connection_id"],
         lines: &["log *get_property 'connection\\0id'*"],
         embedded: "Each stream has a connection of its own, whose ID is that of the context.",
         envoy: "connections are counted, and carry several streams.",
         reason: "an extension that filters HTTP sees streams.",
     },
     Difference {
-        scenarios: &["oddities.validated_filter_state"],
+        scenarios: &["rare.validated_filter_state"],
         lines: &["*"],
         embedded: "`set_envoy_filter_state` accepts every value.",
         envoy: "some keys, such as `envoy.ai.llm_protocol.request`, accept only some values.",
@@ -223,35 +225,35 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "the interpreter does not support them.",
     },
     Difference {
-        scenarios: &["oddities.start_section_writes_nowhere"],
+        scenarios: &["rare.start_section_writes_nowhere"],
         lines: &["*"],
         embedded: "A module whose start section makes a host call does not load.",
         envoy: "it crashes, but for a few calls that fail.",
         reason: "a test fails where production would.",
     },
     Difference {
-        scenarios: &["oddities.resolve_dns"],
+        scenarios: &["rare.resolve_dns"],
         lines: &["*"],
         embedded: "A module that imports `envoy_resolve_dns` does not load.",
         envoy: "it loads.",
         reason: "no SDK has it.",
     },
     Difference {
-        scenarios: &["oddities.eleven_tables"],
+        scenarios: &["rare.eleven_tables"],
         lines: &["*"],
         embedded: "A module has up to ten tables.",
         envoy: "100,000.",
         reason: "it bounds memory.",
     },
     Difference {
-        scenarios: &["oddities.100000_frames"],
+        scenarios: &["rare.100000_frames"],
         lines: &["*"],
         embedded: "The stack is as deep as 80,000 frames of a function with one parameter.",
         envoy: "depends on how V8 compiles the functions.",
         reason: "the limit is the same on every machine.",
     },
     Difference {
-        scenarios: &["oddities.allocator_traps"],
+        scenarios: &["rare.allocator_traps"],
         lines: &["*"],
         embedded: "If the module's allocator traps, the callback ends.",
         envoy: "the host call returns `INVALID_MEMORY_ACCESS`, and the VM has failed when the callback \

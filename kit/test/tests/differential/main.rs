@@ -3,6 +3,7 @@
 //! `SCENARIOS='auth.*' cargo test … --test differential -- --nocapture` runs the scenarios whose names
 //! match, and prints what differs. `*` is any text.
 
+mod comparison;
 mod differences;
 mod embedded;
 mod generated;
@@ -30,8 +31,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
+use comparison::{compare, lines_of, side_by_side};
 use differences::{DIFFERENCES, Difference, matches};
-use observation::{Observation, compare, lines_of, side_by_side};
+use observation::Observation;
 use scenario::Scenario;
 
 /// How many Envoys run at the same time, each with a batch of scenarios.

@@ -6,7 +6,7 @@ mod grpc;
 mod headers;
 mod lifecycle;
 mod local_responses;
-mod oddities;
+mod rare;
 mod state;
 
 use crate::scenario::Scenario;
@@ -19,7 +19,7 @@ pub fn scenarios() -> Vec<Scenario> {
         headers::scenarios(),
         lifecycle::scenarios(),
         local_responses::scenarios(),
-        oddities::scenarios(),
+        rare::scenarios(),
         state::scenarios(),
     ]
     .concat()

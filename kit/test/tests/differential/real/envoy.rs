@@ -24,7 +24,7 @@ use super::server::Server;
 use super::wire::{Kind, Pieces, parse};
 
 /// How long an Envoy may take for something.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long to wait before Envoy is asked again.
 const POLL: Duration = Duration::from_millis(2);

@@ -3,7 +3,7 @@
 use proxy_wasm_abi::AbiVersion;
 
 use crate::messages::{Reaction, Reply, Request};
-use crate::module::{Module, Out, probe};
+use crate::module::{Module, Out, call_headers, probe};
 use crate::modules::{Expected, cases};
 use crate::scenario::Scenario;
 use crate::wat::Wat;
@@ -13,7 +13,8 @@ pub fn scenarios() -> Vec<Scenario> {
     let quiet = Module::quiet();
     let hello = Reply::hello().body("more").trailer("trailer", "response");
     let post = Request::post(&["one", "two"]).trailer("trailer", "request");
-    let mut scenarios = vec![
+    let mut scenarios =
+        vec![
         of("stream.get", &traced).request(Request::get()),
         of("stream.head", &traced).request(Request::new("HEAD", "/x")),
         of("stream.post", &traced).request(Request::post(&["one", "two"])),
@@ -66,13 +67,15 @@ pub fn scenarios() -> Vec<Scenario> {
         .request(Request::get()),
         of(
             "plugin.two_of_a_vm",
-            &Module::new()
+            // Envoy shuts them down in any order.
+            &Module::quiet()
                 .with("(global $starts (mut i32) (i32.const 0))")
                 .on(
                     "proxy_on_vm_start",
                     "(global.set $starts (i32.add (global.get $starts) #1))
                      (call $number (global.get $starts))",
-                ),
+                )
+                .on("proxy_on_configure", "(call $number (local.get $plugin_configuration_size))"),
         )
         .second_configuration("second")
         .request(Request::get()),
@@ -149,6 +152,44 @@ pub fn scenarios() -> Vec<Scenario> {
             scenarios.push(of(&name, &module).request(Request::post(&["one"])));
         }
     }
+    let old = Module::new().version(AbiVersion::V0_1_0);
+    let calls = [
+        probe("$proxy_clear_route_cache", &[]),
+        probe("$proxy_continue_request", &[]),
+        probe("$proxy_get_configuration @out", &[Out::Bytes(0, 4)]),
+    ];
+    let call = format!(
+        "(drop (call $proxy_http_call @\"service\" {} #0 #0 #0 #0 #5000 #8)) (return #1)",
+        call_headers("/")
+    );
+    let continued = |direction: &str| {
+        format!(
+            "(drop (call $proxy_set_effective_context #2))
+             (drop (call $proxy_continue_{direction}))"
+        )
+    };
+    scenarios.extend([
+        of(
+            "version.0.1.0.calls",
+            &old.clone()
+                .on("proxy_on_configure", &calls.concat())
+                .on("proxy_on_response_headers", &calls.concat()),
+        )
+        .request(Request::post(&["one"])),
+        of(
+            "version.0.1.0.continue_request",
+            &old.clone()
+                .on("proxy_on_request_headers", &call)
+                .on("proxy_on_http_call_response", &continued("request")),
+        )
+        .request(Request::get()),
+        of(
+            "version.0.1.0.continue_response",
+            &old.on("proxy_on_response_headers", &call)
+                .on("proxy_on_http_call_response", &continued("response")),
+        )
+        .request(Request::get()),
+    ]);
     scenarios.extend(modules());
     scenarios
 }

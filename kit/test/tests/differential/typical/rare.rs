@@ -20,7 +20,7 @@ pub fn scenarios() -> Vec<Scenario> {
     };
     let deep = |frames: u32| {
         of(
-            &format!("oddities.{frames}_frames"),
+            &format!("rare.{frames}_frames"),
             &Module::new()
                 .with(
                     "(func $deep (param i32) (result i32)
@@ -36,30 +36,30 @@ pub fn scenarios() -> Vec<Scenario> {
     };
     vec![
         on_request(
-            "oddities.monotonic_clock",
+            "rare.monotonic_clock",
             "(drop (call $wasi_clock_time_get #1 (i64.const 0) #8))
              (call $number (i64.gt_u (i64.load #8) (i64.const 1000000000000000000)))",
         ),
         deep(70_000),
         deep(100_000),
         on_request(
-            "oddities.compressed",
+            "rare.compressed",
             &probe(
                 "$proxy_call_foreign_function @\"compress\" @\"a text that is a text and another text that is not\" @out",
                 VALUE,
             ),
         ),
-        on_request("oddities.connection_id", &property("connection\\0id")),
-        on_request("oddities.node", &property("xds\\0node")),
-        on_request("oddities.added_headers", &property("request\\0id")).unfiltered(),
+        on_request("rare.connection_id", &property("connection\\0id")),
+        on_request("rare.node", &property("xds\\0node")),
+        on_request("rare.added_headers", &property("request\\0id")).unfiltered(),
         on_request(
-            "oddities.validated_filter_state",
+            "rare.validated_filter_state",
             &probe(
                 "$proxy_call_foreign_function @\"set_envoy_filter_state\" @\"\\n\u{1d}envoy.ai.llm_protocol.request\u{12}\u{1}b\" @out",
                 &[],
             ),
         ),
-        Scenario::new("oddities.allocator_traps", &Wat::new())
+        Scenario::new("rare.allocator_traps", &Wat::new())
         .request(Request::get())
         .text(&format!(
             "(module
@@ -74,7 +74,7 @@ pub fn scenarios() -> Vec<Scenario> {
                  (i32.const 1)))"
         )),
         text(
-            "oddities.resolve_dns",
+            "rare.resolve_dns",
             &[
                 "(import \"env\" \"envoy_resolve_dns\" (func (param i32 i32 i32) (result i32)))",
                 MARKER,
@@ -83,11 +83,11 @@ pub fn scenarios() -> Vec<Scenario> {
             ],
         ),
         text(
-            "oddities.eleven_tables",
+            "rare.eleven_tables",
             &[MARKER, MEMORY, ALLOCATOR, &"(table 1 funcref)".repeat(11)],
         ),
         text(
-            "oddities.start_section_writes_nowhere",
+            "rare.start_section_writes_nowhere",
             &[
                 "(import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))",
                 MARKER,
