@@ -54,11 +54,14 @@ pub(crate) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 
 /// Checks that the ABI has all that a module imports, with the same signatures, and that this host
 /// offers it. A memory and a table of any name are imported from the host as well.
+///
+/// What Envoy offers and this host does not is [`Error::Unsupported`].
 pub(crate) fn check_imports(
     module: &Module,
     version: AbiVersion,
     is_offered: impl Fn(&str, &str) -> bool,
 ) -> Result<(), Error> {
+    let mut unsupported = None;
     let problems: Vec<_> = module
         .imports()
         .filter_map(|import| {
@@ -75,18 +78,22 @@ pub(crate) fn check_imports(
                 Some(known) if !has_signature(function, &known.signature) => {
                     format!("which is {} in the ABI", known.signature)
                 }
-                Some(_) if !is_offered(module, name) => {
-                    "which the embedded proxy does not offer".to_owned()
+                Some(_) => {
+                    if !is_offered(module, name) {
+                        unsupported = Some(format!("it imports {module}.{name}"));
+                    }
+                    return None;
                 }
-                Some(_) => return None,
             };
             Some(format!("{module}.{name}, {problem}"))
         })
         .collect();
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Load(format!("it imports {}", problems.join("; "))))
+    if !problems.is_empty() {
+        return Err(Error::Load(format!("it imports {}", problems.join("; "))));
+    }
+    match unsupported {
+        Some(what) => Err(Error::Unsupported(what)),
+        None => Ok(()),
     }
 }
 
