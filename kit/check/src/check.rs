@@ -56,7 +56,7 @@ pub fn check_with(path: &Path, options: &Options) -> Report {
     if let Err(error) = checked(&mut report, path, options.manifest.as_deref()) {
         let place = path.display().to_string();
         if let Error::Image(proxy_wasm_image::Error::Limit(problem)) = &error {
-            let remedy = "leave out what no consumer reads";
+            let remedy = "unpack an archive with gunzip; leave out what no consumer reads";
             report.not_checked(&consumers::all(), place, problem, remedy);
             return report.conclude();
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::filter_state::FilterState;
+use crate::header_map::Kind;
 use crate::headers::Headers;
 use crate::local_reply::LocalReply;
 use crate::message::Reply;
@@ -33,30 +34,20 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// The events of a complete message, as HTTP/1.1 has them: if the message ends with its body,
-    /// the end is an empty piece, and the headers declare the body's length, unless they say
-    /// otherwise.
+    /// The events of a complete message, as HTTP/1.1 has them: if the message ends with its body, the
+    /// end is an empty piece.
     pub(crate) fn of_message(
-        mut headers: Headers,
+        headers: Headers,
         chunks: Vec<Vec<u8>>,
         trailers: Option<Headers>,
     ) -> Vec<Self> {
-        if let Some(trailers) = trailers {
-            let mut events = Self::of_beginning(headers, chunks);
-            events.push(Self::Trailers(trailers));
-            return events;
-        }
-        if chunks.is_empty() {
+        if chunks.is_empty() && trailers.is_none() {
             return vec![Self::Headers(headers, true)];
         }
-        let length: usize = chunks.iter().map(Vec::len).sum();
-        let is_declared = |name| headers.first(name).is_some();
-        if length > 0 && !is_declared("content-length") && !is_declared("transfer-encoding") {
-            headers.append("content-length", length.to_string());
-        }
         let mut events = Self::of_beginning(headers, chunks);
-        match events.last_mut() {
-            Some(Self::Body(chunk, is_last)) if chunk.is_empty() => *is_last = true,
+        match (trailers, events.last_mut()) {
+            (Some(trailers), _) => events.push(Self::Trailers(trailers)),
+            (None, Some(Self::Body(chunk, is_last))) if chunk.is_empty() => *is_last = true,
             _ => events.push(Self::Body(Vec::new(), true)),
         }
         events
@@ -131,17 +122,13 @@ pub(crate) struct DirectionState {
 }
 
 impl DirectionState {
-    /// The state of a response that has been sent already.
-    pub(crate) fn of_forwarded(headers: Headers, written: Headers, body: Vec<u8>) -> Self {
-        Self {
-            has_begun: true,
-            headers,
-            end_of_stream: true,
-            forwarded_headers: Some(written),
-            forwarded_body: body,
-            forwarded_all: true,
-            ..Self::default()
-        }
+    /// Begins a message.
+    pub(crate) fn begin(&mut self, kind: Kind, headers: Headers, end: bool) {
+        self.has_begun = true;
+        self.end_of_stream = end;
+        self.received_length = headers.first("content-length").map(<[u8]>::to_vec);
+        self.has_forwarded_proto = headers.first("x-forwarded-proto").is_some();
+        self.headers = kind.receive(headers);
     }
 
     /// Whether the module can read and change a part.
@@ -242,6 +229,8 @@ pub(crate) struct StreamContext {
     pub(crate) declarations: Declarations,
     pub(crate) is_grpc: bool,
     pub(crate) is_head: bool,
+    /// Whether `proxy_on_context_create` has returned.
+    pub(crate) is_created: bool,
     /// The callback that runs.
     pub(crate) callback: Option<(Direction, Part)>,
     /// `end_of_stream` of the last callback, whether of the request or of the response.

@@ -54,14 +54,12 @@ pub(crate) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 
 /// Checks that the ABI has all that a module imports, with the same signatures, and that this host
 /// offers it. A memory and a table of any name are imported from the host as well.
-///
-/// What Envoy offers and this host does not is [`Error::Unsupported`].
 pub(crate) fn check_imports(
     module: &Module,
     version: AbiVersion,
     is_offered: impl Fn(&str, &str) -> bool,
 ) -> Result<(), Error> {
-    let mut unsupported = None;
+    let mut not_offered = Vec::new();
     let problems: Vec<_> = module
         .imports()
         .filter_map(|import| {
@@ -80,7 +78,7 @@ pub(crate) fn check_imports(
                 }
                 Some(_) => {
                     if !is_offered(module, name) {
-                        unsupported = Some(format!("it imports {module}.{name}"));
+                        not_offered.push(format!("{module}.{name}"));
                     }
                     return None;
                 }
@@ -91,10 +89,13 @@ pub(crate) fn check_imports(
     if !problems.is_empty() {
         return Err(Error::Load(format!("it imports {}", problems.join("; "))));
     }
-    match unsupported {
-        Some(what) => Err(Error::Unsupported(what)),
-        None => Ok(()),
+    if !not_offered.is_empty() {
+        return Err(Error::Unsupported(format!(
+            "it imports {}, which Envoy offers and the embedded proxy does not",
+            not_offered.join(" and ")
+        )));
     }
+    Ok(())
 }
 
 /// Why a proxy does not offer a function to a module.

@@ -7,6 +7,8 @@ mod binary;
 mod context;
 mod core;
 #[doc = include_str!("differences.md")]
+#[doc = ""]
+#[doc = include_str!("as_in_envoy.md")]
 pub mod differences {}
 #[cfg(feature = "envoy")]
 pub mod envoy;

@@ -9,8 +9,8 @@ use crate::records::HostCall;
 
 /// The response of an upstream, or of a service that the extension calls, over HTTP/1.1.
 ///
-/// If an upstream's response ends with a body, its headers declare the length, unless they have
-/// `content-length` or `transfer-encoding`, and the extension sees the end as an empty piece.
+/// If an upstream's response ends with a body, the extension sees the end as an empty piece. As in
+/// HTTP/1.1, a message with `content-length` has no trailers.
 ///
 /// It converts from a number, which is its status.
 ///

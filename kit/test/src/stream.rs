@@ -73,9 +73,7 @@ impl Request {
         self
     }
 
-    /// Sends the whole request. If it ends with a body, its headers declare the length, unless they
-    /// have `content-length` or `transfer-encoding`, and the extension sees the end as an empty
-    /// piece.
+    /// Sends the whole request. If it ends with a body, the extension sees the end as an empty piece.
     ///
     /// # Errors
     ///

@@ -215,6 +215,12 @@ fn callback_that_older_envoys_ignore_is_an_error_only_for_newer_ones() {
     let report = report("0_2_1", "", exports);
     assert_eq!(report.findings[0].rejected_by, ["envoy", "envoy-gateway"]);
     assert!(report.accepts("istio"));
+    // The embedded proxy does what the newest Envoy does.
+    #[cfg(feature = "trial")]
+    {
+        let trial = report.module.and_then(|module| module.trial);
+        assert!(trial.is_some_and(|trial| trial.not_tried.is_some()));
+    }
 }
 
 #[test]

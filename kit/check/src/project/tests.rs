@@ -256,7 +256,7 @@ fn contradiction_is_an_error_for_no_consumer() {
     assert_eq!(report.project_errors(), 1);
     assert!(report.consumers.iter().all(|verdict| verdict.accepts));
     let text = report.to_string();
-    assert!(text.contains("\nProject:        1 error above\n"), "{text}");
+    assert!(text.contains("\nProject:       1 error above\n"), "{text}");
 }
 
 #[test]

@@ -246,7 +246,7 @@ fn compressed_archive_says_how_to_unpack_it() {
     let report = check(&path, None);
     assert_verdicts("gzip", &report, "not checked", "not checked");
     assert!(
-        lines(&report)[0].contains("unpack it first, with gunzip"),
+        lines(&report)[0].contains("it is compressed with gzip; unpack an archive with gunzip"),
         "{report}"
     );
 }

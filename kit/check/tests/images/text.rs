@@ -19,8 +19,13 @@ Module:        a.wasm, {} bytes
 Interface:     Proxy-Wasm 0.2.1; a proxy calls 1 of its functions
 WebAssembly:   1.0
 Memory:        65536 bytes in each worker thread at first; it may grow without a limit
-Checked: 0 errors, 0 warnings",
-            module().len()
+{}Checked: 0 errors, 0 warnings",
+            module().len(),
+            if cfg!(feature = "trial") {
+                "Trial:         the module starts\n"
+            } else {
+                ""
+            }
         )
     );
 }

@@ -54,9 +54,7 @@ impl Layout {
             .and_then(|_| reader.rewind())
             .map_err(unreadable)?;
         if start == [0x1f, 0x8b] {
-            return Err(Error::Limit(
-                "it is compressed with gzip; unpack it first, with gunzip".to_owned(),
-            ));
+            return Err(Error::Limit("it is compressed with gzip".to_owned()));
         }
         let mut files = BTreeMap::new();
         let budget = Budget::default();

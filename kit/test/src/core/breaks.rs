@@ -36,6 +36,9 @@ const ENDED: &str = "\
      callbacks for a context that it has deleted. Call proxy_close_stream or \
      proxy_send_local_response once, and not in proxy_on_log, proxy_on_done or \
      proxy_on_delete";
+const NOT_CREATED: &str = "\
+     the extension closes the stream in proxy_on_context_create: Envoy creates the context \
+     twice, and calls callbacks after it has deleted it. Close it in a later callback";
 const CLOSED_IN_TRAILERS: &str = "\
      the extension closes the stream in proxy_on_response_trailers: Envoy crashes. Close it \
      in an earlier callback";
@@ -46,9 +49,22 @@ const RESPONSE_IN_TRAILERS: &str = "\
 /// The error for a header that is not valid.
 pub(super) fn invalid_field(name: &str) -> String {
     format!(
-        "the header {name:?} is invalid: Envoy writes it to the connection as it is, so that a \
+        "the header or trailer {name:?} is invalid: Envoy writes it to the connection as it is, so that a \
          value from outside can forge headers and responses. Remove control characters from \
          values, and use only the characters of HTTP tokens in names"
+    )
+}
+
+/// The error for a status that no response can have.
+pub(super) fn invalid_status(status: u64) -> String {
+    let effect = if (100..200).contains(&status) {
+        "clients wait for another response"
+    } else {
+        "clients reject the response"
+    };
+    format!(
+        "the response has status {status}: Envoy sends it, and {effect}. Use a status from 200 to \
+         599"
     )
 }
 
@@ -118,13 +134,17 @@ impl Core {
     /// Checks that the extension can close a stream.
     pub(super) fn check_can_close(&mut self, id: u32) -> Result<(), Error> {
         self.check_is_open(id)?;
-        if self.stream(id)?.pending_reply.is_some() {
-            return Err(self.breaks(id, ENDED));
-        }
-        if self.is_in_response_trailers(id) {
-            return Err(self.breaks(id, CLOSED_IN_TRAILERS));
-        }
-        Ok(())
+        let stream = self.stream(id)?;
+        let problem = if stream.pending_reply.is_some() {
+            ENDED
+        } else if !stream.is_created {
+            NOT_CREATED
+        } else if self.is_in_response_trailers(id) {
+            CLOSED_IN_TRAILERS
+        } else {
+            return Ok(());
+        };
+        Err(self.breaks(id, problem))
     }
 
     fn check_is_open(&mut self, id: u32) -> Result<(), Error> {

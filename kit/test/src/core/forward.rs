@@ -46,13 +46,12 @@ impl Core {
         if let Some(reply) = reply {
             return self.send_local_reply(id, reply);
         }
-        // Envoy checks those of requests, but for a name without a byte.
-        let invalid = match invalid_field(&state.headers) {
-            Some((name, _)) => Some(name),
-            None => state.headers.first("").map(|_| String::new()),
-        };
-        if let Some(name) = invalid {
-            return Err(self.breaks_with(id, breaks::invalid_field(&name)));
+        let problem = check_fields(&state.headers).or_else(|| match direction {
+            Direction::Request => None,
+            Direction::Response => check_status(&state.headers),
+        });
+        if let Some(problem) = problem {
+            return Err(self.breaks_with(id, problem));
         }
         state.forwarded_headers = Some(write(&mut state.headers, direction));
         if end {
@@ -99,13 +98,24 @@ impl Core {
             return Ok(());
         }
         if state.forwarded_all {
-            return Err(self.breaks(id, TWO_ENDS));
+            // The upstream has ended the exchange.
+            return if direction == Direction::Request && stream.response.end_of_stream {
+                Ok(())
+            } else {
+                Err(self.breaks(id, TWO_ENDS))
+            };
         }
         let holds_body = state.buffer.as_ref().is_some_and(|body| !body.is_empty());
-        if holds_body || state.forwarded_headers.is_none() {
+        let Some(headers) = state.forwarded_headers.as_ref().filter(|_| !holds_body) else {
             return Err(self.breaks(id, LOST_BODY));
+        };
+        // HTTP/1.1 has no trailers after a body whose length is declared.
+        if headers.first("content-length").is_none() {
+            if let Some(problem) = state.trailers.as_ref().and_then(check_trailers) {
+                return Err(self.breaks_with(id, problem));
+            }
+            state.forwarded_trailers.clone_from(&state.trailers);
         }
-        state.forwarded_trailers.clone_from(&state.trailers);
         self.complete(id, direction)
     }
 
@@ -177,6 +187,31 @@ fn invalid_field(headers: &Headers) -> Option<(String, bool)> {
     })
 }
 
+/// What is wrong with fields that Envoy writes without a check. It checks the headers of requests, but
+/// for a name without a byte.
+fn check_fields(fields: &Headers) -> Option<String> {
+    let invalid = match invalid_field(fields) {
+        Some((name, _)) => name,
+        None => fields.first("").map(|_| String::new())?,
+    };
+    Some(breaks::invalid_field(&invalid))
+}
+
+/// What is wrong with trailers, among which Envoy writes pseudo-headers, too.
+fn check_trailers(trailers: &Headers) -> Option<String> {
+    match trailers.bytes().find(|(name, _)| is_pseudo(name)) {
+        Some((name, _)) => Some(breaks::invalid_field(&escape(name))),
+        None => check_fields(trailers),
+    }
+}
+
+/// What is wrong with the status of a response.
+fn check_status(headers: &Headers) -> Option<String> {
+    let status = headers.status()?;
+    let is_valid = status == 101 || (200..1000).contains(&status);
+    (!is_valid).then(|| breaks::invalid_status(status))
+}
+
 /// A name in a message, in which Envoy escapes control characters as JSON does.
 fn escape(name: &[u8]) -> String {
     let quoted = serde_json::Value::from(String::from_utf8_lossy(name)).to_string();
@@ -184,7 +219,7 @@ fn escape(name: &[u8]) -> String {
 }
 
 /// The headers as they are written to a connection. Envoy changes those of a response before.
-pub(super) fn write(headers: &mut Headers, direction: Direction) -> Headers {
+fn write(headers: &mut Headers, direction: Direction) -> Headers {
     let status = headers
         .status()
         .filter(|_| direction == Direction::Response);
@@ -222,7 +257,7 @@ fn check_length(state: &DirectionState, direction: Direction) -> Option<String> 
     let status = headers
         .status()
         .filter(|_| direction == Direction::Response);
-    if let Some(status @ (100..200 | 204 | 304)) = status
+    if let Some(status @ (101 | 204 | 304)) = status
         && length > 0
     {
         return Some(breaks::body_of_status(status, length));

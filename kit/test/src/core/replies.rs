@@ -1,9 +1,9 @@
 //! Responses that the extension, or Envoy itself, sends instead of the upstream.
 
 use super::Core;
-use super::forward::write;
 use crate::context::{Direction, DirectionState};
 use crate::error::Error;
+use crate::header_map::Kind;
 use crate::local_reply::LocalReply;
 
 /// What Envoy tells the client when the upstream has failed, before the reason.
@@ -34,10 +34,17 @@ impl Core {
         }
         stream.is_local = true;
         stream.request.is_aborted = true;
-        let (mut headers, body) = reply.write(stream.is_grpc, stream.is_head);
-        let written = write(&mut headers, Direction::Response);
-        stream.response = DirectionState::of_forwarded(headers, written, body);
-        self.end(id)
+        let (headers, body) = reply.write(stream.is_grpc, stream.is_head);
+        stream.response = DirectionState::default();
+        stream
+            .response
+            .begin(Kind::Response, headers, body.is_empty());
+        stream.response.received = body.len();
+        self.forward_headers(id, Direction::Response, body.is_empty())?;
+        if body.is_empty() {
+            return Ok(());
+        }
+        self.forward_data(id, Direction::Response, body, true)
     }
 
     pub(super) fn send_through_extension(

@@ -90,11 +90,12 @@ impl Core {
         stream.is_grpc = local_reply::is_grpc(&headers);
         stream.is_head = headers.first(":method") == Some(b"HEAD");
         // The request has arrived when the context is created.
-        begin(&mut stream.request, Kind::Request, headers, end);
+        stream.request.begin(Kind::Request, headers, end);
         stream.callback = Some((Direction::Request, Part::Headers));
         self.call("proxy_on_context_create", id, &[plugin])?;
         if let Ok(stream) = self.stream(id) {
             stream.callback = None;
+            stream.is_created = true;
         }
         self.filter_headers(id, Direction::Request, end)
     }
@@ -110,7 +111,7 @@ impl Core {
             return Ok(());
         };
         stream.response_code = headers.status();
-        begin(stream.state(direction), Kind::Response, headers, end);
+        stream.state(direction).begin(Kind::Response, headers, end);
         self.filter_headers(id, direction, end)
     }
 
@@ -242,13 +243,4 @@ impl Core {
         self.host_mut().ended_streams.remove(&id);
         self.run_pending()
     }
-}
-
-/// Begins a message.
-fn begin(state: &mut DirectionState, kind: Kind, headers: Headers, end: bool) {
-    state.has_begun = true;
-    state.end_of_stream = end;
-    state.received_length = headers.first("content-length").map(<[u8]>::to_vec);
-    state.has_forwarded_proto = headers.first("x-forwarded-proto").is_some();
-    state.headers = kind.receive(headers);
 }

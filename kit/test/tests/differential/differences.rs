@@ -1,10 +1,10 @@
 //! Where the embedded proxy differs from Envoy, and why. The documentation is generated from it.
 
-use crate::observation::Line;
+use std::fmt::Write;
 
 /// A difference that stays.
 pub struct Difference {
-    /// Patterns of the names of the scenarios where it can be seen. `*` is any text.
+    /// Patterns of the names of the scenarios where it is seen. `*` is any text.
     scenarios: &'static [&'static str],
     /// Patterns of the lines that differ.
     lines: &'static [&'static str],
@@ -18,25 +18,275 @@ pub struct Difference {
 
 impl Difference {
     /// Whether it is the reason for a line of a scenario.
-    pub fn covers(&self, scenario: &str, line: &Line) -> bool {
-        let is_any =
-            |patterns: &[&str], text: &str| patterns.iter().any(|pattern| matches(pattern, text));
-        is_any(self.scenarios, scenario) && is_any(self.lines, &line.text)
+    pub fn covers(&self, scenario: &str, line: &str) -> bool {
+        let is_any = |patterns: &[&str], text: &str| {
+            let mut patterns = patterns.iter();
+            patterns.any(|pattern| matches(pattern, text))
+        };
+        is_any(self.scenarios, scenario) && is_any(self.lines, line)
     }
 }
 
 /// Whether a text matches a pattern, in which `*` is any text.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
-            let mut ends = text
-                .char_indices()
-                .map(|(place, _)| place)
-                .chain([text.len()]);
-            ends.any(|place| matches(rest, &text[place..]))
-        }),
-    }
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(start) else {
+        return false;
+    };
+    let mut places = text
+        .char_indices()
+        .map(|(place, _)| place)
+        .chain([text.len()]);
+    places.any(|place| matches(rest, &text[place..]))
 }
 
-pub const DIFFERENCES: &[Difference] = &[];
+/// The list as Markdown.
+pub fn document() -> String {
+    let mut text = "\
+Where the embedded proxy differs from Envoy 1.40.
+
+<!-- Generated from tests/differential/differences.rs. To write it again:
+     UPDATE=1 cargo test --features envoy,wat --test differential document -->
+
+The toolkit's test `differential` runs about 1,800 scenarios in both, and compares log lines, messages
+and metrics. They differ in this:
+
+"
+    .to_owned();
+    for difference in DIFFERENCES {
+        let Difference {
+            embedded,
+            envoy,
+            reason,
+            ..
+        } = difference;
+        let _ = writeln!(text, "- {embedded} *Envoy:* {envoy} *Why:* {reason}");
+    }
+    text
+}
+
+pub const DIFFERENCES: &[Difference] = &[
+    Difference {
+        scenarios: &[
+            "http_call.create_plugin.1",
+            "http_call.vm_start.1",
+            "http_call.configure.1",
+        ],
+        lines: &["call 2: *"],
+        embedded: "There are one thread and one VM.",
+        envoy: "each worker thread and the main thread have a VM, and start each plugin in it.",
+        reason: "results do not depend on the order of threads.",
+    },
+    Difference {
+        scenarios: &["time.now", "oddities.monotonic_clock"],
+        lines: &["log [Info] *"],
+        embedded: "Time stands still until a test moves it \
+            ([`Proxy::advance`](crate::Proxy::advance)), and both clocks of WASI show the same time.",
+        envoy: "time passes, and the monotonic clock counts from the start of the machine.",
+        reason: "results are the same in each run.",
+    },
+    Difference {
+        scenarios: &["random.numbers"],
+        lines: &["log [Info] *"],
+        embedded: "Random numbers are the same in each run \
+            ([`Options::random_seed`](crate::Options::random_seed)).",
+        envoy: "they are random.",
+        reason: "results are the same in each run.",
+    },
+    Difference {
+        scenarios: &["log.*", "logging.levels"],
+        lines: &["log [Trace] *", "log [Debug] *"],
+        embedded: "Every log line is kept.",
+        envoy: "lines below the level of its logger `wasm` are dropped.",
+        reason: "a test can assert on all of them.",
+    },
+    Difference {
+        scenarios: &[
+            "headers.server",
+            "get_header_map_pairs.log",
+            "get_property.log",
+            "oddities.added_headers",
+        ],
+        lines: &["*"],
+        embedded: "The proxy adds no headers.",
+        envoy: "`server`, `date`, `x-request-id`, `x-envoy-…` and others, in part before the \
+            extension sees a message.",
+        reason: "they depend on Envoy's configuration; a test can set them.",
+    },
+    Difference {
+        scenarios: &["oddities.node"],
+        lines: &["log *get_property 'xds\\0node'*"],
+        embedded: "The property `xds.node` has `id` and `cluster`.",
+        envoy: "also its version and extensions.",
+        reason: "they change with each release; a test can set them.",
+    },
+    Difference {
+        scenarios: &["oddities.connection_id"],
+        lines: &["log *get_property 'connection\\0id'*"],
+        embedded: "Each stream has a connection of its own, whose ID is that of the context.",
+        envoy: "connections are counted, and carry several streams.",
+        reason: "an extension that filters HTTP sees streams.",
+    },
+    Difference {
+        scenarios: &["oddities.validated_filter_state"],
+        lines: &["*"],
+        embedded: "`set_envoy_filter_state` accepts every value.",
+        envoy: "some keys, such as `envoy.ai.llm_protocol.request`, accept only some values.",
+        reason: "extensions do not set them.",
+    },
+    Difference {
+        scenarios: &[
+            "call_foreign_function.*.1",
+            "call_foreign_function.*.2",
+            "call_foreign_function.*.3",
+            "call_foreign_function.*.4",
+            "call_foreign_function.*.5",
+            "foreign.expression",
+        ],
+        lines: &["*"],
+        embedded: "The foreign functions `expr_create`, `expr_evaluate`, `expr_delete`, `sign` and \
+            `verify_signature` trap, unless a test provides them \
+            ([`Options::foreign_function`](crate::Options::foreign_function)).",
+        envoy: "it has them.",
+        reason: "they need an interpreter of CEL, and cryptography.",
+    },
+    Difference {
+        scenarios: &["grpc.cancelled", "grpc.stream_cancelled"],
+        lines: &["call 1*"],
+        embedded: "A gRPC call that is cancelled in the callback that makes it is never seen.",
+        envoy: "its headers have been sent.",
+        reason: "the result is that of no call.",
+    },
+    Difference {
+        scenarios: &["headers.line_break"],
+        lines: &["*"],
+        embedded: "A header with a line break is an error.",
+        envoy: "it is sent, and forges headers.",
+        reason: "it is never meant.",
+    },
+    Difference {
+        scenarios: &[
+            "module.atomics",
+            "module.shared_memory",
+            "module.exceptions",
+            "module.legacy_exceptions",
+            "module.function_references",
+            "module.structures",
+            "module.imported_tag",
+        ],
+        lines: &["*"],
+        embedded: "Modules that need the proposals threads, exceptions, function references or GC do \
+            not load; the error names the proposal.",
+        envoy: "they load, except that an imported tag crashes it.",
+        reason: "the interpreter does not support them.",
+    },
+    Difference {
+        scenarios: &["module.no_memory__and_a_host_call"],
+        lines: &["Envoy crashes"],
+        embedded: "In a module without a memory, a host call that needs one is a trap.",
+        envoy: "it crashes.",
+        reason: "a test fails where production would.",
+    },
+    Difference {
+        scenarios: &["auth.empty_cluster", "http_call.request_headers.8"],
+        lines: &["*"],
+        embedded: "A call to a cluster waits until the test responds.",
+        envoy: "a call to a cluster without endpoints returns `INTERNAL_FAILURE`.",
+        reason: "the test decides what the service does; \
+            [`Proxy::fail_call`](crate::Proxy::fail_call) is a service that cannot be reached.",
+    },
+    Difference {
+        scenarios: &["http_call.request_headers.4"],
+        lines: &["call 1 trailer *"],
+        embedded: "The trailers of an HTTP call are shown to the test.",
+        envoy: "over HTTP/1.1 it sends them only with `enable_trailers`.",
+        reason: "the protocol of a cluster is configuration.",
+    },
+    Difference {
+        scenarios: &["grpc.dead_cluster"],
+        lines: &["log *get_status *"],
+        embedded: "The message of a gRPC call's status is the test's, followed by `{via_upstream}`.",
+        envoy: "a failure of the connection is described in more detail.",
+        reason: "the texts change with each release.",
+    },
+    Difference {
+        scenarios: &["plugin.two_of_a_vm"],
+        lines: &["log *proxy_on_done *", "log *proxy_on_delete *"],
+        embedded: "A plugin is shut down when the test says so.",
+        envoy: "plugins of one VM are shut down in an order of its own.",
+        reason: "the order has no meaning.",
+    },
+    Difference {
+        scenarios: &[
+            "get_buffer_status.*",
+            "get_buffer_bytes.create_plugin",
+            "get_buffer_bytes.grpc_message",
+            "set_buffer_bytes.create_plugin",
+        ],
+        lines: &["log *_buffer_* 7 *", "log *_buffer_* 8 *"],
+        embedded: "The plugin's configuration is shown only in `proxy_on_configure`, and the buffer 8 \
+            (`CALL_DATA`) is empty.",
+        envoy: "also in `proxy_on_context_create`, and the buffer 8 has what was shown last.",
+        reason: "the embedded proxy configures a plugin after it has created it, and nothing belongs to \
+            the buffer 8.",
+    },
+    Difference {
+        scenarios: &["oddities.start_section_writes_nowhere"],
+        lines: &["*"],
+        embedded: "A module whose start section makes a host call does not load.",
+        envoy: "it crashes, but for a few calls that fail.",
+        reason: "a test fails where production would.",
+    },
+    Difference {
+        scenarios: &["oddities.resolve_dns"],
+        lines: &["*"],
+        embedded: "A module that imports `envoy_resolve_dns` does not load.",
+        envoy: "it loads.",
+        reason: "no SDK has it.",
+    },
+    Difference {
+        scenarios: &["oddities.eleven_tables"],
+        lines: &["*"],
+        embedded: "A module has up to ten tables.",
+        envoy: "100,000.",
+        reason: "it bounds memory.",
+    },
+    Difference {
+        scenarios: &["oddities.100000_frames"],
+        lines: &["*"],
+        embedded: "The stack is as deep as 80,000 frames of a function with one parameter.",
+        envoy: "depends on how V8 compiles the functions.",
+        reason: "the limit is the same on every machine.",
+    },
+    Difference {
+        scenarios: &["oddities.allocator_traps"],
+        lines: &["*"],
+        embedded: "If the module's allocator traps, the callback ends.",
+        envoy: "the host call returns `INVALID_MEMORY_ACCESS`, and the VM has failed when the callback \
+            returns.",
+        reason: "the trap shows where.",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn star_is_any_text() {
+        for (pattern, text) in [
+            ("a", "a"),
+            ("*", ""),
+            ("a*c", "abc"),
+            ("a*c", "ac"),
+            ("*é*", "aéb"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("a", "ab"), ("a*c", "abcd"), ("*b", "a")] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+}

@@ -1,13 +1,20 @@
 //! Runs a scenario in the embedded proxy.
 
-use std::collections::{BTreeSet, VecDeque};
+mod exchange;
+mod messages;
+
+use std::collections::BTreeSet;
 
 use proxy_wasm_test::{
-    Error, GrpcCall, GrpcReply, Headers, HttpCall, Message, Metric, Options, Proxy, Stream,
+    Error, GrpcCall, GrpcReply, HttpCall, Message, Metric, Options, Proxy, Stream,
 };
 
-use crate::observation::{Failure, Observation, Received, Response};
-use crate::scenario::{Reaction, Reply, Request, Scenario, Step};
+use crate::messages::{Reaction, Request};
+use crate::observation::{Failure, Observation, Received};
+use crate::scenario::{Scenario, Step};
+
+use exchange::Exchange;
+use messages::{fields, grpc_reply, received, whole};
 
 /// The clusters of which the embedded proxy has to be told: it has all but the first.
 const MISSING_CLUSTER: &str = "missing";
@@ -37,6 +44,8 @@ pub fn run(scenario: &Scenario) -> Observation {
         return observation;
     }
     observation.has_started = true;
+    let second = scenario.second_configuration.as_ref();
+    let second = second.map(|configuration| proxy.add_plugin(configuration));
     let mut run = Run {
         scenario,
         proxy: &proxy,
@@ -44,7 +53,10 @@ pub fn run(scenario: &Scenario) -> Observation {
         answered: BTreeSet::new(),
         calls: Vec::new(),
     };
-    let result = run.all();
+    let result = run.all().and_then(|()| match second {
+        Some(second) => second?.shut_down(),
+        None => Ok(()),
+    });
     run.observe(&mut observation);
     if let Err(error) = result {
         note(&error, &mut observation);
@@ -150,7 +162,7 @@ impl Run<'_> {
     }
 
     fn last_stream(&self) -> Option<&Stream> {
-        self.exchanges.last()?.stream.as_ref()
+        self.exchanges.last()?.stream()
     }
 
     /// Lets the upstream and the services react until nothing happens any more.
@@ -249,10 +261,9 @@ impl Run<'_> {
     fn observe(&mut self, observation: &mut Observation) {
         observation.log = log(self.proxy);
         for exchange in self.exchanges.drain(..) {
-            let upstream = exchange.stream.as_ref().and_then(Stream::upstream);
-            let upstream = upstream.or(exchange.upstream);
-            observation.responses.push(exchange.response);
-            observation.upstream.extend(upstream.map(received));
+            let (response, upstream) = exchange.observe();
+            observation.responses.push(response);
+            observation.upstream.extend(upstream);
         }
         observation.calls = std::mem::take(&mut self.calls);
         for name in &self.scenario.metrics {
@@ -261,232 +272,4 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// A request, and what has become of it.
-struct Exchange {
-    /// Until it has ended.
-    stream: Option<Stream>,
-    is_head: bool,
-    has_reply: bool,
-    /// What the upstream has not sent yet.
-    pieces: VecDeque<Piece>,
-    response: Response,
-    upstream: Option<Message>,
-}
-
-/// What an upstream sends at a time.
-enum Piece {
-    /// Headers that more follows.
-    Headers(proxy_wasm_test::Reply),
-    /// Headers that nothing follows.
-    Whole(proxy_wasm_test::Reply),
-    Body(String),
-    End,
-    Trailers(Headers),
-    Disconnect,
-}
-
-impl Exchange {
-    fn new(stream: Stream, request: &Request) -> Self {
-        Self {
-            stream: Some(stream),
-            is_head: request.method == "HEAD",
-            has_reply: false,
-            pieces: VecDeque::new(),
-            response: Response::Waiting,
-            upstream: None,
-        }
-    }
-
-    /// Lets the upstream do one thing. Returns whether it has done any.
-    fn proceed(&mut self, reaction: &Reaction) -> Result<bool, Error> {
-        if self.is_upstream_ready() {
-            self.has_reply = true;
-            match reaction {
-                Reaction::Reply(reply) => self.pieces = pieces(reply, self.is_head),
-                Reaction::Reset => self.pieces.push_back(Piece::Disconnect),
-                Reaction::Silence => {}
-            }
-        }
-        let Some(piece) = self.pieces.pop_front() else {
-            return Ok(false);
-        };
-        self.send(piece)?;
-        Ok(true)
-    }
-
-    /// Whether the upstream has the whole request, and nobody has responded.
-    fn is_upstream_ready(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| {
-            let is_complete = stream.upstream().is_some_and(|request| request.is_complete);
-            is_complete && !self.has_reply && !stream.has_local_response()
-        })
-    }
-
-    /// Ends the stream if its response has ended.
-    fn finish(&mut self) -> Result<bool, Error> {
-        let Some(stream) = &self.stream else {
-            return Ok(false);
-        };
-        self.upstream = stream.upstream();
-        let result = stream.finish();
-        self.note(result)
-    }
-
-    /// Notes what has become of the response. Returns whether the stream has ended.
-    fn note(&mut self, result: Result<proxy_wasm_test::Response, Error>) -> Result<bool, Error> {
-        self.response = match result {
-            Ok(response) => Response::Complete(received(Message {
-                headers: response.headers().clone(),
-                body: response.body().to_vec(),
-                trailers: response.trailers().clone(),
-                is_complete: true,
-            })),
-            Err(Error::Closed) => Response::CutOff,
-            // The extension holds it, or it has not come.
-            Err(Error::Paused(_) | Error::InvalidState(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        self.stream = None;
-        self.pieces.clear();
-        Ok(true)
-    }
-
-    /// The upstream sends a piece of its reply.
-    fn send(&mut self, piece: Piece) -> Result<(), Error> {
-        let Some(stream) = &self.stream else {
-            return Ok(());
-        };
-        match piece {
-            Piece::Headers(headers) => stream.begin_response(headers),
-            Piece::Whole(headers) => {
-                self.upstream = stream.upstream();
-                let result = stream.respond(headers);
-                self.note(result).map(drop)
-            }
-            Piece::Body(_) | Piece::End | Piece::Trailers(_) if stream.has_local_response() => {
-                Ok(())
-            }
-            Piece::Body(piece) => stream.send_response_body(piece, false),
-            Piece::End => stream.send_response_body("", true),
-            Piece::Trailers(trailers) => stream.send_response_trailers(trailers),
-            Piece::Disconnect => stream.reset_upstream(),
-        }
-    }
-
-    /// The client disconnects, if it still waits.
-    fn leave(&mut self) -> Result<(), Error> {
-        let Some(stream) = self.stream.take() else {
-            return Ok(());
-        };
-        self.upstream = stream.upstream();
-        stream.reset()
-    }
-}
-
-/// A reply of the upstream, piece by piece.
-fn pieces(reply: &Reply, is_head: bool) -> VecDeque<Piece> {
-    let mut headers = proxy_wasm_test::Reply::new(reply.status);
-    for (name, value) in reply.all_fields() {
-        headers = headers.header(name, value);
-    }
-    if !reply.has_body() || is_head {
-        return [Piece::Whole(headers)].into();
-    }
-    let body = reply.body.iter().cloned().map(Piece::Body);
-    let end = if reply.is_cut_off {
-        Piece::Disconnect
-    } else if reply.trailers.is_empty() {
-        // Over HTTP/1.1, the end of a body is an empty piece.
-        Piece::End
-    } else {
-        Piece::Trailers(reply.trailers.iter().cloned().collect())
-    };
-    [Piece::Headers(headers)]
-        .into_iter()
-        .chain(body)
-        .chain([end])
-        .collect()
-}
-
-/// A reply to a call, whose pieces come together.
-fn whole(reply: &Reply) -> proxy_wasm_test::Reply {
-    let mut whole = proxy_wasm_test::Reply::new(reply.status);
-    for (name, value) in reply.all_fields() {
-        whole = whole.header(name, value);
-    }
-    // Envoy's router adds it.
-    whole = whole.header("x-envoy-upstream-service-time", "0");
-    if reply.has_body() {
-        whole = whole.body(reply.body.concat());
-    }
-    for (name, value) in &reply.trailers {
-        whole = whole.trailer(name, value);
-    }
-    whole
-}
-
-/// The messages and the status of a gRPC service's reply.
-fn grpc_reply(reply: &Reply) -> GrpcReply {
-    let mut grpc = GrpcReply::new();
-    for (name, value) in reply
-        .fields
-        .iter()
-        .filter(|(name, _)| name != "content-type")
-    {
-        grpc = grpc.metadata(name, value);
-    }
-    for name in ["date", "server", "x-envoy-upstream-service-time"] {
-        grpc = grpc.metadata(name, "of Envoy");
-    }
-    for piece in &reply.body {
-        grpc = grpc.message(piece.get(5..).unwrap_or_default());
-    }
-    let trailer = |name: &str| {
-        let mut trailers = reply.trailers.iter();
-        trailers
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
-    };
-    // Without one, the status of HTTP counts; 14 stands for 503.
-    let status = trailer("grpc-status").and_then(|status| status.parse().ok());
-    grpc = grpc.status(
-        status.unwrap_or(14),
-        trailer("grpc-message").unwrap_or_default(),
-    );
-    let own = reply
-        .trailers
-        .iter()
-        .filter(|(name, _)| !name.starts_with("grpc-"));
-    own.fold(grpc, |grpc, (name, value)| grpc.trailer(name, value))
-}
-
-/// A message as HTTP/1.1 shows it: pseudo-headers are in its first line.
-fn received(message: Message) -> Received {
-    let first = |name: &str| {
-        let values = message.headers.values(name);
-        values.first().map(|value| value.to_string())
-    };
-    let start = first(":status").unwrap_or_else(|| {
-        let parts = [":method", ":path", ":authority"];
-        parts.map(|name| first(name).unwrap_or_default()).join(" ")
-    });
-    Received {
-        start,
-        fields: fields(&message.headers),
-        body: message.body,
-        trailers: fields(&message.trailers),
-        is_complete: message.is_complete,
-        has_rest: false,
-    }
-}
-
-/// Fields that are not pseudo-headers.
-fn fields(headers: &Headers) -> Vec<(String, String)> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let fields = headers.bytes().filter(|(name, _)| !name.starts_with(b":"));
-    fields
-        .map(|(name, value)| (text(name), text(value)))
-        .collect()
 }

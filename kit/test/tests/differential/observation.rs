@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::scenario::Field;
+use crate::messages::Field;
 
 /// What one proxy did in a scenario.
 #[derive(Debug, Default)]
@@ -212,18 +212,12 @@ fn escape(bytes: &[u8]) -> String {
     format!("({} bytes) {beginning}...", bytes.len())
 }
 
-/// A line that only one of the two proxies has, or that they have in different places.
-#[derive(Clone, Debug)]
-pub struct Line {
-    pub text: String,
-}
-
-/// The lines that differ, in order.
-pub fn compare(envoy: &[String], embedded: &[String]) -> Vec<Line> {
+/// The lines that only one of the two proxies has, or that they have in different places.
+pub fn compare<'a>(envoy: &'a [String], embedded: &'a [String]) -> Vec<&'a str> {
     let rows = align(envoy, embedded).into_iter();
     rows.filter(|(left, right)| left != right)
         .flat_map(|(left, right)| left.into_iter().chain(right))
-        .map(|text| Line { text: text.clone() })
+        .map(String::as_str)
         .collect()
 }
 

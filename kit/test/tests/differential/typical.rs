@@ -6,6 +6,7 @@ mod grpc;
 mod headers;
 mod lifecycle;
 mod local_responses;
+mod oddities;
 mod state;
 
 use crate::scenario::Scenario;
@@ -18,6 +19,7 @@ pub fn scenarios() -> Vec<Scenario> {
         headers::scenarios(),
         lifecycle::scenarios(),
         local_responses::scenarios(),
+        oddities::scenarios(),
         state::scenarios(),
     ]
     .concat()

@@ -78,32 +78,6 @@ fn a_piece_can_be_the_last_one() -> Result<(), Error> {
     Ok(())
 }
 
-#[test]
-fn a_whole_message_declares_the_length_of_its_body() -> Result<(), Error> {
-    let proxy = Wat::new().load()?;
-    let length = |headers: &proxy_wasm_test::Headers| headers.values("content-length").concat();
-    let send = |header: Option<(&str, &str)>, body: &str| -> Result<_, Error> {
-        let request = proxy.request("POST", "/").body(body);
-        let request = match header {
-            Some((name, value)) => request.header(name, value),
-            None => request,
-        };
-        Ok(length(
-            &request.send()?.upstream().expect("a request").headers,
-        ))
-    };
-    assert_eq!(send(None, "four")?, "4");
-    assert_eq!(send(None, "")?, "");
-    assert_eq!(send(Some(("Content-Length", "9")), "four")?, "9");
-    assert_eq!(send(Some(("transfer-encoding", "chunked")), "four")?, "");
-    let respond = |reply| proxy.request("GET", "/").respond(reply);
-    let response = respond(Reply::new(200).body("four"))?;
-    assert_eq!(length(response.headers()), "4");
-    let response = respond(Reply::new(200).body("four").trailer("a", "b"))?;
-    assert_eq!(length(response.headers()), "");
-    Ok(())
-}
-
 /// The actions of the calls of a body callback, one after the other, and then 0.
 fn actions(callback: &str, buffer: u32, actions: [u32; 3]) -> Wat {
     let [first, second, third] = actions;

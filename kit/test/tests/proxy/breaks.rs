@@ -12,6 +12,16 @@ const CLOSE: &str = "(drop (call $proxy_close_stream #0))";
 const SEND: &str = "(drop (call $proxy_send_local_response #403 #0 #0 #0 #0 #0 #0 #-1))";
 const STREAM: &str = "(drop (call $proxy_set_effective_context #2))";
 
+/// The arguments of a response.
+fn local(status: u32, body: &str) -> String {
+    let body = if body.is_empty() {
+        "#0 #0".to_owned()
+    } else {
+        format!("@\"{body}\"")
+    };
+    format!("$proxy_send_local_response #{status} #0 #0 {body} #0 #0 #-1")
+}
+
 /// Checks that the error says what Envoy does, and in other words how to avoid it.
 fn breaks(result: Result<Response, Error>, effect: &str) {
     match result {
@@ -31,8 +41,9 @@ fn whole(wat: &Wat) -> Result<Response, Error> {
 /// Sends a message without trailers.
 fn simple(wat: &Wat) -> Result<Response, Error> {
     let proxy = wat.load()?;
-    let request = proxy.request("POST", "/").body("request");
-    request.respond(Reply::new(200).body("response"))
+    let request = proxy.request("POST", "/").header("content-length", "7");
+    let reply = Reply::new(200).header("content-length", "8");
+    request.body("request").respond(reply.body("response"))
 }
 
 #[test]
@@ -90,6 +101,9 @@ fn a_trailers_callback_that_resumes_and_continues_sends_the_end_twice() -> Resul
         whole(&on("proxy_on_response_trailers", CONTINUE[1])),
         "crashes",
     );
+    // Envoy ignores what comes for a request after the end of the response.
+    let resume = on("proxy_on_response_trailers", CONTINUE[0]);
+    assert_eq!(whole(&resume)?.status(), 200);
     // The trailers have been sent already.
     breaks(
         whole(&on("proxy_on_response_headers", CONTINUE[0])),
@@ -198,6 +212,13 @@ fn a_stream_that_has_ended_cannot_be_closed_or_answered() -> Result<(), Error> {
 }
 
 #[test]
+fn a_stream_that_is_being_created_cannot_be_closed() -> Result<(), Error> {
+    let wat = on("proxy_on_context_create", CLOSE);
+    breaks(wat.load()?.request("GET", "/").respond(200), "twice");
+    Ok(())
+}
+
+#[test]
 fn in_the_trailers_of_a_response_it_is_too_late() -> Result<(), Error> {
     breaks(whole(&on("proxy_on_response_trailers", CLOSE)), "crashes");
     breaks(whole(&on("proxy_on_response_trailers", SEND)), "never ends");
@@ -245,14 +266,38 @@ fn a_changed_body_needs_another_length() -> Result<(), Error> {
 
 #[test]
 fn a_status_without_a_body_has_none() -> Result<(), Error> {
-    for status in [100, 204, 304] {
+    for status in [101, 204, 304] {
+        let replace = format!("#2 @\":status\" @\"{status}\"");
         let wat = on(
             "proxy_on_response_headers",
-            &format!("(drop (call $proxy_replace_header_map_value #2 @\":status\" @\"{status}\"))"),
+            &format!("(drop (call $proxy_replace_header_map_value {replace}))"),
         );
-        breaks(simple(&wat), &format!("status {status}"));
+        breaks(simple(&wat), &format!("status {status} and a body"));
         let response = wat.load()?.request("GET", "/").respond(200)?;
         assert_eq!(response.status(), status);
+    }
+    let send = format!("(drop (call {}))", local(204, "body"));
+    for callback in ["proxy_on_request_headers", "proxy_on_response_headers"] {
+        breaks(simple(&on(callback, &send)), "status 204 and a body");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_status_that_no_response_has_ends_it() -> Result<(), Error> {
+    for (status, effect) in [
+        (0, "clients reject"),
+        (99, "clients reject"),
+        (100, "clients wait"),
+        (199, "clients wait"),
+        (1_000, "clients reject"),
+        (65_535, "clients reject"),
+    ] {
+        let replace = format!("#2 @\":status\" @\"{status}\"");
+        let replace = format!("(drop (call $proxy_replace_header_map_value {replace}))");
+        breaks(simple(&on("proxy_on_response_headers", &replace)), effect);
+        let send = format!("(drop (call {}))", local(status, ""));
+        breaks(simple(&on("proxy_on_request_headers", &send)), effect);
     }
     Ok(())
 }
@@ -278,6 +323,17 @@ fn a_header_that_http_does_not_allow_forges_others() -> Result<(), Error> {
                 simple(&on("proxy_on_request_headers", &add(0))),
                 "forge headers",
             );
+        }
+    }
+    // Trailers are not checked at all.
+    for (name, value) in [("a", "b\\nc: d"), ("a b", "c"), (":path", "/"), ("", "c")] {
+        for (direction, map) in [("request", 1), ("response", 3)] {
+            let add = format!("#{map} @\"{name}\" @\"{value}\"");
+            let wat = on(
+                &format!("proxy_on_{direction}_trailers"),
+                &format!("(drop (call $proxy_add_header_map_value {add}))"),
+            );
+            breaks(whole(&wat), "forge headers");
         }
     }
     let tab = "(drop (call $proxy_add_header_map_value #2 @\"a\" @\"b\tc \u{e9}\"))";

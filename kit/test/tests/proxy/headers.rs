@@ -238,12 +238,9 @@ fn a_response_without_a_status_becomes_one_of_envoy() -> Result<(), Error> {
         assert!(response.is_local());
         assert_eq!(said(&proxy), ["log"], "{host_call}");
     }
-    for (status, expected, code) in [(" +0201", "201", 201), ("70000", "70000", 0)] {
-        let proxy = changes(2, &[replace(2, ":status", status)]).load()?;
-        let response = proxy.request("GET", "/").respond(200)?;
-        assert_eq!(response.header(":status"), [expected]);
-        assert_eq!(response.status(), code);
-    }
+    let proxy = changes(2, &[replace(2, ":status", " +0201")]).load()?;
+    let response = proxy.request("GET", "/").respond(200)?;
+    assert_eq!(response.header(":status"), ["201"]);
     Ok(())
 }
 

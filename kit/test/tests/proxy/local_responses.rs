@@ -158,14 +158,7 @@ fn a_request_of_head_gets_no_body() -> Result<(), Error> {
 
 #[test]
 fn of_a_status_16_bits_count() -> Result<(), Error> {
-    for (status, expected) in [
-        (0, 0),
-        (99, 99),
-        (600, 600),
-        (65_535, 65_535),
-        (65_536, 0),
-        (65_736, 200),
-    ] {
+    for (status, expected) in [(600, 600), (999, 999), (65_736, 200)] {
         let wat = Wat::new().on("proxy_on_request_headers", &send(status, "", 0));
         let response = wat.load()?.request("GET", "/").respond(200)?;
         assert_eq!(response.status(), expected, "{status}");

@@ -1,4 +1,4 @@
-//! Modules, and what a proxy does with them. `tests/loading.rs` does the same in a real Envoy.
+//! Modules, and what a proxy does with them. The test `differential` loads them in a real Envoy, too.
 
 use proxy_wasm_abi::AbiVersion;
 

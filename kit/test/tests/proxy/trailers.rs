@@ -50,6 +50,23 @@ fn trailers_can_be_added_where_a_message_ends_without_them() -> Result<(), Error
     Ok(())
 }
 
+/// HTTP/1.1 has no trailers after a body whose length is declared.
+#[test]
+fn trailers_of_a_message_with_a_length_are_not_sent() -> Result<(), Error> {
+    let wat = Wat::new()
+        .on("proxy_on_request_body", &add(1))
+        .on("proxy_on_response_body", &add(3));
+    let proxy = wat.load()?;
+    let request = proxy.request("POST", "/").header("content-length", "1");
+    let stream = request.body("a").send()?;
+    let upstream = stream.upstream().expect("a request");
+    let reply = Reply::new(200).header("content-length", "1").body("a");
+    let response = stream.respond(reply)?;
+    assert!(upstream.trailers.is_empty() && upstream.is_complete);
+    assert!(response.trailers().is_empty());
+    Ok(())
+}
+
 #[test]
 fn a_message_without_trailers_has_none_to_read() -> Result<(), Error> {
     let wat = Wat::new().on(

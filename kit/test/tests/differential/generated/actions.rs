@@ -1,7 +1,8 @@
 //! What callbacks return, and streams that an extension continues later.
 
+use crate::messages::{Reply, Request};
 use crate::module::{Module, call_headers};
-use crate::scenario::{Reply, Request, Scenario};
+use crate::scenario::Scenario;
 
 const STREAM: [&str; 6] = [
     "request_headers",

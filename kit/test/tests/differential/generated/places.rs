@@ -1,7 +1,8 @@
 //! The callbacks in which host calls are made, and what makes a proxy call them.
 
+use crate::messages::{Reply, Request};
 use crate::module::{Module, call_headers, pairs};
-use crate::scenario::{CALLER, ID, Reply, Request, Scenario};
+use crate::scenario::{CALLER, ID, Scenario};
 
 /// A callback, or one case of it.
 #[derive(Clone, Copy)]

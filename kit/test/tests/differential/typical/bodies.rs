@@ -1,7 +1,8 @@
 //! Extensions that read and change bodies.
 
+use crate::messages::{Reply, Request};
 use crate::module::{Module, Out, probe};
-use crate::scenario::{Reply, Request, Scenario};
+use crate::scenario::Scenario;
 
 pub fn scenarios() -> Vec<Scenario> {
     let replaced = "#0 #-1 @\"a new body\"";

@@ -1,7 +1,8 @@
 //! Extensions that ask a service before a request or a response goes on.
 
+use crate::messages::{Reaction, Reply, Request};
 use crate::module::{Module, Out, call_headers, probe};
-use crate::scenario::{Reaction, Reply, Request, Scenario};
+use crate::scenario::Scenario;
 
 pub fn scenarios() -> Vec<Scenario> {
     let denies = Reply::new(403).field("x-reason", "no").body("denied");

@@ -1,7 +1,8 @@
 //! Extensions that call a gRPC service.
 
+use crate::messages::{Reaction, Reply, Request};
 use crate::module::{Module, Out, pairs, probe};
-use crate::scenario::{CALLER, ID, Reaction, Reply, Request, Scenario};
+use crate::scenario::{CALLER, ID, Scenario};
 
 const VALUE: &[Out] = &[Out::Bytes(0, 4)];
 

@@ -1,7 +1,8 @@
 //! Extensions that change headers and trailers.
 
+use crate::messages::{Reply, Request};
 use crate::module::{Module, Out, pairs, probe};
-use crate::scenario::{Reply, Request, Scenario};
+use crate::scenario::Scenario;
 
 pub fn scenarios() -> Vec<Scenario> {
     let mut scenarios = vec![

@@ -2,9 +2,10 @@
 
 use proxy_wasm_abi::AbiVersion;
 
+use crate::messages::{Reaction, Reply, Request};
 use crate::module::{Module, Out, probe};
 use crate::modules::{Expected, cases};
-use crate::scenario::{Reaction, Reply, Request, Scenario};
+use crate::scenario::Scenario;
 use crate::wat::Wat;
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -62,6 +63,18 @@ pub fn scenarios() -> Vec<Scenario> {
             ),
         )
         .request(Request::get())
+        .request(Request::get()),
+        of(
+            "plugin.two_of_a_vm",
+            &Module::new()
+                .with("(global $starts (mut i32) (i32.const 0))")
+                .on(
+                    "proxy_on_vm_start",
+                    "(global.set $starts (i32.add (global.get $starts) #1))
+                     (call $number (global.get $starts))",
+                ),
+        )
+        .second_configuration("second")
         .request(Request::get()),
         of(
             "plugin.done_later",

@@ -1,7 +1,8 @@
 //! Extensions that respond themselves.
 
+use crate::messages::{Reply, Request};
 use crate::module::{Module, pairs, probe};
-use crate::scenario::{Reply, Request, Scenario};
+use crate::scenario::Scenario;
 
 const CALLBACKS: [&str; 6] = [
     "proxy_on_request_headers",

@@ -1,7 +1,8 @@
 //! Extensions that count, share, configure and log.
 
+use crate::messages::{Reply, Request};
 use crate::module::{Module, Out, probe};
-use crate::scenario::{ID, Reply, Request, Scenario};
+use crate::scenario::{ID, Scenario};
 
 const VALUE: &[Out] = &[Out::Bytes(0, 4)];
 

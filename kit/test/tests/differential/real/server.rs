@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 
+use super::wire::{Kind, Pieces, parse};
+use crate::messages::Reaction;
 use crate::observation::Received;
-use crate::scenario::Reaction;
-use crate::wire::{Kind, Pieces, parse};
 
 /// In the path of a gRPC stream: the server responds before the request ends.
 const STREAM_PATH: &str = "/Stream";

@@ -1,7 +1,7 @@
 //! Messages of HTTP/1.1, as bytes.
 
+use crate::messages::{Field, Reply, Request};
 use crate::observation::Received;
-use crate::scenario::{Field, Reply, Request};
 
 /// The most header lines of a message.
 const MAX_FIELDS: usize = 128;

@@ -15,17 +15,39 @@ pub const BARRIER: &str = "barrier";
 
 const TYPES: &str = "type.googleapis.com/envoy";
 
-/// A listener whose requests pass through the scenario's module, which is in this file.
-pub fn listener(scenario: &Scenario, module: &Path) -> Value {
+/// Listeners whose requests pass through the scenario's module, which is in this file: one for each
+/// plugin.
+pub fn listeners(scenario: &Scenario, module: &Path) -> Vec<Value> {
+    let first = listener(
+        &scenario.name,
+        scenario,
+        scenario.configuration.as_ref(),
+        module,
+    );
+    let second = scenario.second_configuration.as_ref().map(|configuration| {
+        let name = format!("{}-second", scenario.name);
+        listener(&name, scenario, Some(configuration), module)
+    });
+    [first].into_iter().chain(second).collect()
+}
+
+fn listener(
+    name: &str,
+    scenario: &Scenario,
+    plugin_configuration: Option<&String>,
+    module: &Path,
+) -> Value {
     let configuration = |text: Option<&String>| {
-        text.map(|text| json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text}))
+        text.map(|text| {
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text})
+        })
     };
     let filter = json!({"name": "extension", "typed_config": {
         "@type": format!("{TYPES}.extensions.filters.http.wasm.v3.Wasm"),
         "config": {
             "name": scenario.plugin_name(),
             "root_id": scenario.root_id(),
-            "configuration": configuration(scenario.configuration.as_ref()),
+            "configuration": configuration(plugin_configuration),
             "allow_on_headers_stop_iteration": scenario.stops_iteration,
             "vm_config": {
                 "vm_id": scenario.name,
@@ -36,41 +58,47 @@ pub fn listener(scenario: &Scenario, module: &Path) -> Value {
         },
     }});
     let routes = json!([{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}]);
-    http_listener(&scenario.name, &routes, Some(filter))
+    http_listener(name, &routes, Some(filter), scenario.is_unfiltered)
 }
 
 /// A listener that Envoy responds to by itself.
 pub fn barrier() -> Value {
     let routes = json!([{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]);
-    http_listener(BARRIER, &routes, None)
+    http_listener(BARRIER, &routes, None, false)
 }
 
-fn http_listener(name: &str, routes: &Value, filter: Option<Value>) -> Value {
-    let filters: Vec<Value> = filter.into_iter().chain([router()]).collect();
+fn http_listener(name: &str, routes: &Value, filter: Option<Value>, adds_headers: bool) -> Value {
+    let filters: Vec<Value> = filter.into_iter().chain([router(adds_headers)]).collect();
     json!({
         "@type": format!("{TYPES}.config.listener.v3.Listener"),
         "name": name,
         "stat_prefix": name,
         "address": loopback(0),
-        "filter_chains": [manager(name, "HTTP1", routes, &filters)],
+        "filter_chains": [manager(name, "HTTP1", routes, &filters, adds_headers)],
     })
 }
 
-fn router() -> Value {
+fn router(adds_headers: bool) -> Value {
     json!({"name": "router", "typed_config": {
         "@type": format!("{TYPES}.extensions.filters.http.router.v3.Router"),
-        "suppress_envoy_headers": true,
+        "suppress_envoy_headers": !adds_headers,
     }})
 }
 
 /// A filter chain with the HTTP connection manager.
-fn manager(name: &str, codec: &str, routes: &Value, filters: &[Value]) -> Value {
+fn manager(
+    name: &str,
+    codec: &str,
+    routes: &Value,
+    filters: &[Value],
+    adds_headers: bool,
+) -> Value {
     let manager = json!({
         "@type": format!("{TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": name,
         "codec_type": codec,
         "http_protocol_options": {"enable_trailers": true},
-        "generate_request_id": false,
+        "generate_request_id": adds_headers,
         // A response that is cut off closes the connection at once.
         "delayed_close_timeout": "0s",
         "route_config": {
@@ -98,7 +126,7 @@ pub fn bootstrap(folder: &Path, listeners: &Path, upstream: u16, service: u16) -
             "listeners": [{
                 "name": "grpc",
                 "address": translator,
-                "filter_chains": [manager("grpc", "HTTP2", &routes, &[router()])],
+                "filter_chains": [manager("grpc", "HTTP2", &routes, &[router(false)], false)],
             }],
             "clusters": [
                 cluster("upstream", &[loopback(upstream)], "http_protocol_options"),

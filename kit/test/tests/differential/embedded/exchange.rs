@@ -1,0 +1,168 @@
+//! A request in the embedded proxy, and the upstream that responds to it.
+
+use std::collections::VecDeque;
+
+use proxy_wasm_test::{Error, Headers, Message, Stream};
+
+use crate::messages::{Reaction, Reply, Request};
+use crate::observation::{Received, Response};
+
+use super::messages::received;
+
+/// A request, and what has become of it.
+pub struct Exchange {
+    /// Until it has ended.
+    stream: Option<Stream>,
+    is_head: bool,
+    has_reply: bool,
+    /// What the upstream has not sent yet.
+    pieces: VecDeque<Piece>,
+    response: Response,
+    upstream: Option<Message>,
+}
+
+/// What an upstream sends at a time.
+enum Piece {
+    /// Headers that more follows.
+    Headers(proxy_wasm_test::Reply),
+    /// Headers that nothing follows.
+    Whole(proxy_wasm_test::Reply),
+    Body(String),
+    End,
+    Trailers(Headers),
+    Disconnect,
+}
+
+impl Exchange {
+    pub fn new(stream: Stream, request: &Request) -> Self {
+        Self {
+            stream: Some(stream),
+            is_head: request.method == "HEAD",
+            has_reply: false,
+            pieces: VecDeque::new(),
+            response: Response::Waiting,
+            upstream: None,
+        }
+    }
+
+    pub fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
+    /// What the client and the upstream have received.
+    pub fn observe(self) -> (Response, Option<Received>) {
+        let upstream = self.stream.as_ref().and_then(Stream::upstream);
+        let upstream = upstream.or(self.upstream);
+        (self.response, upstream.map(received))
+    }
+
+    /// Lets the upstream do one thing. Returns whether it has done any.
+    pub fn proceed(&mut self, reaction: &Reaction) -> Result<bool, Error> {
+        if self.is_upstream_ready() {
+            self.has_reply = true;
+            match reaction {
+                Reaction::Reply(reply) => self.pieces = pieces(reply, self.is_head),
+                Reaction::Reset => self.pieces.push_back(Piece::Disconnect),
+                Reaction::Silence => {}
+            }
+        }
+        let Some(piece) = self.pieces.pop_front() else {
+            return Ok(false);
+        };
+        self.send(piece)?;
+        Ok(true)
+    }
+
+    /// Whether the upstream has the whole request, and nobody has responded.
+    fn is_upstream_ready(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| {
+            let is_complete = stream.upstream().is_some_and(|request| request.is_complete);
+            is_complete && !self.has_reply && !stream.has_local_response()
+        })
+    }
+
+    /// Ends the stream if its response has ended.
+    pub fn finish(&mut self) -> Result<bool, Error> {
+        let Some(stream) = &self.stream else {
+            return Ok(false);
+        };
+        self.upstream = stream.upstream();
+        let result = stream.finish();
+        self.note(result)
+    }
+
+    /// Notes what has become of the response. Returns whether the stream has ended.
+    fn note(&mut self, result: Result<proxy_wasm_test::Response, Error>) -> Result<bool, Error> {
+        self.response = match result {
+            Ok(response) => Response::Complete(received(Message {
+                headers: response.headers().clone(),
+                body: response.body().to_vec(),
+                trailers: response.trailers().clone(),
+                is_complete: true,
+            })),
+            Err(Error::Closed) => Response::CutOff,
+            // The extension holds it, or it has not come.
+            Err(Error::Paused(_) | Error::InvalidState(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        self.stream = None;
+        self.pieces.clear();
+        Ok(true)
+    }
+
+    /// The upstream sends a piece of its reply.
+    fn send(&mut self, piece: Piece) -> Result<(), Error> {
+        let Some(stream) = &self.stream else {
+            return Ok(());
+        };
+        match piece {
+            Piece::Headers(headers) => stream.begin_response(headers),
+            Piece::Whole(headers) => {
+                self.upstream = stream.upstream();
+                let result = stream.respond(headers);
+                self.note(result).map(drop)
+            }
+            Piece::Body(_) | Piece::End | Piece::Trailers(_) if stream.has_local_response() => {
+                Ok(())
+            }
+            Piece::Body(piece) => stream.send_response_body(piece, false),
+            Piece::End => stream.send_response_body("", true),
+            Piece::Trailers(trailers) => stream.send_response_trailers(trailers),
+            Piece::Disconnect => stream.reset_upstream(),
+        }
+    }
+
+    /// The client disconnects, if it still waits.
+    pub fn leave(&mut self) -> Result<(), Error> {
+        let Some(stream) = self.stream.take() else {
+            return Ok(());
+        };
+        self.upstream = stream.upstream();
+        stream.reset()
+    }
+}
+
+/// A reply of the upstream, piece by piece.
+fn pieces(reply: &Reply, is_head: bool) -> VecDeque<Piece> {
+    let mut headers = proxy_wasm_test::Reply::new(reply.status);
+    for (name, value) in reply.all_fields() {
+        headers = headers.header(name, value);
+    }
+    if !reply.has_body() || is_head {
+        return [Piece::Whole(headers)].into();
+    }
+    let body = reply.body.iter().cloned().map(Piece::Body);
+    let end = if reply.is_cut_off {
+        Piece::Disconnect
+    } else if reply.trailers.is_empty() {
+        // Over HTTP/1.1, the end of a body is an empty piece.
+        Piece::End
+    } else {
+        Piece::Trailers(reply.trailers.iter().cloned().collect())
+    };
+    [Piece::Headers(headers)]
+        .into_iter()
+        .chain(body)
+        .chain([end])
+        .collect()
+}
