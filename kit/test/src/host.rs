@@ -300,6 +300,7 @@ impl Host {
         let direction = match buffer {
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
         self.stream()?.state(direction).body()
