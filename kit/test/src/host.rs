@@ -301,6 +301,7 @@ impl Host {
             BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
         self.stream()?.state(direction).body()
