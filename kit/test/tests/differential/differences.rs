@@ -151,7 +151,7 @@ pub const DIFFERENCES: &[Difference] = &[
         embedded: "The foreign functions `expr_create`, `expr_evaluate`, `expr_delete`, `sign` and \
             `verify_signature` trap, unless a test provides them \
             ([`Options::foreign_function`](crate::Options::foreign_function)).",
-        envoy: "it has them.",
+        envoy: "they work.",
         reason: "they need an interpreter of CEL, and cryptography.",
     },
     Difference {
@@ -206,7 +206,7 @@ pub const DIFFERENCES: &[Difference] = &[
         lines: &["*"],
         embedded: "A header with a line break is an error.",
         envoy: "it is sent, and forges headers.",
-        reason: "it is never meant.",
+        reason: "an extension that does so has a fault.",
     },
     Difference {
         scenarios: &[
@@ -228,7 +228,7 @@ pub const DIFFERENCES: &[Difference] = &[
         scenarios: &["rare.start_section_writes_nowhere"],
         lines: &["*"],
         embedded: "A module whose start section makes a host call does not load.",
-        envoy: "it crashes, but for a few calls that fail.",
+        envoy: "it crashes, unless the call fails early.",
         reason: "a test fails where production would.",
     },
     Difference {
@@ -248,8 +248,8 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         scenarios: &["rare.100000_frames"],
         lines: &["*"],
-        embedded: "The stack is as deep as 80,000 frames of a function with one parameter.",
-        envoy: "depends on how V8 compiles the functions.",
+        embedded: "A function with one parameter can call itself 80,000 times.",
+        envoy: "the depth depends on how V8 compiles functions.",
         reason: "the limit is the same on every machine.",
     },
     Difference {

@@ -1,38 +1,19 @@
 //! Scenarios that are generated: host calls × callbacks × arguments.
 
 mod actions;
-mod calls;
+mod groups;
+mod http_calls;
+mod maps;
 mod places;
+mod reading;
+mod state;
+mod streams;
 mod traps;
 mod wasi;
 
-use crate::module::{Out, probe};
 use crate::scenario::Scenario;
 
-use places::Place;
-
-/// Host calls with their arguments, as a module makes them one after another.
-pub struct Probe {
-    calls: Vec<(String, Vec<Out>)>,
-}
-
-impl Probe {
-    fn body(&self) -> String {
-        let calls = self.calls.iter();
-        calls.map(|(call, outs)| probe(call, outs)).collect()
-    }
-}
-
-/// Host calls of one kind.
-pub struct Group {
-    /// The name of the host call.
-    name: String,
-    /// Whether each of them changes what follows, so that it needs a scenario of its own.
-    is_single: bool,
-    /// The places where they are made.
-    places: Vec<Place>,
-    probes: Vec<Probe>,
-}
+use groups::Group;
 
 /// Scenarios that Envoy does not survive.
 const CRASHES: [&str; 18] = [
@@ -60,7 +41,15 @@ const CRASHES: [&str; 18] = [
 const LOGS_EARLY: [&str; 2] = ["fd_write.initialize", "log.initialize"];
 
 pub fn scenarios() -> Vec<Scenario> {
-    let mut scenarios: Vec<_> = calls::groups().iter().flat_map(Group::scenarios).collect();
+    let groups = [
+        http_calls::groups(),
+        maps::groups(),
+        reading::groups(),
+        state::groups(),
+        streams::groups(),
+    ];
+    let groups = groups.iter().flatten();
+    let mut scenarios: Vec<_> = groups.flat_map(Group::scenarios).collect();
     scenarios.extend(actions::scenarios());
     scenarios.extend(traps::scenarios());
     scenarios.extend(wasi::scenarios());
@@ -69,23 +58,4 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario.is_alone = CRASHES.contains(&name) || LOGS_EARLY.contains(&name);
     }
     scenarios
-}
-
-impl Group {
-    fn scenarios(&self) -> Vec<Scenario> {
-        let mut scenarios = Vec::new();
-        for place in &self.places {
-            if self.is_single {
-                for (number, call) in (1..).zip(&self.probes) {
-                    let name = format!("{}.{}.{number}", self.name, place.name);
-                    scenarios.push(place.scenario(name, &call.body()));
-                }
-            } else {
-                let name = format!("{}.{}", self.name, place.name);
-                let body: String = self.probes.iter().map(Probe::body).collect();
-                scenarios.push(place.scenario(name, &body));
-            }
-        }
-        scenarios
-    }
 }

@@ -2,8 +2,7 @@
 
 use crate::module::Out;
 
-use super::super::Group;
-use super::{BAD, NUMBER, VALUE, each, reading, strings};
+use super::groups::{BAD, Group, NUMBER, VALUE, each, reading, strings};
 
 pub fn groups() -> Vec<Group> {
     const MAPS: [i32; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 100, -1];

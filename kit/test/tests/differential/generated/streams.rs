@@ -2,8 +2,7 @@
 
 use crate::module::pairs;
 
-use super::super::Group;
-use super::{BODIES, STREAM, changing, each, reading, strings};
+use super::groups::{BODIES, Group, STREAM, changing, each, reading, strings};
 
 pub fn groups() -> Vec<Group> {
     let ranges = [

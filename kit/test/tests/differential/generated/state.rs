@@ -3,9 +3,10 @@
 use crate::module::Out;
 use crate::scenario::ID;
 
-use super::super::places::{PLACES, Place};
-use super::super::{Group, Probe};
-use super::{BAD, NUMBER, ONLY_IN_WORKER, VALUE, changing, each, probes, reading, sequence};
+use super::groups::{
+    BAD, Group, NUMBER, ONLY_IN_WORKER, Probe, VALUE, changing, each, probes, reading, sequence,
+};
+use super::places::{PLACES, Place};
 
 pub fn groups() -> Vec<Group> {
     let properties = [

@@ -2,9 +2,8 @@
 
 use crate::module::pairs;
 
-use super::super::places::PLACES;
-use super::super::{Group, Probe};
-use super::{VALUE, single};
+use super::groups::{Group, Probe, VALUE, single};
+use super::places::PLACES;
 
 /// A change of a map, and what is in it then.
 pub fn groups() -> Vec<Group> {

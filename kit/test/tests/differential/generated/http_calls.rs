@@ -3,8 +3,7 @@
 use crate::module::{call_headers, pairs};
 use crate::scenario::ID;
 
-use super::super::Group;
-use super::{BAD, changing};
+use super::groups::{BAD, Group, changing};
 
 pub fn groups() -> Vec<Group> {
     let text = |text: &str| format!("@\"{text}\"");
