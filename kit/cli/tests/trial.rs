@@ -46,8 +46,8 @@ fn module_that_does_not_start_is_rejected_by_all() -> Result<()> {
     assert_eq!(output.status.code(), Some(1), "{text}");
     let problem = "a.wasm: the module's proxy_on_vm_start traps: wasm `unreachable` instruction";
     assert!(text.contains(problem), "{text}");
-    assert!(text.contains("\nTrial:          the module does not start: see above\n"));
-    assert_eq!(text.matches("rejects it for 1 reason above").count(), 4);
+    assert!(text.contains("\nTrial:         the module does not start: see above\n"));
+    assert_eq!(text.matches("rejects it").count(), 4, "{text}");
     Ok(())
 }
 
@@ -62,12 +62,12 @@ fn configuration_is_tried() -> Result<()> {
         (
             &["--configuration", "abc"],
             0,
-            "the module starts, and accepts the configuration\nLog:            info: aye",
+            "the module starts, and accepts the configuration\nLog:           info: aye",
         ),
         (
             &["--configuration-file", &file],
             0,
-            "the module starts, and accepts the configuration\nLog:            info: aye",
+            "the module starts, and accepts the configuration\nLog:           info: aye",
         ),
         (
             &["--configuration", ""],
@@ -84,7 +84,7 @@ fn configuration_is_tried() -> Result<()> {
         let text = text(&output);
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(
-            text.contains(&format!("\nTrial:          {expected}\n")),
+            text.contains(&format!("\nTrial:         {expected}\n")),
             "{text}"
         );
         let error = "a.wasm: the module rejects the configuration; it logs \"aye\"; ";
@@ -112,7 +112,8 @@ fn root_id_is_the_one_that_is_given() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("a.wasm");
     fs::write(&path, wat::parse_str(module)?)?;
-    assert!(command(&["--root-id", "abc"], &path).status()?.success());
+    let output = command(&["--root-id", "abc"], &path).output()?;
+    assert!(output.status.success(), "{}", text(&output));
     let output = command(&[], &path).output()?;
     assert_eq!(output.status.code(), Some(1));
     let hint = "if it looks for its root ID, pass --root-id";
@@ -175,8 +176,8 @@ fn module_that_was_not_tried_to_the_end_is_accepted_with_a_warning() -> Result<(
     let output = command(&[], &path).output()?;
     let text = text(&output);
     assert!(output.status.success(), "{text}");
-    assert!(text.starts_with("warning: "), "{text}");
-    assert!(text.contains("\nTrial:          not tried in the embedded proxy: "));
+    assert!(text.contains("\nwarning: "), "{text}");
+    assert!(text.contains("\nTrial:         not tried in the embedded proxy: "));
     assert!(text.ends_with("Checked: 0 errors, 1 warning\n"), "{text}");
     Ok(())
 }

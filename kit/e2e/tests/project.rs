@@ -49,8 +49,8 @@ fn template_passes() -> Result<()> {
     );
     assert!(text.lines().count() <= 24, "{text}");
     for line in [
-        "Trial:          the module starts",
-        "Project:        5 files under deploy/ agree with manifest.yaml and Cargo.toml",
+        "Trial:         the module starts",
+        "Project:       5 files under deploy/ agree with manifest.yaml and Cargo.toml",
     ] {
         assert!(text.contains(line), "{text}");
     }
