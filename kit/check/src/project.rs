@@ -10,10 +10,12 @@ use crate::check::{Options, check_with};
 use crate::report::{ProjectFacts, Report};
 use crate::yaml::{self, Node};
 use compare::{Comparison, Expected};
+pub use package::Project;
 
 mod compare;
 #[cfg(feature = "trial")]
 mod configuration;
+mod package;
 mod resources;
 
 /// The greatest length of a file under `deploy/`, in bytes.
@@ -21,21 +23,6 @@ const MAX_LENGTH: u64 = 1 << 20;
 
 /// The most files under `deploy/` that are read.
 const MAX_FILES: usize = 100;
-
-/// A Cargo package that builds an extension.
-#[derive(Clone, Copy, Debug)]
-pub struct Project<'a> {
-    /// The directory with `Cargo.toml`, `manifest.yaml` and `deploy/`.
-    pub root: &'a Path,
-    /// The directory with the files of the image's root.
-    pub image_root: &'a Path,
-    /// The name of the package.
-    pub name: &'a str,
-    /// The version of the package.
-    pub version: &'a str,
-    /// The description of the package.
-    pub description: Option<&'a str>,
-}
 
 /// Checks the files of a project's image, and compares `manifest.yaml`, the package, and the
 /// resources and filters in `deploy/*.yaml` with each other. With the feature `trial`, the module is

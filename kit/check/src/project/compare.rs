@@ -2,7 +2,7 @@
 
 use proxy_wasm_image::is_tag;
 
-use super::Project;
+use super::package::Project;
 use crate::report::{Report, excerpt};
 #[cfg(feature = "trial")]
 use crate::trial::{self, Problem, Setup};
