@@ -263,7 +263,7 @@ fn check_length(stream: &mut StreamContext, direction: Direction) -> Option<Stri
         && (is_changed || has_own_status)
         && length > 0
     {
-        return Some(breaks::body_of_status(status, length));
+        return Some(breaks::body_of_status(status));
     }
     let declared = headers.first("content-length")?;
     let is_changed = is_changed || Some(declared) != state.received_length.as_deref();
