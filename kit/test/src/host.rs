@@ -298,9 +298,9 @@ impl Host {
     /// A buffer that the module can change now.
     pub(crate) fn buffer_mut(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
         let direction = match buffer {
-            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
+            BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
         self.stream()?.state(direction).body()

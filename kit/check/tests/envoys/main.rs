@@ -10,6 +10,8 @@ mod memories;
 mod proposals;
 mod sections;
 mod sizes;
+#[cfg(feature = "trial")]
+mod starts;
 
 use std::sync::LazyLock;
 
@@ -29,6 +31,8 @@ static CASES: LazyLock<Vec<(Case, Report)>> = LazyLock::new(|| {
         proposals::cases(),
         sections::cases(),
         sizes::cases(),
+        #[cfg(feature = "trial")]
+        starts::cases(),
     ];
     groups
         .into_iter()

@@ -160,6 +160,46 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "the result is that of no call.",
     },
     Difference {
+        scenarios: &["grpc.dead_cluster"],
+        lines: &["log *get_status*"],
+        embedded: "The message of a failed gRPC call ends with `{via_upstream}`.",
+        envoy: "if it cannot connect, it ends with other details.",
+        reason: "they name errors of the system.",
+    },
+    Difference {
+        scenarios: &["auth.empty_cluster", "http_call.request_headers.8"],
+        lines: &["*"],
+        embedded: "Clusters have an endpoint.",
+        envoy: "`proxy_http_call` to a cluster without one returns `INTERNAL_FAILURE`.",
+        reason: "a service that is not there fails like any other \
+            ([`Proxy::fail_call`](crate::Proxy::fail_call)).",
+    },
+    Difference {
+        scenarios: &["http_call.request_headers.4"],
+        lines: &["call 1 trailer *"],
+        embedded: "[`HttpCall::trailers`](crate::HttpCall::trailers) has the trailers of a call.",
+        envoy: "it does not send them.",
+        reason: "a test can assert that there are none.",
+    },
+    Difference {
+        scenarios: &["get_buffer_*"],
+        lines: &["log *buffer_status 8 *", "log *buffer_bytes 8 *"],
+        embedded: "Buffer 8, of the arguments of a foreign function, is empty.",
+        envoy: "it is the configuration or message that was shown last.",
+        reason: "no proxy calls a foreign function of an extension.",
+    },
+    Difference {
+        scenarios: &[
+            "get_buffer_*.create_plugin",
+            "set_buffer_bytes.create_plugin",
+        ],
+        lines: &["log *buffer_status 7 *", "log *buffer_bytes 7 *"],
+        embedded: "A plugin's configuration can be read in `proxy_on_configure` only.",
+        envoy: "also in `proxy_on_context_create` of the plugin.",
+        reason: "the proxy is not configured when it is loaded \
+            ([`Proxy::configure`](crate::Proxy::configure)).",
+    },
+    Difference {
         scenarios: &["headers.line_break"],
         lines: &["*"],
         embedded: "A header with a line break is an error.",
@@ -181,56 +221,6 @@ pub const DIFFERENCES: &[Difference] = &[
             not load; the error names the proposal.",
         envoy: "they load, except that an imported tag crashes it.",
         reason: "the interpreter does not support them.",
-    },
-    Difference {
-        scenarios: &["module.no_memory__and_a_host_call"],
-        lines: &["Envoy crashes"],
-        embedded: "In a module without a memory, a host call that needs one is a trap.",
-        envoy: "it crashes.",
-        reason: "a test fails where production would.",
-    },
-    Difference {
-        scenarios: &["auth.empty_cluster", "http_call.request_headers.8"],
-        lines: &["*"],
-        embedded: "A call to a cluster waits until the test responds.",
-        envoy: "a call to a cluster without endpoints returns `INTERNAL_FAILURE`.",
-        reason: "the test decides what the service does; \
-            [`Proxy::fail_call`](crate::Proxy::fail_call) is a service that cannot be reached.",
-    },
-    Difference {
-        scenarios: &["http_call.request_headers.4"],
-        lines: &["call 1 trailer *"],
-        embedded: "The trailers of an HTTP call are shown to the test.",
-        envoy: "over HTTP/1.1 it sends them only with `enable_trailers`.",
-        reason: "the protocol of a cluster is configuration.",
-    },
-    Difference {
-        scenarios: &["grpc.dead_cluster"],
-        lines: &["log *get_status *"],
-        embedded: "The message of a gRPC call's status is the test's, followed by `{via_upstream}`.",
-        envoy: "a failure of the connection is described in more detail.",
-        reason: "the texts change with each release.",
-    },
-    Difference {
-        scenarios: &["plugin.two_of_a_vm"],
-        lines: &["log *proxy_on_done *", "log *proxy_on_delete *"],
-        embedded: "A plugin is shut down when the test says so.",
-        envoy: "plugins of one VM are shut down in an order of its own.",
-        reason: "the order has no meaning.",
-    },
-    Difference {
-        scenarios: &[
-            "get_buffer_status.*",
-            "get_buffer_bytes.create_plugin",
-            "get_buffer_bytes.grpc_message",
-            "set_buffer_bytes.create_plugin",
-        ],
-        lines: &["log *_buffer_* 7 *", "log *_buffer_* 8 *"],
-        embedded: "The plugin's configuration is shown only in `proxy_on_configure`, and the buffer 8 \
-            (`CALL_DATA`) is empty.",
-        envoy: "also in `proxy_on_context_create`, and the buffer 8 has what was shown last.",
-        reason: "the embedded proxy configures a plugin after it has created it, and nothing belongs to \
-            the buffer 8.",
     },
     Difference {
         scenarios: &["oddities.start_section_writes_nowhere"],

@@ -53,10 +53,11 @@ pub fn run(scenario: &Scenario) -> Observation {
         answered: BTreeSet::new(),
         calls: Vec::new(),
     };
-    let result = run.all().and_then(|()| match second {
+    let result = run.steps().and_then(|()| match second {
         Some(second) => second?.shut_down(),
         None => Ok(()),
     });
+    let result = result.and_then(|()| run.end());
     run.observe(&mut observation);
     if let Err(error) = result {
         note(&error, &mut observation);
@@ -67,6 +68,9 @@ pub fn run(scenario: &Scenario) -> Observation {
 /// What an error means for an observation.
 fn note(error: &Error, observation: &mut Observation) {
     match error {
+        Error::Trap(trap) if trap.reason.contains("Envoy crashes") => {
+            observation.failure = Some(Failure::SaysCrash);
+        }
         Error::Trap(trap) => {
             // Envoy accepts such a plugin, and then does not serve.
             observation.has_started |= trap.callback == "proxy_on_context_create";
@@ -104,7 +108,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn all(&mut self) -> Result<(), Error> {
+    fn steps(&mut self) -> Result<(), Error> {
         self.settle()?;
         for step in &self.scenario.steps {
             match step {
@@ -118,11 +122,15 @@ impl Run<'_> {
             }
             self.settle()?;
         }
-        // Clients that still wait leave, and the plugin is shut down.
+        // Clients that still wait leave.
         for exchange in &mut self.exchanges {
             exchange.leave()?;
         }
-        self.settle()?;
+        self.settle()
+    }
+
+    /// The plugin is shut down.
+    fn end(&mut self) -> Result<(), Error> {
         self.proxy.shut_down()?;
         self.settle()
     }

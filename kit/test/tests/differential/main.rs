@@ -54,7 +54,12 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
     let mut found = BTreeSet::new();
     for (scenario, envoy) in scenarios.iter().zip(run_all(&scenarios)?) {
         let embedded = embedded::run(scenario);
-        let (envoy, embedded) = lines_of(&envoy, &embedded, scenario.is_unfiltered);
+        let (mut envoy, mut embedded) = lines_of(&envoy, &embedded, scenario.is_unfiltered);
+        if scenario.second_configuration.is_some() {
+            // Envoy shuts the plugins of a VM down in no particular order.
+            envoy.sort();
+            embedded.sort();
+        }
         let lines = compare(&envoy, &embedded);
         equal += usize::from(lines.is_empty());
         let reasons = lines.iter().map(|line| {

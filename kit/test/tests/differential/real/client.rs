@@ -35,6 +35,10 @@ impl Client {
         self.peer.disconnect();
     }
 
+    pub fn is_waiting(&self) -> bool {
+        !self.has_left && matches!(self.response(), Response::Waiting)
+    }
+
     pub fn response(&self) -> Response {
         match parse(&self.peer.arrived, self.kind, self.peer.is_closed) {
             Some((mut received, length)) if received.is_complete => {
