@@ -37,13 +37,13 @@ impl Context for Plugin {}
 impl RootContext for Plugin {
     fn on_configure(&mut self, _configuration_size: usize) -> bool {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
-        match serde_json::from_slice::<Config>(&bytes) {
+        match serde_json::from_slice(&bytes).map_err(|error| error.to_string()) {
             Ok(config) => {
                 self.config = Rc::new(config);
                 true
             }
             Err(error) => {
-                // An unknown key is named in full, however long it is.
+                // The error contains an unknown key in full, however long it is.
                 error!("configuration rejected: {error:.500}");
                 false
             }

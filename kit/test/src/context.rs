@@ -260,6 +260,11 @@ impl StreamContext {
             Direction::Response => &mut self.response,
         }
     }
+
+    /// Whether the status of the response is not the upstream's.
+    pub(crate) fn has_own_status(&self) -> bool {
+        self.is_local || self.response.headers.status() != self.response_code
+    }
 }
 
 /// The encoding of a property's path: its parts, separated by zero bytes (ABI: "Properties").

@@ -69,11 +69,10 @@ pub(super) fn invalid_status(status: u64) -> String {
 }
 
 /// The error for the body of a response that can have none.
-pub(super) fn body_of_status(status: u64, length: usize) -> String {
+pub(super) fn body_of_status(status: u64) -> String {
     format!(
-        "the response has status {status} and a body of {length} bytes: Envoy sends both, and \
-         clients take the body for the beginning of the next response. Remove the body, or use \
-         another status"
+        "the response has status {status} and a body: Envoy sends both, and clients take the body \
+         for the beginning of the next response. Remove the body, or use another status"
     )
 }
 
@@ -85,7 +84,7 @@ pub(super) fn wrong_length(direction: Direction, declared: &[u8], length: usize)
         Direction::Response => ("response", "proxy_on_response_headers"),
     };
     format!(
-        "the body of the {message} has {length} bytes, and its content-length is {declared}: \
+        "the body of the {message} has the length {length}, and its content-length is {declared}: \
          Envoy sends both, so that the receiver cuts the body off, or waits for the rest. \
          Remove content-length in {callback}"
     )

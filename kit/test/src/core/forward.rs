@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::breaks::{self, LOST_BODY, TWO_ENDS, TWO_HEADS};
-use crate::context::{Direction, DirectionState};
+use crate::context::{Direction, StreamContext};
 use crate::error::Error;
 use crate::header_map::{is_pseudo, set_in_place};
 use crate::headers::Headers;
@@ -46,13 +46,14 @@ impl Core {
         if let Some(reply) = reply {
             return self.send_local_reply(id, reply);
         }
-        let problem = check_fields(&state.headers).or_else(|| match direction {
-            Direction::Request => None,
-            Direction::Response => check_status(&state.headers),
-        });
+        let mut problem = check_fields(&state.headers);
+        if direction == Direction::Response && stream.has_own_status() {
+            problem = problem.or_else(|| check_status(&stream.response.headers));
+        }
         if let Some(problem) = problem {
             return Err(self.breaks_with(id, problem));
         }
+        let state = stream.state(direction);
         state.forwarded_headers = Some(write(&mut state.headers, direction));
         if end {
             return self.complete(id, direction);
@@ -124,11 +125,8 @@ impl Core {
         let Ok(stream) = self.stream(id) else {
             return Ok(());
         };
-        let is_head = stream.is_head;
-        let state = stream.state(direction);
-        state.forwarded_all = true;
-        let is_bodiless = direction == Direction::Response && is_head;
-        if !is_bodiless && let Some(problem) = check_length(state, direction) {
+        stream.state(direction).forwarded_all = true;
+        if let Some(problem) = check_length(stream, direction) {
             return Err(self.breaks_with(id, problem));
         }
         match direction {
@@ -251,19 +249,24 @@ fn write(headers: &mut Headers, direction: Direction) -> Headers {
 }
 
 /// What is wrong with the length of a body, if the extension has caused it.
-fn check_length(state: &DirectionState, direction: Direction) -> Option<String> {
+fn check_length(stream: &mut StreamContext, direction: Direction) -> Option<String> {
+    let is_response = direction == Direction::Response;
+    if is_response && stream.is_head {
+        return None;
+    }
+    let has_own_status = is_response && stream.has_own_status();
+    let state = stream.state(direction);
     let length = state.forwarded_body.len();
     let headers = state.forwarded_headers.as_ref()?;
-    let status = headers
-        .status()
-        .filter(|_| direction == Direction::Response);
-    if let Some(status @ (101 | 204 | 304)) = status
+    let is_changed = length != state.received;
+    if let Some(status @ (101 | 204 | 304)) = headers.status().filter(|_| is_response)
+        && (is_changed || has_own_status)
         && length > 0
     {
-        return Some(breaks::body_of_status(status, length));
+        return Some(breaks::body_of_status(status));
     }
     let declared = headers.first("content-length")?;
-    let is_changed = length != state.received || Some(declared) != state.received_length.as_deref();
+    let is_changed = is_changed || Some(declared) != state.received_length.as_deref();
     let is_right = std::str::from_utf8(declared)
         .ok()
         .and_then(|declared| declared.parse().ok())
