@@ -21,7 +21,7 @@ pub fn write(text: Arguments) -> Result<()> {
     }
 }
 
-/// Writes a line to standard output: see [`write`].
+/// Writes a line to standard output: see [`write()`].
 macro_rules! print_line {
     ($($text:tt)*) => {
         $crate::stdio::write(format_args!("{}\n", format_args!($($text)*)))
