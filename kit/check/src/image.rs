@@ -62,6 +62,8 @@ fn files(report: &mut Report, root: Option<Root>, plugin: Option<Found>) {
     let with_manifest = consumers::that_read(Reads::Manifest);
     let from_last_layer = consumers::that_read(Reads::LastLayer);
     let from_file = consumers::that_read(Reads::File);
+    // Of two modules, that of the manifest is the one on the proxy's disk.
+    let of_module = [with_manifest, from_file.clone()].concat();
     let (module, mut read) = match &root {
         Some(root) => container::module(report, root),
         None => (None, Vec::new()),
@@ -69,8 +71,7 @@ fn files(report: &mut Report, root: Option<Root>, plugin: Option<Found>) {
     match (&module, &plugin) {
         (Some(module), Some(plugin)) if module.content == plugin.content => {
             let oldest = module.check(report, &consumers::all());
-            let rest = [with_manifest, from_file].concat();
-            report.read(&rest, &module.path, oldest);
+            report.read(&of_module, &module.path, oldest);
             report.read(&from_last_layer, &plugin.path, oldest);
         }
         (Some(module), Some(plugin)) => {
@@ -79,13 +80,13 @@ fn files(report: &mut Report, root: Option<Root>, plugin: Option<Found>) {
                 format!("it is not the same module as {}", module.path),
                 "make both the same: Maistra runs the one, and Istio and Envoy Gateway the other",
             );
-            check_module(report, [with_manifest, from_file].concat(), module);
+            check_module(report, of_module, module);
             // The findings are of both modules, the facts of the first.
             let facts = report.module.take();
             check_module(report, from_last_layer, plugin);
             report.module = facts.or(report.module.take());
         }
-        (Some(module), None) => check_module(report, [with_manifest, from_file].concat(), module),
+        (Some(module), None) => check_module(report, of_module, module),
         (None, Some(plugin)) => check_module(report, [from_last_layer, from_file].concat(), plugin),
         (None, None) => {}
     }

@@ -9,6 +9,7 @@ mod number;
 mod similar;
 
 use proxy_wasm_image::manifest::{self, Manifest, PHASES};
+use proxy_wasm_image::read::normalize_path;
 use proxy_wasm_image::{is_repository_component, is_tag};
 
 use crate::consumers::{self, Reads};
@@ -111,7 +112,7 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
         return None;
     }
     let module = entries.iter().rev().find(|entry| entry.key == "module")?;
-    Some(in_root(module.value.text()?))
+    Some(normalize_path(module.value.text()?.as_bytes()))
 }
 
 /// The manifest, if the image's tools accept the text as well as a mesh does.
@@ -121,21 +122,6 @@ pub fn parse(report: &Report, bytes: &[u8]) -> Option<Manifest> {
     }
     let text = std::str::from_utf8(bytes).ok()?;
     Manifest::parse(text).ok()
-}
-
-/// A module's path from the image's root.
-fn in_root(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 /// The remedy: what a key takes.
@@ -237,7 +223,7 @@ fn content(report: &mut Report, key: &str, value: &Value, place: &str) {
 }
 
 fn module(report: &mut Report, text: &str, place: &str) {
-    let path = in_root(text);
+    let path = normalize_path(text.as_bytes());
     // podman would copy the directory that a dot at the end stands for.
     if path.is_empty() || text.ends_with("/.") {
         let readers = consumers::that_read(Reads::Manifest);

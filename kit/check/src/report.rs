@@ -62,6 +62,23 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
+    /// A finding that concerns no consumer.
+    fn new(
+        severity: Severity,
+        place: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity,
+            place: place.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+            rejected_by: Vec::new(),
+            not_checked_for: Vec::new(),
+        }
+    }
+
     /// Writes the finding without its consumers.
     pub(crate) fn write_line(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let severity = match self.severity {
@@ -291,12 +308,8 @@ impl Report {
         remedy: impl Into<String>,
     ) {
         self.add(Finding {
-            severity: Severity::Error,
-            place: place.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
             rejected_by: names(consumers),
-            not_checked_for: Vec::new(),
+            ..Finding::new(Severity::Error, place, problem, remedy)
         });
     }
 
@@ -309,12 +322,8 @@ impl Report {
         remedy: impl Into<String>,
     ) {
         self.add(Finding {
-            severity: Severity::NotChecked,
-            place: place.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
-            rejected_by: Vec::new(),
             not_checked_for: names(consumers),
+            ..Finding::new(Severity::NotChecked, place, problem, remedy)
         });
     }
 
@@ -335,14 +344,7 @@ impl Report {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.add(Finding {
-            severity: Severity::Warning,
-            place: place.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
-            rejected_by: Vec::new(),
-            not_checked_for: Vec::new(),
-        });
+        self.add(Finding::new(Severity::Warning, place, problem, remedy));
     }
 
     /// Adds a finding. If it is known for other consumers, these are added.

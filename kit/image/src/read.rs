@@ -28,7 +28,7 @@ pub use entry::{Entries, Entry, FileContent};
 pub use image::{Image, PodmanChoice};
 pub use layer::{Compression, Content, Layer};
 pub use root::{Root, find};
-pub use tarball::{Tar, TarEntry};
+pub use tarball::{Tar, TarEntry, normalize_path};
 
 /// Reads the files of a directory, without following links.
 ///
