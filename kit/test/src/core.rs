@@ -179,10 +179,7 @@ impl Core {
             self.host_mut().time = time;
             match due {
                 Due::HttpCall(id) => self.time_out_call(id)?,
-                Due::GrpcCall(id) => {
-                    self.vm.refuel()?;
-                    self.time_out_grpc_call(id)?;
-                }
+                Due::GrpcCall(id) => self.time_out_grpc_call(id)?,
                 Due::Tick(id) => {
                     let plugin = self.plugin(id)?;
                     plugin.next_tick = time + plugin.tick_period;

@@ -10,6 +10,7 @@ use wasmi::{Caller, Memory};
 use crate::headers::Headers;
 use crate::host::{Host, charge};
 use crate::maps;
+use crate::memory;
 use crate::offer::Offer;
 use crate::phase::Phase;
 
@@ -189,11 +190,8 @@ impl<'a> Call<'a> {
     }
 
     fn memory_slice(&self, data: u32, size: u32) -> Outcome<&[u8]> {
-        let memory = self.memory.data(&self.caller);
-        let start = usize::try_from(data).unwrap_or(usize::MAX);
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let end = start.checked_add(size).ok_or(Status::InvalidMemoryAccess)?;
-        Ok(memory.get(start..end).ok_or(Status::InvalidMemoryAccess)?)
+        let slice = memory::slice(self.memory.data(&self.caller), data, size);
+        Ok(slice.ok_or(Status::InvalidMemoryAccess)?)
     }
 
     fn read_map(&mut self, data: u32, size: u32) -> Outcome<Headers> {

@@ -31,6 +31,7 @@ mod interface;
 mod limits;
 mod local_reply;
 mod maps;
+mod memory;
 mod message;
 mod module;
 mod offer;

@@ -37,7 +37,7 @@ impl LocalReply {
             set_in_place(&mut headers, ":status", "200");
             set_in_place(&mut headers, "content-type", "application/grpc");
             if headers.first("grpc-status").is_none_or(<[u8]>::is_empty) {
-                let status = self.grpc_status.unwrap_or(grpc_status(self.status));
+                let status = self.grpc_status.unwrap_or(grpc_status(self.status.into()));
                 set_in_place(&mut headers, "grpc-status", status.to_string());
             }
             if !self.body.is_empty() && !is_head {
@@ -68,7 +68,7 @@ pub(crate) fn is_grpc(headers: &Headers) -> bool {
 }
 
 /// The gRPC status of an HTTP status (gRPC: "HTTP to gRPC Status Code Mapping").
-fn grpc_status(status: u16) -> u32 {
+pub(crate) fn grpc_status(status: u64) -> u32 {
     match status {
         400 => 13,
         401 => 16,

@@ -59,16 +59,6 @@ impl Reply {
     }
 }
 
-impl Reply {
-    /// A response that Envoy itself sends to an HTTP call.
-    pub(crate) fn of_envoy(status: u16, body: &str) -> Self {
-        Self::new(status)
-            .header("content-length", body.len().to_string())
-            .header("content-type", "text/plain")
-            .body(body)
-    }
-}
-
 impl From<u16> for Reply {
     fn from(status: u16) -> Self {
         Self::new(status)

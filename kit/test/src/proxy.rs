@@ -253,9 +253,7 @@ impl Proxy {
     ///
     /// As for [`Proxy::respond_to_call`].
     pub fn fail_call(&self, call: u32) -> Result<(), Error> {
-        let body = "upstream connect error or disconnect/reset before headers. reset reason: \
-                    remote connection failure";
-        self.respond_to_call(call, Reply::of_envoy(503, body))
+        self.core.borrow_mut().fail_call(call)
     }
 
     /// Breaks the connection of an HTTP call after the service has begun to respond: the extension

@@ -1,10 +1,12 @@
 //! HTTP and gRPC calls: what the extension gets in response.
 
+use super::replies::UPSTREAM_RESET;
 use super::{Core, length};
 use crate::context::GrpcResponse;
 use crate::error::Error;
 use crate::grpc::GrpcReply;
 use crate::headers::Headers;
+use crate::local_reply::LocalReply;
 use crate::message::Reply;
 
 const NO_HTTP_CALL: Error =
@@ -58,13 +60,31 @@ impl Core {
         self.run_pending()
     }
 
+    /// Responds to an HTTP call as Envoy itself does.
+    fn respond_as_envoy(&mut self, call: u32, status: u16, body: String) -> Result<(), Error> {
+        let (headers, body) = LocalReply::of_envoy(status, body, "").write(false, false);
+        let reply = Reply {
+            headers,
+            chunks: vec![body],
+            trailers: None,
+        };
+        self.respond_to_call(call, Some(reply))
+    }
+
+    /// Lets an HTTP call fail because the service cannot be reached.
+    pub(crate) fn fail_call(&mut self, call: u32) -> Result<(), Error> {
+        let body = UPSTREAM_RESET.to_owned() + "remote connection failure";
+        self.respond_as_envoy(call, 503, body)
+    }
+
     /// Lets an HTTP call time out.
     pub(super) fn time_out_call(&mut self, call: u32) -> Result<(), Error> {
-        self.respond_to_call(call, Some(Reply::of_envoy(504, "upstream request timeout")))
+        self.respond_as_envoy(call, 504, "upstream request timeout".to_owned())
     }
 
     /// Lets a gRPC call time out.
     pub(super) fn time_out_grpc_call(&mut self, call: u32) -> Result<(), Error> {
+        self.vm.refuel()?;
         let message = "upstream request timeout{response_timeout}".to_owned();
         self.close_grpc_call(call, UNAVAILABLE, message)
     }
@@ -120,11 +140,12 @@ impl Core {
         if is_status_only {
             std::mem::swap(&mut head, &mut trailers);
         }
-        append(&mut head, &reply.metadata);
+        head.fields_mut().extend(reply.metadata.into_fields());
         if begins {
             let callback = "proxy_on_grpc_receive_initial_metadata";
-            self.on_grpc_metadata(callback, plugin, id, head, |response, metadata| {
-                response.initial_metadata = metadata;
+            let count = head.len();
+            self.on_grpc(callback, plugin, id, count, head, |response| {
+                &mut response.initial_metadata
             })?;
         }
         for message in reply.messages {
@@ -137,46 +158,41 @@ impl Core {
         if !message.is_empty() {
             trailers.append("grpc-message", &message);
         }
-        append(&mut trailers, &reply.trailers);
+        trailers.fields_mut().extend(reply.trailers.into_fields());
         let callback = "proxy_on_grpc_receive_trailing_metadata";
-        self.on_grpc_metadata(callback, plugin, id, trailers, |response, metadata| {
-            response.trailing_metadata = metadata;
+        let count = trailers.len();
+        self.on_grpc(callback, plugin, id, count, trailers, |response| {
+            &mut response.trailing_metadata
         })?;
         self.close_grpc_call(id, status, with_details(&message))
     }
 
-    /// Shows the extension metadata, unless it has cancelled the stream.
-    fn on_grpc_metadata(
+    /// Shows the extension a message, unless it has cancelled the call.
+    fn on_grpc_receive(&mut self, plugin: u32, id: u32, message: Vec<u8>) -> Result<(), Error> {
+        let callback = "proxy_on_grpc_receive";
+        self.on_grpc(callback, plugin, id, message.len(), message, |response| {
+            &mut response.message
+        })
+    }
+
+    /// Shows the extension a part of a response, which it can read only in this callback, unless it
+    /// has cancelled the call.
+    fn on_grpc<T>(
         &mut self,
         callback: &'static str,
         plugin: u32,
         id: u32,
-        metadata: Headers,
-        set: impl Fn(&mut GrpcResponse, Option<Headers>),
+        size: usize,
+        part: T,
+        place: impl Fn(&mut GrpcResponse) -> &mut Option<T>,
     ) -> Result<(), Error> {
         if !self.host().grpc_calls.contains_key(&id) {
             return Ok(());
         }
-        let count = length(metadata.len());
-        set(&mut self.plugin(plugin)?.grpc_response, Some(metadata));
-        let result = self.vm.call(callback, plugin, &[id, count]);
+        *place(&mut self.plugin(plugin)?.grpc_response) = Some(part);
+        let result = self.vm.call(callback, plugin, &[id, length(size)]);
         if let Ok(plugin) = self.plugin(plugin) {
-            set(&mut plugin.grpc_response, None);
-        }
-        result?;
-        self.run_pending()
-    }
-
-    /// Shows the extension a message, unless it has cancelled the call.
-    fn on_grpc_receive(&mut self, plugin: u32, id: u32, message: Vec<u8>) -> Result<(), Error> {
-        if !self.host().grpc_calls.contains_key(&id) {
-            return Ok(());
-        }
-        let size = length(message.len());
-        self.plugin(plugin)?.grpc_response.message = Some(message);
-        let result = self.vm.call("proxy_on_grpc_receive", plugin, &[id, size]);
-        if let Ok(plugin) = self.plugin(plugin) {
-            plugin.grpc_response.message = None;
+            *place(&mut plugin.grpc_response) = None;
         }
         result?;
         self.run_pending()
@@ -221,12 +237,6 @@ impl Core {
         }
         result?;
         self.run_pending()
-    }
-}
-
-fn append(headers: &mut Headers, more: &Headers) {
-    for (name, value) in more.bytes() {
-        headers.append(name, value);
     }
 }
 

@@ -241,12 +241,9 @@ impl Core {
 
     /// Resumes a message (Envoy: `commonContinue`).
     pub(super) fn resume(&mut self, id: u32, direction: Direction) -> Result<(), Error> {
-        let Some(state) = self.state(id, direction) else {
+        let Some(state) = self.state(id, direction).filter(|state| !state.is_aborted) else {
             return Ok(());
         };
-        if state.is_aborted {
-            return Ok(());
-        }
         if !state.has_begun {
             return Err(self.breaks(id, NO_RESPONSE));
         }

@@ -68,13 +68,9 @@ impl Core {
         data: Vec<u8>,
         end: bool,
     ) -> Result<(), Error> {
-        let Ok(stream) = self.stream(id) else {
+        let Some(state) = self.state(id, direction).filter(|state| !state.is_aborted) else {
             return Ok(());
         };
-        let state = stream.state(direction);
-        if state.is_aborted {
-            return Ok(());
-        }
         if state.forwarded_all {
             // Envoy ignores another end.
             return if data.is_empty() {

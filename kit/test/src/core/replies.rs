@@ -7,7 +7,7 @@ use crate::header_map::Kind;
 use crate::local_reply::LocalReply;
 
 /// What Envoy tells the client when the upstream has failed, before the reason.
-const UPSTREAM_RESET: &str =
+pub(super) const UPSTREAM_RESET: &str =
     "upstream connect error or disconnect/reset before headers. reset reason: ";
 
 impl Core {

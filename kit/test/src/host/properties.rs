@@ -7,7 +7,9 @@ use proxy_wasm_abi::{MapType, Status};
 
 use super::Host;
 use crate::context::StreamContext;
+use crate::header_map;
 use crate::headers::Headers;
+use crate::local_reply;
 use crate::maps;
 
 /// The response flag `DownstreamConnectionTermination`.
@@ -129,9 +131,8 @@ impl Host {
                 }
             }
             [b"total_size"] => {
-                let headers = self.map(MAP).map_or(0, byte_size);
-                let body = self.of_stream()?.request.received;
-                number(headers + u64::try_from(body).unwrap_or(u64::MAX))
+                let headers = self.map(MAP).map_or(0, header_map::size);
+                number(headers + self.of_stream()?.request.received)
             }
             [b"duration"] => {
                 let stream = self.of_stream()?;
@@ -162,11 +163,12 @@ impl Host {
             [b"headers", name] => self.field(MAP, name),
             [b"trailers"] => self.fields(TRAILERS),
             [b"trailers", name] => self.field(TRAILERS, name),
-            [b"size"] => number(length(&self.of_stream()?.response.forwarded_body)),
+            [b"size"] => number(self.of_stream()?.response.forwarded_body.len()),
             [b"total_size"] => {
-                let fields = [MAP, TRAILERS].map(|map| self.map(map).map_or(0, byte_size));
-                let body = length(&self.of_stream()?.response.forwarded_body);
-                number(fields[0] + fields[1] + body)
+                let [headers, trailers] =
+                    [MAP, TRAILERS].map(|map| self.map(map).map_or(0, header_map::size));
+                let body = self.of_stream()?.response.forwarded_body.len();
+                number(headers + body + trailers)
             }
             [b"backend_latency"] => {
                 let now = self.time;
@@ -290,14 +292,8 @@ impl Host {
                 return Some(known.unwrap_or(-1));
             }
         }
-        Some(match self.stream()?.response_code()? {
-            400 => 13,
-            401 => 16,
-            403 => 7,
-            404 => 12,
-            429 | 502..=504 => 14,
-            _ => 2,
-        })
+        let code = self.stream()?.response_code()?;
+        Some(local_reply::grpc_status(code).into())
     }
 }
 
@@ -402,18 +398,6 @@ fn unreadable() -> Property {
 
 fn parse_number<Number: std::str::FromStr>(text: &[u8]) -> Option<Number> {
     std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
-}
-
-/// The size of all names and values.
-fn byte_size(fields: &Headers) -> u64 {
-    fields
-        .bytes()
-        .map(|(name, value)| length(name) + length(value))
-        .sum()
 }
 
 /// The values of a field, joined by commas. `None` if there is none.

@@ -8,16 +8,6 @@ use super::{Call, Failure, Outcome};
 use crate::grpc::GrpcCall;
 use crate::grpc_service::Target;
 use crate::host::Action;
-use crate::maps;
-
-/// The parameters that `proxy_grpc_call` and `proxy_grpc_stream` have in common: addresses and
-/// sizes.
-pub(super) struct Parameters {
-    pub(super) target: (u32, u32),
-    pub(super) service: (u32, u32),
-    pub(super) method: (u32, u32),
-    pub(super) metadata: (u32, u32),
-}
 
 impl Call<'_> {
     // The ABI's parameters.
@@ -37,15 +27,19 @@ impl Call<'_> {
         timeout: u32,
         call: u32,
     ) -> Outcome {
-        let parameters = Parameters {
-            target: (cluster, cluster_size),
-            service: (service, service_size),
-            method: (method, method_size),
-            metadata: (metadata, metadata_size),
-        };
+        let texts = [
+            (cluster, cluster_size),
+            (service, service_size),
+            (method, method_size),
+        ];
         let message = self.read(message, message_size)?;
         let timeout = Duration::from_millis(timeout.into());
-        self.start_grpc(parameters, Some((message, timeout)), call)
+        self.start_grpc(
+            texts,
+            (metadata, metadata_size),
+            Some((message, timeout)),
+            call,
+        )
     }
 
     // The ABI's parameters.
@@ -62,28 +56,28 @@ impl Call<'_> {
         metadata_size: u32,
         stream: u32,
     ) -> Outcome {
-        let parameters = Parameters {
-            target: (cluster, cluster_size),
-            service: (service, service_size),
-            method: (method, method_size),
-            metadata: (metadata, metadata_size),
-        };
-        self.start_grpc(parameters, None, stream)
+        let texts = [
+            (cluster, cluster_size),
+            (service, service_size),
+            (method, method_size),
+        ];
+        self.start_grpc(texts, (metadata, metadata_size), None, stream)
     }
 
-    /// Starts a call with a message and a time-out, or a stream.
+    /// Starts a call with a message and a time-out, or a stream. The other arguments are addresses
+    /// and sizes: of target, service and method, and of the initial metadata.
     fn start_grpc(
         &mut self,
-        parameters: Parameters,
+        [target, service, method]: [(u32, u32); 3],
+        metadata: (u32, u32),
         message: Option<(Vec<u8>, Duration)>,
         return_id: u32,
     ) -> Outcome {
         let mut text = |(data, size)| self.read(data, size);
-        let target = text(parameters.target)?;
-        let service = text(parameters.service)?;
-        let method = text(parameters.method)?;
-        let metadata = text(parameters.metadata)?;
-        let metadata = maps::deserialize(&metadata);
+        let target = text(target)?;
+        let service = text(service)?;
+        let method = text(method)?;
+        let metadata = self.read_map(metadata.0, metadata.1)?;
         let host = self.host();
         let (cluster, is_checked) = match Target::of(&target) {
             Target::Cluster(cluster) => (cluster, true),

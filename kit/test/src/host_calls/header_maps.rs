@@ -10,7 +10,7 @@ use crate::maps;
 impl Call<'_> {
     /// Returns the size of a map that can be changed, as Envoy counts it.
     pub(super) fn get_header_map_size(&mut self, map: u32, size: u32) -> Outcome {
-        let (map, _) = self.map_mut(map)?;
+        let (map, _) = self.map_mut(MapType::try_from(map)?)?;
         let length = header_map::size(map);
         self.write_length(size, length)
     }
@@ -23,7 +23,7 @@ impl Call<'_> {
     }
 
     pub(super) fn set_header_map_pairs(&mut self, map: u32, data: u32, size: u32) -> Outcome {
-        MapType::try_from(map)?;
+        let map = MapType::try_from(map)?;
         let pairs = self.read_map(data, size)?;
         let (map, kind) = self.map_mut(map)?;
         *map = kind.receive(pairs);
@@ -68,11 +68,7 @@ impl Call<'_> {
         data: u32,
         size: u32,
     ) -> Outcome {
-        MapType::try_from(map)?;
-        let (name, value) = (self.read(name, name_size)?, self.read(data, size)?);
-        let (map, kind) = self.map_mut(map)?;
-        kind.add(map, &name, value);
-        Ok(())
+        self.change_value(map, (name, name_size), (data, size), Kind::add)
     }
 
     pub(super) fn replace_header_map_value(
@@ -83,11 +79,7 @@ impl Call<'_> {
         data: u32,
         size: u32,
     ) -> Outcome {
-        MapType::try_from(map)?;
-        let (name, value) = (self.read(name, name_size)?, self.read(data, size)?);
-        let (map, kind) = self.map_mut(map)?;
-        kind.replace(map, &name, value);
-        Ok(())
+        self.change_value(map, (name, name_size), (data, size), Kind::replace)
     }
 
     pub(super) fn remove_header_map_value(
@@ -96,16 +88,30 @@ impl Call<'_> {
         name: u32,
         name_size: u32,
     ) -> Outcome {
-        MapType::try_from(map)?;
+        let map = MapType::try_from(map)?;
         let name = self.read(name, name_size)?;
         let (map, kind) = self.map_mut(map)?;
         kind.remove(map, &name);
         Ok(())
     }
 
-    /// A map that the module can change now.
-    fn map_mut(&mut self, map: u32) -> Outcome<(&mut Headers, Kind)> {
+    /// Adds or replaces a field of a map. Name and value are addresses and sizes.
+    fn change_value(
+        &mut self,
+        map: u32,
+        (name, name_size): (u32, u32),
+        (data, size): (u32, u32),
+        change: impl Fn(Kind, &mut Headers, &[u8], Vec<u8>),
+    ) -> Outcome {
         let map = MapType::try_from(map)?;
+        let (name, value) = (self.read(name, name_size)?, self.read(data, size)?);
+        let (map, kind) = self.map_mut(map)?;
+        change(kind, map, &name, value);
+        Ok(())
+    }
+
+    /// A map that the module can change now.
+    fn map_mut(&mut self, map: MapType) -> Outcome<(&mut Headers, Kind)> {
         Ok(self.host().map_mut(map).ok_or(Status::BadArgument)?)
     }
 }

@@ -7,6 +7,7 @@ use super::errno::{
     BADF, FAULT, INVAL, NOTDIR, NOTSUP, Outcome, STDERR, STDOUT, SUCCESS, of_output,
 };
 use crate::host::{Host, charge};
+use crate::memory;
 
 const REALTIME: u32 = 0;
 const MONOTONIC: u32 = 1;
@@ -34,11 +35,7 @@ impl<'a> Call<'a> {
     }
 
     fn read(&self, address: u32, size: u32) -> Outcome<&[u8]> {
-        let start = usize::try_from(address).map_err(|_| FAULT)?;
-        let size = usize::try_from(size).map_err(|_| FAULT)?;
-        let end = start.checked_add(size).ok_or(FAULT)?;
-        let memory = self.memory.data(&self.caller);
-        Ok(memory.get(start..end).ok_or(FAULT)?)
+        Ok(memory::slice(self.memory.data(&self.caller), address, size).ok_or(FAULT)?)
     }
 
     fn write(&mut self, address: u32, bytes: &[u8]) -> Outcome {

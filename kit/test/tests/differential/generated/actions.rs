@@ -4,14 +4,7 @@ use crate::messages::{Reply, Request};
 use crate::module::{Module, call_headers};
 use crate::scenario::Scenario;
 
-const STREAM: [&str; 6] = [
-    "request_headers",
-    "request_body",
-    "request_trailers",
-    "response_headers",
-    "response_body",
-    "response_trailers",
-];
+use super::groups::STREAM;
 
 pub fn scenarios() -> Vec<Scenario> {
     let mut scenarios = Vec::new();

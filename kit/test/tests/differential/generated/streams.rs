@@ -4,6 +4,22 @@ use crate::module::pairs;
 
 use super::groups::{BODIES, Group, STREAM, changing, each, reading, strings};
 
+/// The callbacks that are not those of a message.
+const ELSEWHERE: &[&str] = &[
+    "create_plugin",
+    "vm_start",
+    "configure",
+    "tick",
+    "create_stream",
+    "call_response",
+    "queue_ready",
+    "log",
+    "done_stream",
+    "delete_stream",
+    "done_plugin",
+    "delete_plugin",
+];
+
 pub fn groups() -> Vec<Group> {
     let ranges = [
         "#0 #0 @\"new\"",
@@ -68,20 +84,7 @@ pub fn groups() -> Vec<Group> {
         ),
         changing(
             "send_local_response",
-            &[
-                "tick",
-                "create_stream",
-                "call_response",
-                "queue_ready",
-                "log",
-                "done_stream",
-                "delete_stream",
-                "create_plugin",
-                "vm_start",
-                "configure",
-                "done_plugin",
-                "delete_plugin",
-            ],
+            ELSEWHERE,
             &[],
             strings(&["#403 @\"details\" @\"denied\" #0 #0 #-1"]),
         ),
@@ -98,29 +101,15 @@ pub fn groups() -> Vec<Group> {
             strings(&["#0", "#1", "#2", "#3", "#4", "#-1"]),
         ),
     ];
-    let elsewhere = [
-        "create_plugin",
-        "vm_start",
-        "configure",
-        "tick",
-        "create_stream",
-        "call_response",
-        "queue_ready",
-        "log",
-        "done_stream",
-        "delete_stream",
-        "done_plugin",
-        "delete_plugin",
-    ];
     groups.push(changing(
         "continue_stream",
-        &elsewhere,
+        ELSEWHERE,
         &[],
         strings(&["#0", "#1", "#2", "#4"]),
     ));
     groups.push(changing(
         "close_stream",
-        &elsewhere,
+        ELSEWHERE,
         &[],
         strings(&["#0", "#1", "#2", "#4"]),
     ));
