@@ -181,8 +181,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // A connection that is closed does not exist any more. The next call returns a trap.
         if let Ok(mut core) = self.core.try_borrow_mut() {
-            let _ = core.reset_tcp(self.id, Source::Downstream);
-            core.host_mut().ended_streams.remove(&self.id);
+            let _ = core.drop_tcp(self.id);
         }
     }
 }

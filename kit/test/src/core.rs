@@ -133,6 +133,7 @@ impl Core {
                     }
                 }
                 Posted::Connected(id) => self.on_connected(id)?,
+                Posted::Drained(id) => self.on_drained(id)?,
                 Posted::Closed(id) => self.remove_connection(id),
             }
         }

@@ -65,6 +65,8 @@ pub(crate) enum Posted {
     },
     /// A TCP connection has its connection to the upstream.
     Connected(u32),
+    /// The extension holds nothing any more of what a client or the upstream has sent.
+    Drained(u32),
     /// A TCP connection is closed, and its context deleted.
     Closed(u32),
 }

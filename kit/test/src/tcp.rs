@@ -59,6 +59,10 @@ pub struct Received {
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
+    /// What has been sent, and the proxy has not read.
+    unread: Vec<u8>,
+    /// Whether the last byte has been sent.
+    pub(crate) is_sent: bool,
     /// What has arrived and not been forwarded.
     buffer: Vec<u8>,
     /// How many bytes have arrived.
@@ -74,10 +78,27 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    pub(crate) fn arrive(&mut self, data: &[u8], end: bool) {
-        self.buffer.extend_from_slice(data);
-        self.arrived += data.len();
-        self.has_ended |= end;
+    /// The sender sends bytes, or the end.
+    pub(crate) fn send(&mut self, data: &[u8], end: bool) {
+        self.unread.extend_from_slice(data);
+        self.is_sent |= end;
+    }
+
+    /// Reads what the sender has sent. Returns whether that is anything.
+    pub(crate) fn read(&mut self) -> bool {
+        let ends = self.is_sent && !self.has_ended;
+        if self.unread.is_empty() && !ends {
+            return false;
+        }
+        self.arrived += self.unread.len();
+        self.buffer.append(&mut self.unread);
+        self.has_ended = self.is_sent;
+        true
+    }
+
+    /// Whether the sender has sent what the proxy has not read.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty() || self.is_sent != self.has_ended
     }
 
     /// The size of what has arrived and not been forwarded.
@@ -122,9 +143,6 @@ pub(crate) struct TcpState {
     /// Whether `proxy_on_new_connection` has been called.
     pub(crate) has_begun: bool,
     pub(crate) upstream: UpstreamState,
-    /// What the client has sent before there is a connection to the upstream.
-    pub(crate) unread: Vec<u8>,
-    pub(crate) has_unread_end: bool,
     /// From the client to the upstream.
     pub(crate) from_downstream: Flow,
     /// From the upstream to the client.

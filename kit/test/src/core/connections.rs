@@ -48,33 +48,46 @@ impl Core {
     ) -> Result<(), Error> {
         self.vm.refuel()?;
         let tcp = self.tcp(id).ok_or(CLOSED)?;
-        let is_connected = tcp.upstream == UpstreamState::Connected;
+        if source == Source::Upstream && tcp.upstream != UpstreamState::Connected {
+            return Err(NO_UPSTREAM);
+        }
         let flow = tcp.flow(source);
-        if flow.has_ended {
+        if flow.is_sent {
             return Err(Error::InvalidState("this end of the connection has ended"));
         }
-        match (source, is_connected) {
-            (Source::Upstream, false) => return Err(NO_UPSTREAM),
-            // Envoy does not read from the client before it has connected to the upstream.
-            (Source::Downstream, false) => {
-                tcp.unread.extend_from_slice(data);
-                tcp.has_unread_end |= end;
-            }
-            _ => {
-                flow.arrive(data, end);
-                self.process(id, source)?;
-            }
-        }
+        flow.send(data, end);
+        self.process(id, source)?;
         self.run_pending()
     }
 
-    /// Processes what has arrived.
+    /// Reads what has been sent, and processes it. Envoy does not read before it has connected to the
+    /// upstream, while the extension holds more than the limit, or after the end, and so it does not
+    /// notice a reset there.
     fn process(&mut self, id: u32, source: Source) -> Result<(), Error> {
-        match source {
-            Source::Downstream => self.read(id)?,
-            Source::Upstream => self.write(id)?,
+        let limit = self.host().options.buffer_limit;
+        let Some(tcp) = self.tcp(id) else {
+            return Ok(());
+        };
+        let is_connected = tcp.upstream == UpstreamState::Connected;
+        let flow = tcp.flow(source);
+        if !is_connected || flow.size() > limit {
+            return Ok(());
         }
-        self.close_if_both_have_ended(id, source)
+        if flow.read() {
+            match source {
+                Source::Downstream => self.read(id)?,
+                Source::Upstream => self.write(id)?,
+            }
+            self.close_if_both_have_ended(id, source)?;
+        }
+        let Some(tcp) = self.tcp(id) else {
+            return Ok(());
+        };
+        let flow = tcp.flow(source);
+        if flow.is_sender_gone && !flow.has_ended {
+            return self.close_connection(id, closer(source), End::Reset);
+        }
+        Ok(())
     }
 
     /// Closes a connection whose other direction has ended before (Envoy: `bothSidesHalfClosed`).
@@ -100,18 +113,20 @@ impl Core {
         if source == Source::Upstream && tcp.upstream != UpstreamState::Connected {
             return Err(NO_UPSTREAM);
         }
-        // As in Envoy: it does not read.
-        if source == Source::Downstream && tcp.upstream != UpstreamState::Connected {
-            tcp.from_downstream.is_sender_gone = true;
-            return Ok(());
-        }
-        let flow = tcp.flow(source);
-        flow.is_sender_gone = true;
-        // As in Envoy: who does not read does not see it.
-        if !flow.has_ended {
-            self.close_connection(id, closer(source), End::Reset)?;
-        }
+        tcp.flow(source).is_sender_gone = true;
+        self.process(id, source)?;
         self.run_pending()
+    }
+
+    /// Forgets a connection. The client resets it, whether Envoy would notice that now or later.
+    pub(crate) fn drop_tcp(&mut self, id: u32) -> Result<(), Error> {
+        if self.tcp(id).is_some() {
+            self.vm.refuel()?;
+            self.close_connection(id, Closer::Client, End::Reset)?;
+            self.run_pending()?;
+        }
+        self.host_mut().ended_streams.remove(&id);
+        Ok(())
     }
 
     /// The proxy closes the connection.
@@ -166,7 +181,11 @@ impl Core {
         if tcp.flow(receiver).is_sender_gone && tcp.flow(source).size() > 0 {
             return self.close_connection(id, closer(receiver), End::Reset);
         }
-        tcp.flow(source).forward();
+        let flow = tcp.flow(source);
+        flow.forward();
+        if flow.has_unread() {
+            self.host_mut().posted.push_back(Posted::Drained(id));
+        }
         Ok(())
     }
 
@@ -176,12 +195,13 @@ impl Core {
             return Ok(());
         };
         tcp.upstream = UpstreamState::Connected;
-        let (unread, end) = (std::mem::take(&mut tcp.unread), tcp.has_unread_end);
-        if unread.is_empty() && !end {
-            return Ok(());
-        }
-        tcp.from_downstream.arrive(&unread, end);
         self.process(id, Source::Downstream)
+    }
+
+    /// The extension holds nothing any more.
+    pub(super) fn on_drained(&mut self, id: u32) -> Result<(), Error> {
+        self.process(id, Source::Downstream)?;
+        self.process(id, Source::Upstream)
     }
 
     /// Shows the extension what has arrived from the upstream, and forwards what it lets pass.

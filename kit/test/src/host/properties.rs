@@ -136,6 +136,7 @@ impl Host {
                 let headers = self.map(MAP).map_or(0, header_map::size);
                 number(headers + self.of_stream()?.received_size())
             }
+            [b"duration"] if self.is_tcp() => Err(Status::NotFound),
             [b"duration"] => {
                 let stream = self.of_stream()?;
                 let ended = stream.ended.ok_or(Status::NotFound)?;

@@ -84,6 +84,26 @@ pub fn scenarios() -> Vec<Scenario> {
             .send(Upstream, "two")
             .end(Client)
             .end(Upstream),
+        Scenario::tcp(
+            "tcp.client_resets_while_connection_is_held",
+            &Module::new()
+                .with("(global $stream (mut i32) #0)")
+                .on(
+                    "proxy_on_new_connection",
+                    "(global.set $stream (local.get $stream_context_id))
+                     (drop (call $proxy_set_tick_period_milliseconds #100)) (return #1)",
+                )
+                .on(
+                    "proxy_on_tick",
+                    "(drop (call $proxy_set_tick_period_milliseconds #0))
+                     (drop (call $proxy_set_effective_context (global.get $stream)))
+                     (drop (call $proxy_continue_stream #2))",
+                )
+                .wat(),
+        )
+        .connect()
+        .reset(Client)
+        .wait(100, "proxy_on_tick"),
         whole(Scenario::tcp(
             "tcp.http_call_holds_connection",
             &calling("proxy_on_new_connection").wat(),
