@@ -20,6 +20,8 @@ use staged::{StagingDirectory, Variant};
 use stdio::{print_line, print_note};
 
 mod annotations;
+#[cfg(feature = "test")]
+mod cases;
 mod deploy;
 mod files;
 mod package;
@@ -135,6 +137,9 @@ enum Task {
     /// Run the extension in an Envoy on this machine, which gets each save; Ctrl-C ends it
     #[cfg(feature = "run")]
     Run(run::Options),
+    /// Run cases: tests of a module in any language, in the embedded proxy and in Envoy
+    #[cfg(feature = "test")]
+    Test(cases::Options),
     /// Run cargo for the wasm target, with a toolchain that has it
     Cargo {
         /// What cargo is told, for example: clippy --lib
@@ -245,11 +250,11 @@ impl Packaging {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// One finding a line, then the facts
+    /// For people
     Text,
-    /// One JSON object
+    /// For programs
     Json,
 }
 
@@ -325,6 +330,8 @@ fn perform(task: Task) -> Result<()> {
         }
         #[cfg(feature = "run")]
         Task::Run(options) => run::run(&Project::find()?, &options),
+        #[cfg(feature = "test")]
+        Task::Test(options) => cases::run(&options),
         Task::Cargo { arguments } => wasm_cargo::run(&arguments),
         Task::Rename { name, force } => rename_project(&name, force),
         #[cfg(feature = "run")]
