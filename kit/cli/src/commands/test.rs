@@ -8,9 +8,8 @@ use clap::{Args, ValueEnum};
 use proxy_wasm_test::Module;
 use proxy_wasm_test::cases::{Cases, Outcome, Summary};
 
-use crate::Format;
 use crate::project::Project;
-use crate::stdio::print_line;
+use crate::stdio::{counted, print_line};
 
 /// Where a project has its cases.
 const DIRECTORY: &str = "tests/cases";
@@ -32,11 +31,19 @@ pub struct Options {
     /// Where the cases run
     #[arg(long, value_enum, default_value_t = Proxies::Embedded)]
     proxy: Proxies,
-    /// How the results are written: text, or JSON Lines with an object for each case and proxy
+    /// The format of the results
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Files with cases, or directories [default: tests/cases]
     paths: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line for each case, and what differs
+    Text,
+    /// JSON Lines: an object for each case and proxy
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,7 +63,7 @@ enum Proxies {
 /// If a case fails or is not valid, or there is no module.
 pub fn run(options: &Options) -> Result<()> {
     let summary = run_once(options)?;
-    let failed = crate::counted(summary.failed as u64, "case");
+    let failed = counted(summary.failed as u64, "case");
     ensure!(summary.failed == 0, "test failed: {failed}");
     Ok(())
 }
