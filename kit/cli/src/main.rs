@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use proxy_wasm_check::{self as check, Report};
-use proxy_wasm_image::{Engine, ImageReference, Package};
+use proxy_wasm_image::{Engine, ImageReference, Package, manifest};
 use proxy_wasm_module::{Shrunk, shrink, strip};
 
 use deploy::Deployment;
@@ -22,6 +22,7 @@ use stdio::{print_line, print_note};
 mod annotations;
 mod deploy;
 mod files;
+mod image_files;
 mod package;
 #[cfg(feature = "push")]
 mod progress;
@@ -207,25 +208,69 @@ struct Packaging {
     /// has compiled
     #[arg(long)]
     from: Option<PathBuf>,
+    /// A module in any language, in place of this package's
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    module: Option<PathBuf>,
+    /// The manifest of that module; if not given, manifest.yaml in the current directory
+    #[arg(long, value_name = "FILE", requires = "module")]
+    manifest: Option<PathBuf>,
+    /// Fail unless all of these accept it; if not given, every mesh has to
+    #[arg(
+        long = "for",
+        value_name = "CONSUMER,…",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(check::CONSUMERS.iter().map(|consumer| consumer.name))
+    )]
+    required: Vec<String>,
 }
 
 impl Packaging {
-    /// The files to package: those of a folder, or those that this package's build has staged.
+    /// The files to package: those of a directory, those of a module and its manifest, or those that
+    /// this package's build has staged.
     fn staged(&self) -> Result<StagingDirectory> {
-        match &self.from {
-            Some(folder) => StagingDirectory::at(folder),
-            None => StagingDirectory::of_project(&Project::find()?),
+        match (&self.from, &self.module) {
+            (Some(directory), _) => StagingDirectory::at(directory),
+            (None, Some(module)) => StagingDirectory::of_module(module, self.manifest()),
+            (None, None) => StagingDirectory::of_project(&Project::find()?),
         }
     }
 
-    /// The same, if every mesh accepts them.
+    /// The manifest of a module that another tool has compiled.
+    fn manifest(&self) -> &Path {
+        let default = Path::new(manifest::FILE_NAME);
+        self.manifest.as_deref().unwrap_or(default)
+    }
+
+    /// The same files, if those that have to accept them do.
     fn checked(&self) -> Result<StagingDirectory> {
         let staged = self.staged()?;
         findings(staged.report(), Format::Text)?;
-        let meshes = check::CONSUMERS.iter().filter(|consumer| consumer.is_mesh);
-        let meshes: Vec<_> = meshes.map(|consumer| consumer.name.to_owned()).collect();
-        verdict(staged.report(), &meshes)?;
+        if self.required.is_empty() {
+            let meshes = check::CONSUMERS.iter().filter(|consumer| consumer.is_mesh);
+            let meshes: Vec<_> = meshes.map(|consumer| consumer.name.to_owned()).collect();
+            verdict(staged.report(), &meshes)?;
+        } else {
+            verdict(staged.report(), &self.required)?;
+        }
         Ok(staged)
+    }
+
+    /// The options of a later command that packages the same files.
+    fn source(&self) -> String {
+        let mut options = String::new();
+        for (name, path) in [
+            ("from", &self.from),
+            ("module", &self.module),
+            ("manifest", &self.manifest),
+        ] {
+            if let Some(path) = path {
+                options += &format!(" --{name} {}", path.display());
+            }
+        }
+        if !self.required.is_empty() {
+            options += &format!(" --for {}", self.required.join(","));
+        }
+        options
     }
 
     /// The engine that is wanted, or none. No engine packages the oci variant.
@@ -470,11 +515,14 @@ fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
         print_line!("Digest:   {}", package.digest())?;
         print_line!("Size:     {} bytes", std::fs::metadata(&archive)?.len())?;
     }
-    let push = match &packaging.from {
-        Some(folder) => format!("cargo proxy-wasm push --from {}", folder.display()),
-        None => "cargo make push".to_owned(),
+    let is_project = packaging.from.is_none() && packaging.module.is_none();
+    let command = if is_project {
+        "cargo make"
+    } else {
+        "cargo proxy-wasm"
     };
-    print_line!("Next:     IMAGE=REGISTRY/TEAM/{name}:{version} {push}")?;
+    let source = packaging.source();
+    print_line!("Next:     IMAGE=REGISTRY/TEAM/{name}:{version} {command} push{source}")?;
     Ok(())
 }
 
