@@ -15,6 +15,9 @@ const EVERY_MESH: &str = "istio,envoy-gateway,maistra";
 /// The meshes that accept a module of Go, which imports what Maistra's Envoys do not offer.
 const GO_MESHES: &str = "istio,envoy-gateway";
 
+const EMSCRIPTEN: &str = include_str!("sdks/emscripten.wat");
+const EMSCRIPTEN_MANIFEST: &str = include_str!("sdks/manifest.yaml");
+
 /// The module of an SDK, and the manifest with which it is packaged.
 struct Extension {
     module: PathBuf,
@@ -37,6 +40,19 @@ impl Extension {
             manifest: sdks::directory().join("go/manifest.yaml"),
             meshes: GO_MESHES,
         }
+    }
+
+    /// A module with the structure of those that Emscripten makes of the C++ SDK.
+    fn emscripten(directory: &Path) -> Result<Self> {
+        let module = directory.join("cpp.wasm");
+        fs::write(&module, wat::parse_str(EMSCRIPTEN)?)?;
+        let manifest = directory.join("manifest.yaml");
+        fs::write(&manifest, EMSCRIPTEN_MANIFEST)?;
+        Ok(Self {
+            module,
+            manifest,
+            meshes: EVERY_MESH,
+        })
     }
 
     /// Pushes the module to a registry, and returns the reference by digest.
@@ -136,4 +152,14 @@ fn every_mesh_reads_the_image_of_the_assemblyscript_module() -> Result<()> {
 )]
 fn istio_and_envoy_gateway_read_the_image_of_the_go_module() -> Result<()> {
     Extension::go().assert_is_pulled()
+}
+
+#[test]
+#[cfg_attr(
+    any(missing_docker_registry, missing_podman, missing_skopeo),
+    ignore = "needs docker-registry, podman and skopeo: install them"
+)]
+fn every_mesh_reads_the_image_of_a_module_of_emscripten() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    Extension::emscripten(directory.path())?.assert_is_pulled()
 }
