@@ -189,6 +189,20 @@ pub struct Packaging {
     /// staged files]
     #[arg(long)]
     pub from: Option<PathBuf>,
+    /// A module in any language, in place of the staged files
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub module: Option<PathBuf>,
+    /// The manifest of that module [default: manifest.yaml in the current directory]
+    #[arg(long, value_name = "FILE", requires = "module")]
+    pub manifest: Option<PathBuf>,
+    /// Fail unless all of these accept it [default: every mesh]
+    #[arg(
+        long = "for",
+        value_name = "CONSUMER,…",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(CONSUMERS.iter().map(|consumer| consumer.name))
+    )]
+    pub required: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -22,6 +22,7 @@ mod cli;
 mod commands;
 mod deploy;
 mod files;
+mod image_files;
 mod package;
 #[cfg(feature = "push")]
 mod progress;
