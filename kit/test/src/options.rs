@@ -194,7 +194,8 @@ impl Options {
     /// How much fuel one step of a test may use before the module traps: see [Fuel](crate#fuel).
     ///
     /// A step is one call of a method, for example [`Stream::send_body`](crate::Stream::send_body),
-    /// with all callbacks that follow from it.
+    /// with all callbacks that follow from it. Towards this limit, a host call counts 1,000 more, and
+    /// each byte that it copies 10 more.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
         self
