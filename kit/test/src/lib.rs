@@ -4,6 +4,9 @@
 
 mod backtrace;
 mod binary;
+#[cfg(feature = "cases")]
+pub mod cases;
+mod compiled;
 mod connection;
 mod context;
 mod core;
