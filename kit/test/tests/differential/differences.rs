@@ -184,24 +184,6 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "a test can assert that there are none.",
     },
     Difference {
-        scenarios: &["get_buffer_*"],
-        lines: &["log *buffer_status 8 *", "log *buffer_bytes 8 *"],
-        embedded: "Buffer 8, of the arguments of a foreign function, is empty.",
-        envoy: "it is the configuration or message that was shown last.",
-        reason: "no proxy calls a foreign function of an extension.",
-    },
-    Difference {
-        scenarios: &[
-            "get_buffer_*.create_plugin",
-            "set_buffer_bytes.create_plugin",
-        ],
-        lines: &["log *buffer_status 7 *", "log *buffer_bytes 7 *"],
-        embedded: "A plugin's configuration can be read in `proxy_on_configure` only.",
-        envoy: "also in `proxy_on_context_create` of the plugin.",
-        reason: "the proxy is not configured when it is loaded \
-            ([`Proxy::configure`](crate::Proxy::configure)).",
-    },
-    Difference {
         scenarios: &["headers.line_break"],
         lines: &["*"],
         embedded: "A header with a line break is an error.",

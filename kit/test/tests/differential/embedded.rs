@@ -31,6 +31,8 @@ pub fn run(scenario: &Scenario) -> Observation {
         .allow_on_headers_stop_iteration(scenario.stops_iteration)
         .missing_cluster(MISSING_CLUSTER);
     let mut observation = Observation::default();
+    let configuration = scenario.configuration.as_deref().unwrap_or_default();
+    let options = options.configuration(configuration);
     let proxy = match options.load(scenario.module.as_str()) {
         Ok(proxy) => proxy,
         Err(error) => {
@@ -41,12 +43,6 @@ pub fn run(scenario: &Scenario) -> Observation {
     };
     if scenario.is_tcp {
         proxy.set_property(&["xds", "cluster_name"], "tcp");
-    }
-    let configuration = scenario.configuration.as_deref().unwrap_or_default();
-    if let Err(error) = proxy.reconfigure(configuration) {
-        observation.log = log(&proxy);
-        note(&error, &mut observation);
-        return observation;
     }
     observation.has_started = true;
     let second = scenario.second_configuration.as_ref();
