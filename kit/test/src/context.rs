@@ -223,6 +223,14 @@ pub(crate) struct PluginContext {
     pub(crate) awaits_done: bool,
 }
 
+impl PluginContext {
+    /// The configuration, if the module can read it now.
+    pub(crate) fn open_configuration(&self) -> Option<&[u8]> {
+        let configuration = self.configuration.as_deref();
+        configuration.filter(|_| self.is_configuration_open)
+    }
+}
+
 /// The part of a gRPC response that the extension can read now.
 #[derive(Debug, Default)]
 pub(crate) struct GrpcResponse {

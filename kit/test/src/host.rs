@@ -346,11 +346,7 @@ impl Host {
     fn readable_buffer(&mut self, buffer: BufferType) -> Option<&[u8]> {
         match buffer {
             BufferType::VmConfiguration => Some(&self.options.vm_configuration),
-            BufferType::PluginConfiguration => {
-                let plugin = self.plugin()?;
-                let configuration = plugin.configuration.as_deref();
-                configuration.filter(|_| plugin.is_configuration_open)
-            }
+            BufferType::PluginConfiguration => self.plugin()?.open_configuration(),
             BufferType::CallResponseBody => {
                 let reply = self.plugin()?.call_response.as_ref()?;
                 Some(reply.chunks.first().map_or(&[], Vec::as_slice))
