@@ -311,6 +311,7 @@ impl Session for EnvoySession<'_> {
     }
 
     fn finish_calls(&mut self, id: usize) -> Result<(), Stop> {
+        self.services.remove_unreachable();
         while let Ok(event) = self.events.try_recv() {
             self.on_event(event);
         }
