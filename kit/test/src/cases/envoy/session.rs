@@ -243,7 +243,9 @@ impl<'a> EnvoySession<'a> {
 
     fn worker_lines(&self) -> Vec<LogLine> {
         let entries = self.envoy.entries(self.log_start, &self.name);
-        let lines = entries.into_iter().filter(|entry| !self.envoy.is_of_main_thread(entry));
+        let lines = entries
+            .into_iter()
+            .filter(|entry| !self.envoy.is_of_main_thread(entry));
         lines.map(|entry| entry.line).collect()
     }
 
@@ -269,7 +271,11 @@ impl Session for EnvoySession<'_> {
         let mut listeners = self.translators.clone();
         listeners.push(extension);
         let log_start = self.envoy.log_length();
-        match self.envoy.set_listeners(&self.name, listeners).map_err(failed)? {
+        match self
+            .envoy
+            .set_listeners(&self.name, listeners)
+            .map_err(failed)?
+        {
             Some(address) => {
                 self.address = Some(address);
                 self.settle()
@@ -343,7 +349,10 @@ impl Session for EnvoySession<'_> {
             if let Some(value) = values.get(&stat) {
                 // A gauge looks the same.
                 metrics.insert((*name).to_owned(), Some(Metric::Counter(*value)));
-            } else if !text.lines().any(|line| line.starts_with(&format!("{stat}: "))) {
+            } else if !text
+                .lines()
+                .any(|line| line.starts_with(&format!("{stat}: ")))
+            {
                 metrics.insert((*name).to_owned(), None);
             }
         }
@@ -365,7 +374,9 @@ impl ObservedExchange {
         let mut headers = message.headers;
         headers.remove(":status");
         self.response = Some(ObservedResponse {
-            status: status.and_then(|status| status.try_into().ok()).unwrap_or_default(),
+            status: status
+                .and_then(|status| status.try_into().ok())
+                .unwrap_or_default(),
             headers,
             body: message.body,
             trailers: message.trailers,
