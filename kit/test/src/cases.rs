@@ -26,6 +26,8 @@ use std::path::Path;
 
 mod compare;
 mod embedded;
+#[cfg(feature = "envoy")]
+mod envoy;
 mod file;
 mod format;
 mod json;
@@ -86,6 +88,42 @@ impl Cases {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "envoy")]
+impl Cases {
+    /// Runs each case in an Envoy, with a VM of its own. [`find_or_fetch`](crate::envoy::find_or_fetch)
+    /// finds the Envoy.
+    ///
+    /// # Errors
+    ///
+    /// If there is no Envoy, or it does not start.
+    pub fn run_in_envoy(
+        &self,
+        module: &Path,
+        mut on_outcome: impl FnMut(Outcome),
+    ) -> Result<(), Error> {
+        let binary = crate::envoy::find_or_fetch()?;
+        let mut runner = envoy::EnvoyRunner::new(binary, module);
+        for located in &self.0 {
+            let result = runner.run(&located.case)?;
+            on_outcome(Outcome::new(located, "envoy", result));
+        }
+        Ok(())
+    }
+}
+
+/// Runs the cases of a file or a directory in Envoy, for a test.
+///
+/// # Errors
+///
+/// As for [`check`], and if there is no Envoy.
+#[cfg(feature = "envoy")]
+pub fn check_in_envoy(module: &Path, path: impl AsRef<Path>) -> Result<(), Failed> {
+    let mut report = Report::default();
+    let cases = Cases::read(path)?;
+    cases.run_in_envoy(module, |outcome| report.add(&outcome))?;
+    report.result()
 }
 
 /// Runs the cases of a file or a directory in the embedded proxy, for a test.

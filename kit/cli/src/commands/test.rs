@@ -81,6 +81,11 @@ fn run_once(options: &Options) -> Result<Summary> {
     if options.proxy != Proxies::Envoy {
         cases.run_embedded(&module, &mut on_outcome)?;
     }
+    if options.proxy != Proxies::Embedded {
+        let file = tempfile::Builder::new().suffix(".wasm").tempfile()?;
+        fs::write(file.path(), module.bytes())?;
+        cases.run_in_envoy(file.path(), &mut on_outcome)?;
+    }
     printed?;
     if matches!(options.format, Format::Text) {
         print_line!("\n{summary}")?;

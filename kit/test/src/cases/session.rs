@@ -15,8 +15,6 @@ pub enum Stop {
     Rejected(String),
     /// A trap, or another error. The case ends.
     Failed(String),
-    /// The proxy cannot do what the case asks for.
-    Unsupported(&'static str),
 }
 
 /// A proxy with an extension, while a case runs.
@@ -38,8 +36,9 @@ pub trait Session {
     /// The services that the extension calls.
     fn services(&mut self) -> &mut Services;
 
-    /// Waits for calls that the extension has yet to make, and responds to them.
-    fn finish_calls(&mut self) -> Result<(), Stop>;
+    /// Waits for the calls with this identifier that the extension has yet to make, and responds to
+    /// them.
+    fn finish_calls(&mut self, id: usize) -> Result<(), Stop>;
 
     /// The log lines of the extension since the beginning.
     fn log(&mut self) -> Result<Vec<LogLine>, Stop>;
@@ -114,9 +113,13 @@ impl Services {
         Some(call)
     }
 
-    /// Whether all calls have been made.
-    pub fn is_complete(&self) -> bool {
-        self.http.is_empty() && self.grpc.is_empty()
+    /// Whether all calls with this identifier have been made.
+    #[cfg(feature = "envoy")]
+    pub fn is_complete(&self, id: usize) -> bool {
+        let is_of = |other: &usize| *other == id;
+        let mut waiting = self.http.iter().map(|(other, _)| other);
+        let mut grpc = self.grpc.iter().map(|(other, _)| other);
+        !waiting.any(is_of) && !grpc.any(is_of)
     }
 
     /// Takes the calls with this identifier that have been made.
