@@ -395,10 +395,7 @@ fn order_of_extensions_is_compared() {
         );
     }
     // Maistra reads what is missing from the manifest.
-    assert_eq!(
-        findings(MAISTRA, "  phase: PostAuthN\n  priority: 10\n", ""),
-        [""; 0]
-    );
+    assert_eq!(findings(MAISTRA, "  priority: 10\n", ""), [""; 0]);
 }
 
 #[test]
@@ -463,7 +460,7 @@ fn capabilities_that_the_module_needs_are_allowed() {
 fn extension_is_found_among_others() {
     let two = ENVOY_GATEWAY.replace(
         "  wasm:\n",
-        "  wasm:\n    - name: another\n      code: { image: { url: a.example/another:9 } }\n",
+        "  wasm:\n    - name: another\n      code: { type: Image, image: { url: a.example/another:9 } }\n",
     );
     assert_eq!(
         findings(
@@ -703,3 +700,5 @@ mod trials {
         assert!(report.consumers.iter().all(|verdict| !verdict.accepts));
     }
 }
+
+mod schema;
