@@ -15,6 +15,7 @@ use proxy_wasm_module::{Shrunk, shrink, strip};
 use deploy::Deployment;
 use package::CargoPackage;
 use project::Project;
+use pushed::Pushed;
 use rename::rename;
 use staged::{StagingDirectory, Variant};
 use stdio::{print_line, print_note};
@@ -26,6 +27,7 @@ mod package;
 #[cfg(feature = "push")]
 mod progress;
 mod project;
+mod pushed;
 mod rename;
 #[cfg(feature = "run")]
 mod run;
@@ -92,18 +94,9 @@ enum Task {
         #[command(flatten)]
         packaging: Packaging,
     },
-    /// Apply the file under deploy/ for a mesh with kubectl, after showing what would change
-    Deploy {
-        /// Which file: maistra, maistra-2.0, istio or envoy-gateway
-        #[arg(long, env = "MESH")]
-        mesh: Option<String>,
-        /// The image that was pushed: REGISTRY/TEAM/NAME:TAG, or by digest
-        #[arg(long, env = "IMAGE")]
-        image: Option<String>,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
+    /// Try the configuration of a file under deploy/ in the module, show what would change in the
+    /// cluster, and apply it with kubectl
+    Deploy(Deploy),
     /// Predict what each proxy and mesh does with an image or a module
     Check {
         /// A directory with the image's files, an OCI layout or archive, or a .wasm file. If not given:
@@ -152,6 +145,24 @@ enum Task {
         #[arg(long)]
         force: bool,
     },
+}
+
+/// What is deployed, and how.
+#[derive(Args)]
+struct Deploy {
+    /// The file under deploy/, without .yaml
+    #[arg(long, env = "MESH")]
+    mesh: Option<String>,
+    /// The image: REGISTRY/TEAM/NAME:TAG, or by digest. If not given, that of the last push; if it was
+    /// pushed from here, its digest is deployed
+    #[arg(long, env = "IMAGE")]
+    image: Option<String>,
+    /// Only print what would be applied; no cluster is needed
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 /// How a module is tried.
@@ -317,12 +328,7 @@ fn perform(task: Task) -> Result<()> {
             )?;
             push(&packaging, &image)
         }
-        Task::Deploy { mesh, image, yes } => {
-            const EXAMPLE: &str = "--mesh istio --image registry.example/team/name:tag, or the variables MESH and IMAGE";
-            let mesh = mesh.with_context(|| format!("to which kind of mesh? Pass {EXAMPLE}"))?;
-            let image = image.with_context(|| format!("which image? Pass {EXAMPLE}"))?;
-            deploy(&Project::find()?, &mesh, &image, yes)
-        }
+        Task::Deploy(options) => deploy(&Project::find()?, options),
         #[cfg(feature = "run")]
         Task::Run(options) => run::run(&Project::find()?, &options),
         Task::Cargo { arguments } => wasm_cargo::run(&arguments),
@@ -489,6 +495,9 @@ fn push(packaging: &Packaging, image: &str) -> Result<()> {
         }
         None => push_without_engine(&staged.package(packaging.variant)?, &image)?,
     };
+    if let Some(target) = staged.target() {
+        Pushed::write(target, &image, &pushed)?;
+    }
     print_line!("Pushed: {pushed}")?;
     Ok(())
 }
@@ -508,15 +517,38 @@ fn push_without_engine(_package: &Package, _image: &ImageReference) -> Result<St
     )
 }
 
-fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
-    let deployment = Deployment::read(&project.package.root().join("deploy"), mesh, image)?;
-    print_line!("{}", deployment.text())?;
+fn deploy(project: &Project, options: Deploy) -> Result<()> {
+    let package = &project.package;
+    let mesh = options
+        .mesh
+        .context("to which mesh? Pass --mesh istio, or set the variable MESH")?;
+    let given = options.image.filter(|image| !image.is_empty());
+    let image = deploy::image(given.as_deref(), Pushed::read(&package.target())?)?;
+    let deployment = Deployment::read(&package.root().join("deploy"), &mesh, &image)?;
+
+    let module = project.staged_root()?.join(&project.manifest.module);
+    let module =
+        std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let report = deployment.check(&package.package().name, &module);
+    for finding in &report.findings {
+        print_note!("{finding}");
+    }
+    ensure!(
+        report.errors() == 0,
+        "nothing is applied: {}",
+        counted(report.errors() as u64, "error")
+    );
+
+    stdio::write(format_args!("{}", deployment.text()))?;
+    if options.dry_run {
+        return Ok(());
+    }
     if !deployment.show_changes()? {
         print_line!("The cluster has it already; nothing is changed")?;
         return Ok(());
     }
     ensure!(
-        yes || confirmed()?,
+        options.yes || confirmed()?,
         "not confirmed, so nothing is changed; answer y, or pass --yes"
     );
     deployment.apply()

@@ -35,7 +35,7 @@ pub struct StagingDirectory {
     manifest: Manifest,
     annotations: Annotations,
     containerfile: Option<PathBuf>,
-    output: PathBuf,
+    target: Option<PathBuf>,
     report: Report,
 }
 
@@ -54,7 +54,7 @@ impl StagingDirectory {
             annotations: annotations::of_project(project),
             containerfile: Some(project.package.root().join("Containerfile"))
                 .filter(|path| path.is_file()),
-            output: project.package.target(),
+            target: Some(project.package.target()),
         })
     }
 
@@ -71,8 +71,13 @@ impl StagingDirectory {
             annotations: manifest.annotations(),
             manifest,
             containerfile: None,
-            output: PathBuf::from("."),
+            target: None,
         })
+    }
+
+    /// Cargo's target directory, if a package was built into this directory.
+    pub fn target(&self) -> Option<&Path> {
+        self.target.as_deref()
     }
 
     /// What proxies and meshes would do with the files.
@@ -136,7 +141,7 @@ impl StagingDirectory {
             !file.contains(['/', '\\']),
             "{file:?} cannot be a file's name; change name or version in manifest.yaml"
         );
-        let path = self.output.join(file);
+        let path = self.target().unwrap_or(Path::new(".")).join(file);
         write_whole(&path, &package.to_archive(image)?)?;
         Ok(path)
     }

@@ -11,6 +11,7 @@ pub mod copy;
 pub mod deployed;
 pub mod load;
 pub mod reconfigure;
+pub mod registry;
 mod upstream;
 
 pub use built::{extension, image_root, module_path, name, recipe, recipe_path, template, toolkit};
