@@ -6,7 +6,7 @@ mod last_layer;
 
 use proxy_wasm_image::ISTIO_MODULE;
 use proxy_wasm_image::manifest;
-use proxy_wasm_image::read::{Entries, Image, ContainerRoot};
+use proxy_wasm_image::read::{ContainerRoot, Entries, Image};
 
 use crate::consumers::{self, Consumers, Reads};
 use crate::image::found::Found;

@@ -62,6 +62,34 @@ pub fn check_project(project: &Project, options: &Options) -> Report {
     report
 }
 
+/// Checks a file under `deploy/` that is about to be applied: the fields of its resources, and, with
+/// the feature `trial`, whether the module accepts the configuration. Of several extensions in the
+/// file, it is the one with this name.
+///
+/// Unlike [`check_project`], this compares neither names nor images nor the order of extensions with
+/// the project.
+pub fn check_deployment(file: &str, text: &str, name: &str, module: &[u8]) -> Report {
+    let mut report = Report::default();
+    #[cfg(not(feature = "trial"))]
+    let _ = module;
+    let expected = Expected {
+        name: name.to_owned(),
+        ..Expected::default()
+    };
+    if let Some(documents) = parse(&mut report, file, text) {
+        let mut comparison = Comparison::new(&mut report, file, &expected);
+        comparison.compares_project = false;
+        #[cfg(feature = "trial")]
+        {
+            comparison.module = Some(module);
+        }
+        for document in &documents {
+            resources::compare(&mut comparison, document);
+        }
+    }
+    report
+}
+
 /// The manifest, which the check of the image has judged already.
 fn read_manifest(report: &mut Report, project: &Project) -> Option<Node> {
     let mut documents = read(report, project.root, manifest::FILE_NAME)?;
@@ -147,7 +175,12 @@ fn read(report: &mut Report, root: &Path, file: &str) -> Option<Vec<Node>> {
         report.contradiction(file, problem, "keep it shorter");
         return None;
     }
-    match yaml::documents(file, &text) {
+    parse(report, file, &text)
+}
+
+/// The documents of a YAML text, or a finding.
+fn parse(report: &mut Report, file: &str, text: &str) -> Option<Vec<Node>> {
+    match yaml::documents(file, text) {
         Ok(documents) => Some(documents),
         Err((place, problem)) => {
             report.contradiction(

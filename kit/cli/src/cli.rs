@@ -77,21 +77,12 @@ pub enum Command {
         #[command(flatten)]
         packaging: Packaging,
     },
-    /// Show what the file in deploy/ for a mesh would change, and apply it with kubectl
+    /// Try the configuration of a file in deploy/ in the module, show what would change in the cluster,
+    /// and apply the file with kubectl
     #[command(
         after_help = "Example:\n  cargo proxy-wasm deploy --mesh istio --image registry.example/team/my-filter:1.0.0"
     )]
-    Deploy {
-        /// The file's name: maistra, maistra-2.0, istio or envoy-gateway
-        #[arg(long, env = "MESH")]
-        mesh: Option<String>,
-        /// The image that was pushed: REGISTRY/TEAM/NAME:TAG, or NAME@DIGEST
-        #[arg(long, env = "IMAGE")]
-        image: Option<String>,
-        /// Apply it without a question
-        #[arg(long)]
-        yes: bool,
-    },
+    Deploy(Deploy),
     /// Predict what each proxy and mesh does with an image or a module
     #[command(
         after_help = "Example:\n  cargo proxy-wasm check filter.wasm --for istio,envoy-gateway"
@@ -154,6 +145,24 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+}
+
+/// What is deployed, and how.
+#[derive(Args)]
+pub struct Deploy {
+    /// The file's name in deploy/, without .yaml
+    #[arg(long, env = "MESH")]
+    pub mesh: Option<String>,
+    /// The image: REGISTRY/TEAM/NAME:TAG, or with a digest. If it was pushed from here, its digest is
+    /// deployed [default: the image of the last push]
+    #[arg(long, env = "IMAGE")]
+    pub image: Option<String>,
+    /// Print what would be applied, without a cluster
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Apply it without a question
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// How a module is tried.

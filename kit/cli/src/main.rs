@@ -27,6 +27,7 @@ mod package;
 #[cfg(feature = "push")]
 mod progress;
 mod project;
+mod pushed;
 mod rename;
 #[cfg(feature = "run")]
 mod run;
@@ -92,12 +93,7 @@ fn run_command(command: Command) -> Result<()> {
             )?;
             push(&packaging, &image)
         }
-        Command::Deploy { mesh, image, yes } => {
-            const EXAMPLE: &str = "--mesh istio --image registry.example/team/name:tag, or the variables MESH and IMAGE";
-            let mesh = mesh.with_context(|| format!("to which kind of mesh? Pass {EXAMPLE}"))?;
-            let image = image.with_context(|| format!("which image? Pass {EXAMPLE}"))?;
-            deploy(&Project::find()?, &mesh, &image, yes)
-        }
+        Command::Deploy(options) => deploy(&Project::find()?, options),
         #[cfg(feature = "run")]
         Command::Run(options) => run::run(&Project::find()?, &options),
         #[cfg(feature = "test")]

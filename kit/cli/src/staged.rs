@@ -37,7 +37,7 @@ pub struct StagingDirectory {
     manifest: Manifest,
     annotations: Annotations,
     containerfile: Option<PathBuf>,
-    output: PathBuf,
+    target: Option<PathBuf>,
     report: Report,
     /// Removed with this, if the files were only written to be packaged.
     _temporary: Option<TempDir>,
@@ -58,7 +58,7 @@ impl StagingDirectory {
             annotations: annotations::of_project(project),
             containerfile: Some(project.package.root().join("Containerfile"))
                 .filter(|path| path.is_file()),
-            output: project.package.target(),
+            target: Some(project.package.target()),
             _temporary: None,
         })
     }
@@ -76,7 +76,7 @@ impl StagingDirectory {
             annotations: manifest.annotations(),
             manifest,
             containerfile: None,
-            output: PathBuf::from("."),
+            target: None,
             _temporary: None,
         })
     }
@@ -99,6 +99,11 @@ impl StagingDirectory {
         let mut staged = Self::at(root)?;
         staged._temporary = Some(temporary);
         Ok(staged)
+    }
+
+    /// Cargo's target directory, if a package was built into this directory.
+    pub fn target(&self) -> Option<&Path> {
+        self.target.as_deref()
     }
 
     /// What proxies and meshes would do with the files.
@@ -162,7 +167,7 @@ impl StagingDirectory {
             !file.contains(['/', '\\']),
             "{file:?} cannot be a file's name; change name or version in manifest.yaml"
         );
-        let path = self.output.join(file);
+        let path = self.target().unwrap_or(Path::new(".")).join(file);
         write_whole(&path, &package.to_archive(image)?)?;
         Ok(path)
     }

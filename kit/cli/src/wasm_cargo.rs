@@ -61,6 +61,9 @@ fn wasm_test_runner() -> Result<PathBuf> {
             .arg(&folder)
             .args(["--bin", "wasm-bindgen-test-runner"])
             .arg(format!("wasm-bindgen-cli@{version}"))
+            // For this machine, whatever the project's default target is.
+            .env_remove("CARGO_BUILD_TARGET")
+            .current_dir(cache()?)
             .status()
             .context("cannot run cargo")?;
         ensure!(

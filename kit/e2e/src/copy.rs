@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::{run, template};
+use crate::{image_root, run, template};
 
 /// What a file is: its contents, and whether it can be run.
 pub type Contents = BTreeMap<PathBuf, (Vec<u8>, bool)>;
@@ -40,6 +40,20 @@ pub fn without_git() -> Result<TempDir> {
         }
     }
     Ok(folder)
+}
+
+/// Puts the files of the template's image where a build of this copy would stage them.
+///
+/// # Errors
+///
+/// If they cannot be copied.
+pub fn stage(project: &Path) -> Result<()> {
+    for entry in fs::read_dir(image_root())? {
+        let entry = entry?;
+        let path = project.join("target/image").join(entry.file_name());
+        write(&path, &fs::read(entry.path())?)?;
+    }
+    Ok(())
 }
 
 /// Writes a file, in a directory that is made if there is none.

@@ -6,18 +6,14 @@ use std::path::Path;
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_e2e::{copy, deployed, image_root, name, toolkit};
+use proxy_wasm_e2e::{copy, deployed, name, toolkit};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A copy of the template that has been built.
 fn project() -> Result<TempDir> {
     let project = copy::without_git()?;
-    for entry in fs::read_dir(image_root())? {
-        let entry = entry?;
-        let path = project.path().join("target/image").join(entry.file_name());
-        copy::write(&path, &fs::read(entry.path())?)?;
-    }
+    copy::stage(project.path())?;
     Ok(project)
 }
 

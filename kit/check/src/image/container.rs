@@ -1,7 +1,7 @@
 //! What Maistra reads: files of a container that podman makes from the image.
 
 use proxy_wasm_image::manifest;
-use proxy_wasm_image::read::{Entry, FileContent, Image, PodmanChoice, ContainerRoot, find};
+use proxy_wasm_image::read::{ContainerRoot, Entry, FileContent, Image, PodmanChoice, find};
 use proxy_wasm_image::{CONFIG, DOCKER_GZIP_LAYER, DOCKER_TAR_LAYER, Error};
 
 use crate::consumers::{self, Reads};
@@ -115,7 +115,11 @@ pub fn module(report: &mut Report, root: &ContainerRoot) -> (Option<Found>, Vec<
     (module, read)
 }
 
-fn module_path(report: &mut Report, root: &ContainerRoot, read: &mut Vec<String>) -> Option<String> {
+fn module_path(
+    report: &mut Report,
+    root: &ContainerRoot,
+    read: &mut Vec<String>,
+) -> Option<String> {
     let path = manifest::FILE_NAME;
     let content = file(report, root, path, "Maistra reads it first", read)?;
     let Some(bytes) = content.bytes() else {

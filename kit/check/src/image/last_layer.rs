@@ -1,6 +1,6 @@
 //! What Istio and Envoy Gateway read: the last layer, or the module of an artifact.
 
-use proxy_wasm_image::read::{Compression, LayerContent, Entry, Image, Layer, Tar};
+use proxy_wasm_image::read::{Compression, Entry, Image, Layer, LayerContent, Tar};
 use proxy_wasm_image::{
     CNCF_WASM_LAYER, DOCKER_GZIP_LAYER, DOCKER_MANIFEST, DOCKER_TAR_LAYER, Error, GZIP_LAYER,
     ISTIO_MODULE, TAR_LAYER, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER,

@@ -1,5 +1,7 @@
 //! Comparing the values of one file with what the package and `manifest.yaml` have.
 
+use std::path::PathBuf;
+
 use proxy_wasm_image::is_tag;
 
 use super::package::Project;
@@ -9,7 +11,7 @@ use crate::trial::{self, Problem, Setup};
 use crate::yaml::Node;
 
 /// What the files under `deploy/` have to agree with.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Expected {
     /// The package's name.
     pub name: String,
@@ -21,6 +23,8 @@ pub struct Expected {
     pub priority: Option<String>,
     /// The module's path in `manifest.yaml`.
     pub module_path: Option<String>,
+    /// The directory of the project, and that with the files of the image's root.
+    pub directories: Option<(PathBuf, PathBuf)>,
 }
 
 impl Expected {
@@ -32,6 +36,7 @@ impl Expected {
             phase: value("phase"),
             priority: value("priority"),
             module_path: value("module"),
+            directories: Some((project.root.to_owned(), project.image_root.to_owned())),
         }
     }
 }
@@ -43,6 +48,9 @@ pub struct Comparison<'a> {
     file: &'a str,
     /// Whether something in the file was compared.
     pub has_compared: bool,
+    /// Whether names, images and the order of extensions have to agree with the project. What is
+    /// deployed may be another version, and operators may change the order.
+    pub compares_project: bool,
     /// The module, if it starts in the embedded proxy.
     #[cfg(feature = "trial")]
     pub module: Option<&'a [u8]>,
@@ -55,6 +63,7 @@ impl<'a> Comparison<'a> {
             expected,
             file,
             has_compared: false,
+            compares_project: true,
             #[cfg(feature = "trial")]
             module: None,
         }
@@ -81,6 +90,9 @@ impl<'a> Comparison<'a> {
         source: &str,
         default: Option<&str>,
     ) {
+        if !self.compares_project {
+            return;
+        }
         let key = path.join(".");
         let remedy = format!("write {}: {expected}", path.last().unwrap_or(&""));
         match parent.get(path).filter(|node| node.is_set()) {
@@ -134,6 +146,9 @@ impl<'a> Comparison<'a> {
     /// Compares the repository and the tag of an image's reference, which has no scheme, with the
     /// name and the version of the package.
     pub fn image(&mut self, at: &Node, reference: &str) {
+        if !self.compares_project {
+            return;
+        }
         let expected = self.expected;
         let (reference, has_digest) = match reference.split_once('@') {
             Some((reference, _)) => (reference, true),

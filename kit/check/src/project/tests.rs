@@ -428,6 +428,36 @@ fn file_on_envoys_disk_is_the_module() {
 }
 
 #[test]
+fn file_that_envoy_would_not_find_is_a_warning() {
+    let folder = project(true, &[("deploy/a.yaml", ENVOY)]);
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(folder.path().join("target"), &elsewhere).expect("renamed");
+    let project = Project {
+        root: folder.path(),
+        image_root: &elsewhere.join("image"),
+        name: "my-filter",
+        version: "1.2.3",
+        description: None,
+    };
+    let report = check_project(&project, &Options::default());
+    let module = elsewhere.join("image/extension.wasm");
+    assert_eq!(
+        lines(&report),
+        [format!(
+            "warning: deploy/a.yaml:14:48: filename is \"target/image/extension.wasm\", which is not a \
+             file in this project; write {}",
+            module.display()
+        )]
+    );
+    let absolute = ENVOY.replace("target/image", "/etc/envoy");
+    fs::write(folder.path().join("deploy/a.yaml"), absolute).expect("a file");
+    assert_eq!(
+        lines(&check_project(&project, &Options::default())),
+        [""; 0]
+    );
+}
+
+#[test]
 fn capabilities_that_the_module_needs_are_allowed() {
     let lacks = "allowed_capabilities lacks proxy_log";
     let found = findings(ENVOY, "proxy_log: {}", "proxy_done: {}");
