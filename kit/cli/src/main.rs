@@ -73,7 +73,7 @@ fn run_command(command: Command) -> Result<()> {
             capabilities,
             format,
         } => {
-            let mut options = proxy_wasm_check::Options::default();
+            let mut options = proxy_wasm_check::CheckOptions::default();
             options.manifest = manifest;
             #[cfg(feature = "trial")]
             trial.apply(&mut options)?;

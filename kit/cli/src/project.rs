@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_check::{Options, Report, check_project};
+use proxy_wasm_check::{CheckOptions, Report, check_project};
 use proxy_wasm_image::ISTIO_MODULE;
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_module::{Shrunk, Size, measure, strip};
@@ -73,7 +73,7 @@ impl Project {
     /// # Errors
     ///
     /// If the project has not been built.
-    pub fn check(&self, options: &Options) -> Result<Report> {
+    pub fn check(&self, options: &CheckOptions) -> Result<Report> {
         let package = self.package.package();
         let project = proxy_wasm_check::Project {
             root: self.package.root(),

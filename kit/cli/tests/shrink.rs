@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use proxy_wasm_module::{Shrunk, Reason, measure, shrink, strip};
+use proxy_wasm_module::{Reason, Shrunk, measure, shrink, strip};
 use proxy_wasm_test::{Error, Headers, Module, Proxy, Reply};
 use wasmparser::{Validator, WasmFeatures};
 
@@ -298,9 +298,11 @@ fn every_callback_is_kept_without_an_analysis_build() {
     for analysis_build in [None, Some(nameless.as_slice())] {
         let shrunk = shrink(module, analysis_build).expect("a module that can be shrunk");
         assert_eq!(shrunk.after.exports, shrunk.before.exports);
-        assert!(shrunk.decisions.iter().all(|decision| {
-            matches!(decision.reason, Reason::Unknown | Reason::Essential(_))
-        }));
+        assert!(
+            shrunk.decisions.iter().all(|decision| {
+                matches!(decision.reason, Reason::Unknown | Reason::Essential(_))
+            })
+        );
     }
 }
 

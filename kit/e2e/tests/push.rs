@@ -401,7 +401,7 @@ fn missing_registry_is_reported() -> Result<()> {
     let error = problem(push(&package()?, &image, None));
     assert!(
         error.starts_with(&format!(
-            "the connection to {nobody} failed; push again, and what the registry already has is not \
+            "the connection to {nobody} failed; push again: blobs that the registry has already are not \
              sent again"
         )),
         "{error}"

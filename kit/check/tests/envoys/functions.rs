@@ -12,12 +12,12 @@ use crate::case::{ALLOCATOR, Case, MEMORY};
 
 /// Parameters and results, as in the text format.
 #[derive(Clone, PartialEq, Eq)]
-struct Signature {
+struct TextSignature {
     parameters: Vec<String>,
     results: Vec<String>,
 }
 
-impl Signature {
+impl TextSignature {
     fn of(function: &Function) -> Self {
         let signature = function.signature;
         let types = signature.parameters.iter();
@@ -66,12 +66,12 @@ impl Signature {
 
 /// The signatures to try for an ABI version: all that the function has in some version, and wrong
 /// ones; all of these only for the newest version, because each takes time.
-fn signatures(table: &[Function], name: &str, version: AbiVersion) -> Vec<Signature> {
+fn signatures(table: &[Function], name: &str, version: AbiVersion) -> Vec<TextSignature> {
     let rows = table.iter().filter(|function| function.name == name);
-    let mut signatures: Vec<_> = rows.map(Signature::of).collect();
+    let mut signatures: Vec<_> = rows.map(TextSignature::of).collect();
     let mut others = signatures
         .iter()
-        .flat_map(Signature::others)
+        .flat_map(TextSignature::others)
         .collect::<Vec<_>>();
     if version != AbiVersion::V0_2_1 {
         others.truncate(1);
@@ -115,7 +115,7 @@ fn body(name: &str, results: &[String]) -> String {
         .collect()
 }
 
-fn export(name: &str, version: AbiVersion, signature: &Signature, others: &str) -> Case {
+fn export(name: &str, version: AbiVersion, signature: &TextSignature, others: &str) -> Case {
     let text = signature.text();
     let allocator = match name {
         "malloc" | "proxy_on_memory_allocate" => "",
@@ -208,7 +208,7 @@ fn all(version: AbiVersion) -> Vec<Case> {
     .into_iter()
     .flat_map(|(module, table)| {
         let text = move |function: &Function| {
-            let signature = Signature::of(function).text();
+            let signature = TextSignature::of(function).text();
             format!(
                 r#"(import "{module}" "{}" (func {signature}))"#,
                 function.name
@@ -221,7 +221,7 @@ fn all(version: AbiVersion) -> Vec<Case> {
         .iter()
         .filter(is_in)
         .map(|function| {
-            let signature = Signature::of(function);
+            let signature = TextSignature::of(function);
             let body = body(function.name, &signature.results);
             let text = signature.text();
             format!(r#"(func (export "{}") {text}{body})"#, function.name)
@@ -252,7 +252,7 @@ pub fn cases() -> Vec<Case> {
         ] {
             for name in names(table) {
                 let signatures = signatures(table, name, version);
-                let case = |it: &Signature| import(module, name, version, &it.text());
+                let case = |it: &TextSignature| import(module, name, version, &it.text());
                 cases.extend(signatures.iter().map(case));
             }
         }
@@ -267,7 +267,7 @@ pub fn cases() -> Vec<Case> {
                 };
                 let mut case = export(name, version, &signature, other);
                 case.rejected_since = callback(name, version)
-                    .filter(|right| signature != Signature::of(right))
+                    .filter(|right| signature != TextSignature::of(right))
                     .map(|right| right.since);
                 cases.push(case);
             }

@@ -77,8 +77,8 @@ fn istio_reads_the_first_plugin_wasm_in_any_directory() {
     let report = check_files(&[("lib/plugin.wasm", &module)]);
     assert!(
         lines(&report).contains(
-            &"warning: layer 1: Istio and Envoy Gateway read \"lib/plugin.wasm\", the first of this \
-              name; put plugin.wasm at the root, and no other file of this name before it"
+            &"warning: layer 1: Istio and Envoy Gateway read \"lib/plugin.wasm\", the first file \
+             of this name; put plugin.wasm at the root, and no other file of this name before it"
                 .to_owned()
         ),
         "{report}"

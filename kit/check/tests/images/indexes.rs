@@ -62,7 +62,7 @@ fn first_child_for_linux_amd64_is_taken() {
                 let case = format!("{platforms:?} in {index}");
                 assert_verdicts(&case, &report, istio, maistra);
                 let has_attestation = platforms.contains(&"unknown/unknown");
-                let warns = report.to_string().contains("an attestation stands beside");
+                let warns = report.to_string().contains("it has an attestation");
                 assert_eq!(warns, istio == ISTIO && has_attestation, "{case}");
             }
         }
@@ -78,7 +78,8 @@ fn index_without_an_image_for_linux_amd64_says_how_to_fix_it() {
     assert!(
         line.ends_with(
             "no child with platform linux/amd64 in index (it has \"linux/arm64\"); build for \
-             --platform linux/amd64, on any machine: meshes take this image of an index; or push \
+             --platform linux/amd64, on any machine: meshes select this image from an index; or \
+             push \
              an image without an index"
         ),
         "{line}"
@@ -139,8 +140,8 @@ fn image_that_only_podman_takes_is_not_checked() {
         assert_eq!(finding.not_checked_for, ["maistra"]);
         assert_eq!(
             finding.to_string(),
-            "not checked: index.json: podman, with which Maistra pulls, takes another image than \
-             Istio; keep one: a module runs on every machine (not checked for maistra)"
+            "not checked: index.json: podman, which Maistra uses, selects another image than \
+             Istio; keep one image: a module runs on every platform (not checked for maistra)"
         );
     }
 }
@@ -178,7 +179,7 @@ fn only_istio_follows_an_index_in_an_index() {
             assert_eq!(
                 reasons(&report, "maistra"),
                 [
-                    "index.json: podman, with which Maistra pulls, takes no image: its index is \
+                    "index.json: podman, which Maistra uses, selects no image: its index is \
                      nested in another index; push the image without an index, or with one index \
                      whose platform is linux/amd64"
                 ]
@@ -213,7 +214,10 @@ fn other_images_beside_this_one_are_a_warning() {
     let report = layout.check(&both);
     assert_verdicts("two images", &report, ISTIO, MAISTRA);
     assert!(
-        lines(&report)[0].starts_with("warning: index.json: 1 more images stand beside"),
+        lines(&report)[0].starts_with(
+            "warning: index.json: other images in the same layout or \
+         index: 1"
+        ),
         "{report}"
     );
 }

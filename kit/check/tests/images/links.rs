@@ -17,7 +17,7 @@ fn plugin_wasm_that_is_a_link_is_read_as_empty_by_istio() {
         let report = check_files(&files);
         assert_verdicts(link, &report, "rejects", MAISTRA);
         assert!(
-            reasons(&report, "istio")[0].contains("follow no link"),
+            reasons(&report, "istio")[0].contains("do not follow links"),
             "{report}"
         );
     }

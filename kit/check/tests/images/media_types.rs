@@ -83,8 +83,8 @@ fn wrong_media_type_says_how_to_fix_it() {
             DOCKER_GZIP,
             gzip(&tar),
             format!(
-                "layer 1: its media type is \"{DOCKER_GZIP}\" in an OCI manifest; give manifest and \
-                 layers media types of one format: here {OCI_GZIP}"
+                "layer 1: its media type is \"{DOCKER_GZIP}\" in an OCI manifest; use media types \
+                 of one format for manifest and layers, here {OCI_GZIP}"
             ),
         ),
         (
@@ -93,7 +93,7 @@ fn wrong_media_type_says_how_to_fix_it() {
             tar.clone(),
             format!(
                 "layer 1: its media type is \"{OCI_TAR}\" in an OCI manifest; compress it with gzip, \
-                 as {OCI_GZIP}; a push with podman, docker or skopeo does it"
+                 as {OCI_GZIP}; podman, docker and skopeo do it when they push"
             ),
         ),
         (
@@ -102,7 +102,7 @@ fn wrong_media_type_says_how_to_fix_it() {
             zstd(&tar),
             format!(
                 "layer 1: its media type is \"{OCI_ZSTD}\" in an OCI manifest; compress it with \
-                 gzip, as {OCI_GZIP}: no other last layer is read there"
+                 gzip, as {OCI_GZIP}: Istio and Envoy Gateway require it"
             ),
         ),
         (
@@ -110,8 +110,8 @@ fn wrong_media_type_says_how_to_fix_it() {
             OCI_GZIP,
             zstd(&tar),
             format!(
-                "layer 1: it is not compressed with gzip, although its media type says so; pack the \
-                 files as a tar with gzip, {OCI_GZIP}"
+                "layer 1: it is not compressed with gzip, although its media type says so; \
+                 package the files as a gzip-compressed tar, {OCI_GZIP}"
             ),
         ),
         (
@@ -119,8 +119,8 @@ fn wrong_media_type_says_how_to_fix_it() {
             OCI_GZIP,
             gzip(&tar),
             format!(
-                "layer 1: its media type is \"{OCI_GZIP}\" in a manifest of Docker's; give manifest \
-                 and layers media types of one format: here {DOCKER_GZIP}"
+                "layer 1: its media type is \"{OCI_GZIP}\" in a Docker manifest; use media types \
+                 of one format for manifest and layers, here {DOCKER_GZIP}"
             ),
         ),
     ] {
@@ -214,7 +214,7 @@ fn last_layer_without_the_module_names_the_layer_that_has_it() {
     assert_eq!(
         reasons(&report, "istio"),
         [
-            "layer 2: the last layer holds no plugin.wasm; add the module to the last layer, too: \
+            "layer 2: the last layer has no plugin.wasm; add the module to the last layer, too: \
              layer 1 has it, but Istio and Envoy Gateway read only the last one"
         ]
     );

@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::stdio::{self, counted, print_line};
 
 /// Checks a path, or the project.
-pub fn check(path: Option<&Path>, options: &check::Options) -> Result<Report> {
+pub fn check(path: Option<&Path>, options: &check::CheckOptions) -> Result<Report> {
     match path {
         Some(path) => Ok(check::check_with(path, options)),
         None => Project::find()?.check(options),
@@ -22,7 +22,7 @@ pub fn check(path: Option<&Path>, options: &check::Options) -> Result<Report> {
 #[cfg(feature = "trial")]
 impl Trial {
     /// Sets how modules are tried.
-    pub fn apply(self, options: &mut check::Options) -> Result<()> {
+    pub fn apply(self, options: &mut check::CheckOptions) -> Result<()> {
         options.configuration = match (self.configuration, self.configuration_file) {
             (Some(text), _) => Some(text.into_bytes()),
             (None, Some(file)) => Some(
