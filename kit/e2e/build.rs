@@ -6,14 +6,16 @@ use std::process::{Command, Stdio};
 
 /// A tool, and the arguments with which it has to succeed. An engine's client without an engine
 /// does not.
-const TOOLS: [(&str, &[&str]); 10] = [
+const TOOLS: [(&str, &[&str]); 12] = [
     ("buildah", &["info"]),
     ("cargo-generate", &["--version"]),
     ("curl", &["--version"]),
     ("docker", &["info"]),
     ("docker-registry", &["--version"]),
     ("git", &["--version"]),
+    ("go", &["version"]),
     ("kubectl", &["version", "--client"]),
+    ("npm", &["--version"]),
     ("podman", &["info"]),
     ("skopeo", &["--version"]),
     ("wrk", &["--help"]),

@@ -11,6 +11,7 @@ mod module_file;
 mod project;
 mod report;
 mod report_text;
+mod similar;
 #[cfg(feature = "trial")]
 mod trial;
 #[cfg(feature = "trial")]

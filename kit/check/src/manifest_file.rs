@@ -6,7 +6,6 @@
 
 mod document;
 mod number;
-mod similar;
 
 use proxy_wasm_image::manifest::{self, Manifest, PHASES};
 use proxy_wasm_image::read::normalize_path;
@@ -16,6 +15,7 @@ use crate::consumers::{self, Reads};
 use crate::manifest_file::document::{Document, ManifestValue};
 use crate::manifest_file::number::is_integer;
 use crate::report::{Report, excerpt};
+use crate::similar::nearest;
 
 /// The maximum length of a manifest, in bytes.
 pub const MAX_LENGTH: u64 = 64 * 1024;
@@ -82,7 +82,7 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
                 "write the keys themselves",
             );
         } else if !KEYS.contains(&key) {
-            let remedy = match similar::nearest(key, &KEYS) {
+            let remedy = match nearest(key, &KEYS) {
                 Some(known) => format!("write {known}"),
                 None => format!("remove it; the keys are {}", KEYS.join(", ")),
             };

@@ -15,8 +15,10 @@ pub use package::Project;
 mod compare;
 #[cfg(feature = "trial")]
 mod configuration;
+mod definitions;
 mod package;
 mod resources;
+mod schema;
 
 /// The maximum length of a file under `deploy/`, in bytes.
 const MAX_LENGTH: u64 = 1 << 20;

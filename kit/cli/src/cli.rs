@@ -6,11 +6,13 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proxy_wasm_check::CONSUMERS;
 
+#[cfg(feature = "test")]
+use crate::commands::test;
 #[cfg(feature = "run")]
 use crate::run;
 use crate::staged::Variant;
 
-/// Builds, checks, packages, runs and deploys the Proxy-Wasm extension in this directory
+/// Builds, tests, checks, packages, runs and deploys the Proxy-Wasm extension in this directory
 #[derive(Parser)]
 #[command(name = "cargo proxy-wasm", bin_name = "cargo proxy-wasm", version)]
 pub struct Arguments {
@@ -126,6 +128,12 @@ pub enum Command {
         after_help = "Example:\n  cargo proxy-wasm run --configuration test --upstream 127.0.0.1:8080"
     )]
     Run(run::Options),
+    /// Run cases: tests in YAML of a module in any language, in the embedded proxy and in Envoy
+    #[cfg(feature = "test")]
+    #[command(
+        after_help = "Example:\n  cargo proxy-wasm test --module filter.wasm --proxy both tests/cases"
+    )]
+    Test(test::Options),
     /// Run cargo for the wasm target, with a toolchain that has it
     #[command(after_help = "Example:\n  cargo proxy-wasm cargo clippy --lib")]
     Cargo {
@@ -181,6 +189,20 @@ pub struct Packaging {
     /// staged files]
     #[arg(long)]
     pub from: Option<PathBuf>,
+    /// A module in any language, in place of the staged files
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub module: Option<PathBuf>,
+    /// The manifest of that module [default: manifest.yaml in the current directory]
+    #[arg(long, value_name = "FILE", requires = "module")]
+    pub manifest: Option<PathBuf>,
+    /// Fail unless all of these accept it [default: every mesh]
+    #[arg(
+        long = "for",
+        value_name = "CONSUMER,…",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(CONSUMERS.iter().map(|consumer| consumer.name))
+    )]
+    pub required: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -22,6 +22,7 @@ mod cli;
 mod commands;
 mod deploy;
 mod files;
+mod image_files;
 mod package;
 #[cfg(feature = "push")]
 mod progress;
@@ -99,6 +100,8 @@ fn run_command(command: Command) -> Result<()> {
         }
         #[cfg(feature = "run")]
         Command::Run(options) => run::run(&Project::find()?, &options),
+        #[cfg(feature = "test")]
+        Command::Test(options) => commands::test::run(&options),
         Command::Cargo { arguments } => wasm_cargo::run(&arguments),
         Command::Rename { name, force } => rename_project(&name, force),
         #[cfg(feature = "run")]

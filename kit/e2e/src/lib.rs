@@ -10,7 +10,10 @@ mod built;
 pub mod copy;
 pub mod deployed;
 pub mod load;
+pub mod pulled;
 pub mod reconfigure;
+pub mod registry;
+pub mod sdks;
 mod upstream;
 
 pub use built::{extension, image_root, module_path, name, recipe, recipe_path, template, toolkit};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_e2e::{copy, image_root, name, toolkit};
+use proxy_wasm_e2e::{copy, deployed, image_root, name, toolkit};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -50,7 +50,7 @@ fn template_passes() -> Result<()> {
     assert!(text.lines().count() <= 24, "{text}");
     for line in [
         "Trial:         the module starts",
-        "Project:       5 files under deploy/ agree with manifest.yaml and Cargo.toml",
+        "Project:       7 files under deploy/ agree with manifest.yaml and Cargo.toml",
     ] {
         assert!(text.contains(line), "{text}");
     }
@@ -58,7 +58,33 @@ fn template_passes() -> Result<()> {
     let json: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(json["module"]["trial"]["started"], true);
     let files = json["project"]["files"].as_array().context("a list")?;
-    assert_eq!(files.len(), 5, "{json}");
+    assert_eq!(files.len(), 7, "{json}");
+    Ok(())
+}
+
+#[test]
+fn options_in_comments_are_fields_of_each_mesh() -> Result<()> {
+    let project = project()?;
+    for entry in fs::read_dir(project.path().join("deploy"))? {
+        let path = entry?.path();
+        let mesh = path.file_stem().and_then(|name| name.to_str());
+        let file = deployed::with_options(project.path(), mesh.context("a name")?)?;
+        fs::write(&path, file.to_string())?;
+    }
+    let output = check(project.path(), &[])?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("Checked: 0 errors, 0 warnings"), "{text}");
+    for (file, option) in [
+        ("istio", "targetRefs"),
+        ("istio", "failStrategy"),
+        ("istio-1.30", "imagePullPolicy"),
+        ("envoy-gateway", "caCertificateRef"),
+        ("maistra", "imagePullSecrets"),
+    ] {
+        let text = fs::read_to_string(project.path().join(format!("deploy/{file}.yaml")))?;
+        assert!(text.contains(option), "{option}: {text}");
+    }
     Ok(())
 }
 
@@ -66,6 +92,8 @@ fn template_passes() -> Result<()> {
 fn files_of_meshes_that_are_not_used_can_be_deleted() -> Result<()> {
     let project = project()?;
     for (file, left) in [
+        ("istio-1.30", "6 files under deploy/ agree"),
+        ("istio-envoyfilter", "5 files under deploy/ agree"),
         ("envoy", "4 files under deploy/ agree"),
         ("maistra", "3 files under deploy/ agree"),
         ("maistra-2.0", "2 files under deploy/ agree"),

@@ -4,76 +4,18 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use proxy_wasm_e2e::registry::Registry;
 use proxy_wasm_e2e::{copy, image_root, run, template, toolkit};
 use proxy_wasm_image::credentials::{self, Credentials};
 use proxy_wasm_image::manifest::Manifest;
 use proxy_wasm_image::read;
 use proxy_wasm_image::{Error, ImageReference, Package, WasmConfig};
-use proxy_wasm_test::envoy::process::KillOnDrop;
 use serde_json::Value;
-
-/// A registry on a free port, with storage of its own.
-struct Registry {
-    process: KillOnDrop,
-    address: SocketAddr,
-    _directory: tempfile::TempDir,
-}
-
-impl Registry {
-    /// Starts a registry, with more lines of configuration.
-    fn start(more: &str) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let configuration = directory.path().join("registry.yaml");
-        // user: me, password: open sesame
-        fs::write(
-            directory.path().join("htpasswd"),
-            "me:$2y$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n",
-        )?;
-        fs::write(
-            &configuration,
-            format!(
-                "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: \"{address}\"}}\n\
-                 storage:\n  filesystem: {{rootdirectory: {0}/storage}}\n{1}\n",
-                directory.path().display(),
-                more.replace("DIRECTORY", &directory.path().display().to_string())
-            ),
-        )?;
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&configuration)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot run docker-registry")?;
-        let mut registry = Self {
-            process: KillOnDrop(process),
-            address,
-            _directory: directory,
-        };
-        // It prints nothing when it is ready; it is when it accepts a connection.
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(address).is_err() {
-            ensure!(
-                registry.process.0.try_wait()?.is_none() && Instant::now() < deadline,
-                "docker-registry does not start"
-            );
-            thread::yield_now();
-        }
-        Ok(registry)
-    }
-
-    fn image(&self, name: &str) -> Result<ImageReference> {
-        Ok(ImageReference::parse(&format!("{}/{name}", self.address))?)
-    }
-}
 
 const WITH_PASSWORD: &str = "auth: {htpasswd: {realm: test, path: DIRECTORY/htpasswd}}";
 
@@ -187,7 +129,7 @@ fn digest_in_the_registry_is_that_of_the_package() -> Result<()> {
     let pushed = push(&package, &image, None)?;
     assert_eq!(
         pushed,
-        format!("{}/team/extension@{}", registry.address, package.digest())
+        format!("{}/team/extension@{}", registry.address(), package.digest())
     );
     assert_pulls(&image, package.digest())?;
     assert_is_what_consumers_read(&image)?;
@@ -344,7 +286,7 @@ fn rejected_push_is_reported() -> Result<()> {
         error.starts_with(&format!(
             "{} rejected the push to team/extension; check that the repository exists, and that you \
              may write to it",
-            registry.address
+            registry.address()
         )),
         "{error}"
     );
@@ -472,7 +414,7 @@ fn interrupted_push_is_reported_and_a_second_push_completes() -> Result<()> {
     let layer = package.layers()[0].bytes();
     ensure!(layer.len() > 32 * 1024, "too small to be interrupted");
     let breaks = Arc::new(AtomicBool::new(true));
-    let connection = breaking_connection(registry.address, layer.len() / 2, Arc::clone(&breaks))?;
+    let connection = breaking_connection(registry.address(), layer.len() / 2, Arc::clone(&breaks))?;
     let image = ImageReference::parse(&format!("{connection}/team/extension:1"))?;
 
     let error = problem(push(&package, &image, None));

@@ -9,6 +9,7 @@ use crate::headers::Headers;
 use crate::local_reply::LocalReply;
 use crate::message::Reply;
 use crate::records::HostCall;
+use crate::tcp::TcpState;
 
 /// A direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +219,8 @@ pub(crate) struct GrpcResponse {
 pub(crate) struct StreamContext {
     /// The plugin that it belongs to.
     pub(crate) plugin: u32,
+    /// Of a TCP connection: its state. Such a stream has no request and no response.
+    pub(crate) tcp: Option<TcpState>,
     pub(crate) request: DirectionState,
     pub(crate) response: DirectionState,
     /// When the request began, and when the stream ended.

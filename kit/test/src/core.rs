@@ -13,10 +13,12 @@ use crate::error::Error;
 use crate::host::{Action, Host, Posted};
 use crate::module::Module;
 use crate::options::{MAX_TIME, Options};
+use crate::tcp::{Closer, End};
 use crate::vm::Vm;
 
 mod breaks;
 mod calls;
+mod connections;
 mod filter;
 mod forward;
 mod replies;
@@ -122,10 +124,17 @@ impl Core {
     /// Runs what callbacks have asked for, until nothing is left.
     fn run_pending(&mut self) -> Result<(), Error> {
         self.run_actions()?;
-        while let Some(Posted::QueueReady { plugin, queue }) = self.host_mut().posted.pop_front() {
-            // The plugin may have been shut down.
-            if self.host().plugins.contains_key(&plugin) {
-                self.call("proxy_on_queue_ready", plugin, &[queue])?;
+        while let Some(posted) = self.host_mut().posted.pop_front() {
+            match posted {
+                // The plugin may have been shut down.
+                Posted::QueueReady { plugin, queue } => {
+                    if self.host().plugins.contains_key(&plugin) {
+                        self.call("proxy_on_queue_ready", plugin, &[queue])?;
+                    }
+                }
+                Posted::Connected(id) => self.on_connected(id)?,
+                Posted::Drained(id) => self.on_drained(id)?,
+                Posted::Closed(id) => self.remove_connection(id),
             }
         }
         Ok(())
@@ -144,6 +153,10 @@ impl Core {
                 Action::Close(id) => {
                     self.check_can_close(id)?;
                     self.close(id)?;
+                }
+                Action::ContinueReading(id) => self.continue_reading(id)?,
+                Action::CloseConnection(id) => {
+                    self.close_connection(id, Closer::Proxy, End::Ended)?;
                 }
                 Action::DeletePlugin(id) => self.delete_plugin(id)?,
                 Action::GrpcUnavailable { plugin, call } => self.grpc_unavailable(plugin, call)?,

@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::phase::Phase;
 use crate::queue::Queue;
 use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
+use crate::tcp::Source;
 
 mod metrics;
 mod properties;
@@ -44,6 +45,9 @@ pub(crate) enum Action {
     Resume(u32, Direction),
     LocalReply(u32, LocalReply),
     Close(u32),
+    /// Forwards what the extension holds of what a TCP client has sent.
+    ContinueReading(u32),
+    CloseConnection(u32),
     DeletePlugin(u32),
     /// Reports a gRPC call to a cluster that does not exist as closed.
     GrpcUnavailable {
@@ -55,7 +59,16 @@ pub(crate) enum Action {
 /// What the host does when no callback runs.
 #[derive(Debug)]
 pub(crate) enum Posted {
-    QueueReady { plugin: u32, queue: u32 },
+    QueueReady {
+        plugin: u32,
+        queue: u32,
+    },
+    /// A TCP connection has its connection to the upstream.
+    Connected(u32),
+    /// The extension holds nothing any more of what a client or the upstream has sent.
+    Drained(u32),
+    /// A TCP connection is closed, and its context deleted.
+    Closed(u32),
 }
 
 /// All that host calls read and change.
@@ -180,6 +193,18 @@ impl Host {
         self.streams.get_mut(&id)
     }
 
+    /// Whether a context is that of an HTTP stream.
+    pub(crate) fn is_http_stream(&self, id: u32) -> bool {
+        let stream = self.streams.get(&id);
+        stream.is_some_and(|stream| stream.tcp.is_none())
+    }
+
+    /// Whether a context is that of a TCP connection.
+    pub(crate) fn is_connection(&self, id: u32) -> bool {
+        let stream = self.streams.get(&id);
+        stream.is_some_and(|stream| stream.tcp.is_some())
+    }
+
     /// The identifier of the plugin that the context belongs to.
     pub(crate) fn plugin_id(&self) -> u32 {
         let id = self.context();
@@ -300,10 +325,16 @@ impl Host {
         let direction = match buffer {
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
+            BufferType::DownstreamData => return self.tcp_buffer(Source::Downstream),
+            BufferType::UpstreamData => return self.tcp_buffer(Source::Upstream),
             BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
         self.stream()?.state(direction).body()
+    }
+
+    fn tcp_buffer(&mut self, source: Source) -> Option<&mut Vec<u8>> {
+        self.stream()?.tcp.as_mut()?.flow(source).open_buffer()
     }
 
     /// Counts a host call that copies so many bytes, and returns its cost.

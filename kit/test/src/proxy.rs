@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::connection::Connection;
 use crate::context::property_path;
 use crate::core::Core;
 use crate::error::Error;
@@ -122,6 +123,15 @@ impl Proxy {
     /// Builds a request, which goes through the extension when it is sent.
     pub fn request(&self, method: &str, path: &str) -> Request {
         Request::new(Rc::clone(&self.core), self.id, method, path)
+    }
+
+    /// A client connects to the plugin's listener, as one that filters TCP.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if the module traps.
+    pub fn connect(&self) -> Result<Connection, Error> {
+        Connection::open(Rc::clone(&self.core), self.id)
     }
 
     /// Calls the plugin's timer now (ABI: `proxy_on_tick`).

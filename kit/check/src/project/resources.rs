@@ -3,6 +3,8 @@
 use super::compare::Comparison;
 #[cfg(feature = "trial")]
 use super::configuration;
+use super::definitions;
+use super::schema::compare_resource;
 use crate::yaml::{Node, Value};
 
 /// The type of Envoy's Wasm HTTP filter.
@@ -19,13 +21,23 @@ pub fn compare(comparison: &mut Comparison, document: &Node) {
         return;
     };
     match (version.split('/').next(), kind) {
-        (Some("maistra.io"), "ServiceMeshExtension") => maistra(comparison, document, version),
+        (Some("maistra.io"), "ServiceMeshExtension") => {
+            let definition = &definitions::SERVICE_MESH_EXTENSION;
+            compare_resource(comparison, kind, document, definition);
+            maistra(comparison, document, version);
+        }
         (Some("extensions.istio.io"), "WasmPlugin") => {
+            compare_resource(comparison, kind, document, &definitions::WASM_PLUGIN);
             istio(comparison, document, &["spec"], "UNSPECIFIED_PHASE");
         }
-        (Some("extensions.istio.io"), "TrafficExtension") => {
+        // It may have a Lua script instead.
+        (Some("extensions.istio.io"), "TrafficExtension")
+            if document.get(&["spec", "wasm"]).is_some() =>
+        {
+            compare_resource(comparison, kind, document, &definitions::TRAFFIC_EXTENSION);
             istio(comparison, document, &["spec", "wasm"], "UNSPECIFIED");
         }
+        (Some("networking.istio.io"), "EnvoyFilter") => envoy_filter(comparison, document),
         (Some("gateway.envoyproxy.io"), "EnvoyExtensionPolicy") => {
             envoy_gateway(comparison, document);
         }
@@ -33,7 +45,7 @@ pub fn compare(comparison: &mut Comparison, document: &Node) {
     }
 }
 
-/// A ServiceMeshExtension. Maistra reads a phase and a priority that it leaves out from the manifest.
+/// A ServiceMeshExtension. Maistra reads a priority that it leaves out from the manifest.
 fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
     let Some(spec) = document.get(&["spec"]) else {
         return;
@@ -132,6 +144,8 @@ fn envoy_gateway(comparison: &mut Comparison, document: &Node) {
     let Some(list) = document.get(&["spec", "wasm"]) else {
         return;
     };
+    let definition = &definitions::ENVOY_EXTENSION_POLICY;
+    compare_resource(comparison, "EnvoyExtensionPolicy", document, definition);
     let extensions: Vec<_> = list.list().iter().collect();
     if let [_] = extensions.as_slice() {
         comparison.name(document, &["metadata", "name"]);
@@ -150,6 +164,23 @@ fn envoy_gateway(comparison: &mut Comparison, document: &Node) {
     }
 }
 
+/// An EnvoyFilter that adds a Wasm filter to Envoy's configuration.
+fn envoy_filter(comparison: &mut Comparison, document: &Node) {
+    let mut plugins = Vec::new();
+    find_plugins(document, &mut plugins);
+    if plugins.is_empty() {
+        return;
+    }
+    compare_resource(
+        comparison,
+        "EnvoyFilter",
+        document,
+        &definitions::ENVOY_FILTER,
+    );
+    comparison.name(document, &["metadata", "name"]);
+    envoy(comparison, document);
+}
+
 /// Any part of a configuration of Envoy.
 fn envoy(comparison: &mut Comparison, document: &Node) {
     let mut plugins = Vec::new();
@@ -157,6 +188,7 @@ fn envoy(comparison: &mut Comparison, document: &Node) {
     for plugin in own(comparison, document, plugins) {
         comparison.name(plugin, &["name"]);
         module_path(comparison, plugin);
+        image(comparison, plugin);
         capabilities(comparison, plugin);
         #[cfg(feature = "trial")]
         {
@@ -220,6 +252,16 @@ fn module_path(comparison: &mut Comparison, plugin: &Node) {
             format!("filename is {file}, and manifest.yaml has the module {expected:?}"),
             format!("write a path that ends in {expected}"),
         );
+    }
+}
+
+/// Istio's agent fetches an image before Envoy reads the configuration.
+fn image(comparison: &mut Comparison, plugin: &Node) {
+    let path = ["vm_config", "code", "remote", "http_uri", "uri"];
+    if let Some(uri) = plugin.get(&path)
+        && let Some(reference) = uri.text().and_then(|text| text.strip_prefix(OCI))
+    {
+        comparison.image(uri, reference);
     }
 }
 

@@ -394,11 +394,9 @@ fn order_of_extensions_is_compared() {
             [format!("error: deploy/a.yaml:{finding}")]
         );
     }
-    // Maistra takes a missing phase or priority from the manifest.
-    assert_eq!(
-        findings(MAISTRA, "  phase: PostAuthN\n  priority: 10\n", ""),
-        [""; 0]
-    );
+    // Maistra takes a missing priority from the manifest.
+    assert_eq!(findings(MAISTRA, "  priority: 10
+", ""), [""; 0]);
 }
 
 #[test]
@@ -463,7 +461,7 @@ fn capabilities_that_the_module_needs_must_be_allowed() {
 fn extension_is_found_by_name_among_others() {
     let two = ENVOY_GATEWAY.replace(
         "  wasm:\n",
-        "  wasm:\n    - name: another\n      code: { image: { url: a.example/another:9 } }\n",
+        "  wasm:\n    - name: another\n      code: { type: Image, image: { url: a.example/another:9 } }\n",
     );
     assert_eq!(
         findings(
@@ -705,3 +703,5 @@ mod trials {
         assert!(report.consumers.iter().all(|verdict| !verdict.accepts));
     }
 }
+
+mod schema;

@@ -32,9 +32,24 @@ impl Core {
         let Some(result) = self.vm.call(callback, context, arguments)? else {
             return Ok(None);
         };
+        self.run_actions()?;
+        Ok(Some(result))
+    }
+
+    /// As [`Core::call`], for a callback of a message. If the extension has sent a response, the result
+    /// does not count.
+    fn call_filter(
+        &mut self,
+        callback: &'static str,
+        context: u32,
+        arguments: &[u32],
+    ) -> Result<u32, Error> {
+        let Some(result) = self.vm.call(callback, context, arguments)? else {
+            return Ok(CONTINUE);
+        };
         let stops = std::mem::take(&mut self.host_mut().stops_iteration);
         self.run_actions()?;
-        Ok(Some(if stops { STOPPED } else { result }))
+        Ok(if stops { STOPPED } else { result })
     }
 
     /// Calls the callback of a part of a message. Returns its result, or `None` if the message does
@@ -58,8 +73,7 @@ impl Core {
             Part::Headers | Part::Body => &arguments[..],
             Part::Trailers => &arguments[..1],
         };
-        let result = self.call(callback(direction, part), id, arguments)?;
-        let result = result.unwrap_or(CONTINUE);
+        let result = self.call_filter(callback(direction, part), id, arguments)?;
         let continues =
             result == CONTINUE || (part == Part::Headers && result == CONTINUE_OR_WATERMARK);
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {

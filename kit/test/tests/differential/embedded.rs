@@ -2,6 +2,7 @@
 
 mod exchange;
 mod messages;
+mod tcp;
 
 use std::collections::BTreeSet;
 
@@ -15,6 +16,7 @@ use crate::scenario::{Scenario, Step};
 
 use exchange::Exchange;
 use messages::{fields, grpc_reply, received, whole};
+use tcp::Connections;
 
 /// The clusters of which the embedded proxy has to be told: it has all but the first.
 const MISSING_CLUSTER: &str = "missing";
@@ -37,6 +39,9 @@ pub fn run(scenario: &Scenario) -> Observation {
             return observation;
         }
     };
+    if scenario.is_tcp {
+        proxy.set_property(&["xds", "cluster_name"], "tcp");
+    }
     let configuration = scenario.configuration.as_deref().unwrap_or_default();
     if let Err(error) = proxy.reconfigure(configuration) {
         observation.log = log(&proxy);
@@ -50,6 +55,7 @@ pub fn run(scenario: &Scenario) -> Observation {
         scenario,
         proxy: &proxy,
         exchanges: Vec::new(),
+        connections: Connections::default(),
         answered: BTreeSet::new(),
         calls: Vec::new(),
     };
@@ -102,6 +108,7 @@ struct Run<'a> {
     scenario: &'a Scenario,
     proxy: &'a Proxy,
     exchanges: Vec<Exchange>,
+    connections: Connections,
     /// The HTTP and gRPC calls that the services have seen.
     answered: BTreeSet<u32>,
     calls: Vec<Received>,
@@ -118,6 +125,7 @@ impl Run<'_> {
                         exchange.leave()?;
                     }
                 }
+                Step::Tcp(event) => self.connections.apply(event, self.proxy)?,
                 Step::Wait { time, .. } => self.proxy.advance(*time)?,
             }
             self.settle()?;
@@ -126,6 +134,7 @@ impl Run<'_> {
         for exchange in &mut self.exchanges {
             exchange.leave()?;
         }
+        self.connections.end()?;
         self.settle()
     }
 
@@ -274,6 +283,7 @@ impl Run<'_> {
             observation.upstream.extend(upstream);
         }
         observation.calls = std::mem::take(&mut self.calls);
+        (observation.tcp_clients, observation.tcp_upstreams) = self.connections.received();
         for name in &self.scenario.metrics {
             if let Some(Metric::Counter(value) | Metric::Gauge(value)) = self.proxy.metric(name) {
                 observation.metrics.insert(name.clone(), value);

@@ -12,6 +12,7 @@ mod module;
 mod observation;
 mod real;
 mod scenario;
+mod tcp;
 mod typical;
 
 #[path = "../proxy/modules.rs"]

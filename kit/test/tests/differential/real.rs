@@ -10,6 +10,7 @@ mod envoy;
 mod log;
 mod resources;
 mod server;
+mod tcp;
 mod wire;
 
 use anyhow::Result;

@@ -19,8 +19,9 @@ use crate::scenario::{Scenario, Step};
 use super::callers::{self, Callers};
 use super::client::Client;
 use super::log::{self, Entry, entries};
-use super::resources::{self, BARRIER};
+use super::resources::{self, BARRIER, Ports};
 use super::server::Server;
+use super::tcp::Connections;
 use super::wire::{Kind, Pieces, parse};
 
 /// How long an Envoy may take for something.
@@ -46,6 +47,7 @@ pub struct RealEnvoy {
     barrier: TcpStream,
     upstream: Server,
     service: Server,
+    connections: Connections,
     callers: Callers,
 }
 
@@ -53,6 +55,7 @@ impl RealEnvoy {
     pub fn start(scenarios: &[&Scenario]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (upstream, service) = (Server::start()?, Server::start()?);
+        let connections = Connections::start()?;
         let mut listeners = vec![resources::barrier()];
         for scenario in scenarios {
             let module = folder.path().join(format!("{}.wasm", scenario.name));
@@ -62,7 +65,12 @@ impl RealEnvoy {
         let file = listeners_file(folder.path());
         fs::write(&file, discovery_response(&listeners).to_string())?;
         let bootstrap = folder.path().join("envoy.json");
-        let written = resources::bootstrap(folder.path(), &file, upstream.port()?, service.port()?);
+        let ports = Ports {
+            upstream: upstream.port()?,
+            service: service.port()?,
+            tcp: connections.port()?,
+        };
+        let written = resources::bootstrap(folder.path(), &file, &ports);
         fs::write(&bootstrap, written.to_string())?;
 
         let binary = find_or_fetch()?;
@@ -95,6 +103,7 @@ impl RealEnvoy {
             barrier,
             upstream,
             service,
+            connections,
             callers: Callers::new(scenarios),
         })
     }
@@ -118,12 +127,15 @@ impl RealEnvoy {
             }
             observation.responses = clients.iter().map(Client::response).collect();
             observation.upstream = self.upstream.take_requests(|_| true);
+            (observation.tcp_clients, observation.tcp_upstreams) = self.connections.received();
             for client in &mut clients {
                 client.peer.is_closed = true;
             }
             drop(clients);
+            self.connections.leave();
             self.settle(scenario, &mut [])?;
             self.upstream.disconnect();
+            self.connections.disconnect();
             self.settle(scenario, &mut [])?;
             let id = scenario.id();
             observation.calls = callers::take_calls(&mut self.service, &id);
@@ -166,6 +178,7 @@ impl RealEnvoy {
                     client.leave();
                 }
             }
+            Step::Tcp(event) => self.connections.apply(event, address)?,
             Step::Wait { text, .. } => {
                 let deadline = Instant::now() + TIMEOUT;
                 while Instant::now() < deadline && !self.has_logged(scenario, text)? {
@@ -196,6 +209,7 @@ impl RealEnvoy {
             for client in &mut *clients {
                 has_progress |= client.peer.read();
             }
+            has_progress |= self.connections.poll()?;
             has_progress |= self.upstream.poll(|_| scenario.upstream.clone())?;
             has_progress |= self.service.poll(|call| self.callers.react(call))?;
             idle_rounds = if has_progress { 0 } else { idle_rounds + 1 };
