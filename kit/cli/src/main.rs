@@ -88,14 +88,14 @@ fn run_command(command: Command) -> Result<()> {
         Command::Image { image, packaging } => package(&packaging, image),
         Command::Push { image, packaging } => {
             let image = image.context(
-                "where to? Pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
+                "the image is missing; pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
             )?;
             push(&packaging, &image)
         }
         Command::Deploy { mesh, image, yes } => {
             const EXAMPLE: &str = "--mesh istio --image registry.example/team/name:tag, or the variables MESH and IMAGE";
-            let mesh = mesh.with_context(|| format!("to which kind of mesh? Pass {EXAMPLE}"))?;
-            let image = image.with_context(|| format!("which image? Pass {EXAMPLE}"))?;
+            let mesh = mesh.with_context(|| format!("the mesh is missing; pass {EXAMPLE}"))?;
+            let image = image.with_context(|| format!("the image is missing; pass {EXAMPLE}"))?;
             deploy(&Project::find()?, &mesh, &image, yes)
         }
         #[cfg(feature = "run")]

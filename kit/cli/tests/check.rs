@@ -1,4 +1,4 @@
-//! The command `cargo proxy-wasm check`, over modules and images of every kind.
+//! `cargo proxy-wasm check` with modules and images of every kind.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -47,7 +47,7 @@ fn wasm(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect(text)
 }
 
-/// The findings of a module, without their place.
+/// The findings for a module, without their place.
 fn of_module(text: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let module = folder.path().join("a.wasm");
@@ -131,7 +131,7 @@ fn abi_version_is_checked() {
 }
 
 #[test]
-fn missing_exports_are_found() {
+fn missing_export_is_reported() {
     assert_module(
         r#"(memory (export "memory") 4)"#,
         "(memory 4)",
@@ -177,7 +177,7 @@ fn missing_exports_are_found() {
 }
 
 #[test]
-fn imports_that_no_proxy_offers_are_found_with_their_cause() {
+fn import_that_no_proxy_offers_is_an_error_with_its_cause() {
     for (module, name, advice) in [
         (
             "env",
@@ -234,7 +234,7 @@ fn imports_that_no_proxy_offers_are_found_with_their_cause() {
 }
 
 #[test]
-fn many_wrong_imports_do_not_flood_the_report() {
+fn only_the_first_of_many_wrong_imports_are_listed() {
     let imports: String = (0..5_000)
         .map(|number| format!("(import \"env\" \"f{number}\" (func))"))
         .collect();
@@ -247,7 +247,7 @@ fn many_wrong_imports_do_not_flood_the_report() {
 }
 
 #[test]
-fn proposals_that_old_proxies_lack_are_a_warning() {
+fn proposal_that_old_proxies_do_not_support_is_a_warning() {
     assert_module(
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func (param externref))"#,
@@ -300,7 +300,7 @@ fn invalid_module_is_an_error() {
 }
 
 #[test]
-fn module_is_judged_without_its_manifest() {
+fn module_is_checked_without_its_manifest() {
     let folder = root(&[("b.wasm", &wasm(CPP)), ("manifest.yaml", b"no manifest")]);
     let module = folder.path().join("b.wasm");
     let report = check::check(&module, None);
@@ -329,7 +329,7 @@ fn module_is_judged_without_its_manifest() {
 }
 
 #[test]
-fn root_has_three_files_and_no_others() -> Result<()> {
+fn image_root_must_have_three_files_and_no_others() -> Result<()> {
     let module = wasm(CPP);
     let good: [(&str, &[u8]); 3] = [
         ("a.wasm", &module),
@@ -480,7 +480,7 @@ fn command_fails_unless_the_required_consumers_accept() -> Result<()> {
     assert!(text.contains("warning: \"notes.txt\""), "{text}");
     assert!(text.ends_with("Checked: 0 errors, 1 warning\n"), "{text}");
 
-    // One mesh is enough if none is named.
+    // Without --for, one mesh is enough.
     fs::remove_file(folder.path().join("plugin.wasm"))?;
     let output = command(&[], folder.path());
     assert!(output.status.success(), "{output:?}");
@@ -593,7 +593,7 @@ fn image_with_errors_is_not_packaged() -> Result<()> {
 }
 
 #[test]
-fn capabilities_can_be_pasted_into_envoys_configuration() -> Result<()> {
+fn capabilities_are_printed_as_envoy_configuration() -> Result<()> {
     let folder = root(&[("a.wasm", &wasm(CPP)), ("b.wasm", b"text")]);
     let output = command(&["--capabilities"], &folder.path().join("a.wasm"));
     assert!(output.status.success(), "{output:?}");

@@ -395,8 +395,15 @@ fn order_of_extensions_is_compared() {
         );
     }
     // Maistra takes a missing priority from the manifest.
-    assert_eq!(findings(MAISTRA, "  priority: 10
-", ""), [""; 0]);
+    assert_eq!(
+        findings(
+            MAISTRA,
+            "  priority: 10
+",
+            ""
+        ),
+        [""; 0]
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Host calls, functions of WASI, and callbacks: one at a time, for each ABI version, with the right
+//! Host calls, WASI functions, and callbacks: one at a time, for each ABI version, with the right
 //! signature and with wrong ones.
 
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ impl TextSignature {
         }
     }
 
-    /// Others that differ by little.
+    /// Similar signatures that are wrong.
     fn others(&self) -> Vec<Self> {
         let mut others = Vec::new();
         let mut add = |change: &dyn Fn(&mut Self)| {
@@ -64,8 +64,8 @@ impl TextSignature {
     }
 }
 
-/// The signatures to try for an ABI version: all that the function has in some version, and wrong
-/// ones; all of these only for the newest version, because each takes time.
+/// The signatures to try for an ABI version: those that the function has in any version, and wrong
+/// ones. To save time, only the newest version gets all wrong ones.
 fn signatures(table: &[Function], name: &str, version: AbiVersion) -> Vec<TextSignature> {
     let rows = table.iter().filter(|function| function.name == name);
     let mut signatures: Vec<_> = rows.map(TextSignature::of).collect();
@@ -100,7 +100,7 @@ fn import(module: &str, name: &str, version: AbiVersion, signature: &str) -> Cas
     )
 }
 
-/// A function that every Envoy loads: it continues and agrees.
+/// A function body with which every Envoy starts: it returns success.
 fn body(name: &str, results: &[String]) -> String {
     let agrees = [
         "proxy_on_vm_start",
@@ -176,7 +176,7 @@ fn unknown() -> Vec<Case> {
     cases
 }
 
-/// Exports under the name of a callback that are not functions: proxies do not look at them.
+/// Exports with the name of a callback that are not functions: proxies ignore them.
 fn exported_items() -> Vec<Case> {
     let mut cases = Vec::new();
     for name in [
@@ -259,7 +259,7 @@ pub fn cases() -> Vec<Case> {
         for name in names(CALLBACKS) {
             for signature in signatures(CALLBACKS, name, version) {
                 cases.push(export(name, version, &signature, ""));
-                // With these, proxies look for other callbacks.
+                // With these exports, proxies look for other callbacks.
                 let other = match name {
                     "main" | "__main_void" | "_start" => r#"(func (export "_initialize"))"#,
                     "proxy_on_memory_allocate" => ALLOCATOR,

@@ -1,4 +1,4 @@
-//! Artifacts: a module without a container image around it.
+//! Artifacts: modules that are not in a container image.
 
 use crate::layout::*;
 
@@ -102,7 +102,7 @@ fn artifact_has_two_layers_and_the_first_module_is_read() {
 }
 
 #[test]
-fn type_of_an_artifacts_configuration_makes_no_difference_to_istio() {
+fn istio_ignores_the_configuration_type_of_an_artifact() {
     for config in [WASM_CONFIG, OCI_CONFIG, "application/vnd.oci.empty.v1+json"] {
         let layout = Layout::new();
         let layers = [(WASM_CONFIG, CONFIG.to_vec()), (WASM_CONTENT, module())];

@@ -1,4 +1,4 @@
-//! Which image of an index consumers take.
+//! The image that consumers select from an index.
 
 use proxy_wasm_check::Severity;
 use serde_json::Value;
@@ -8,19 +8,19 @@ use crate::layout::*;
 const ISTIO: &str = "accepts plugin.wasm";
 const MAISTRA: &str = "accepts a.wasm";
 
-/// A good image.
+/// A valid image.
 fn image(layout: &Layout) -> Value {
     layout.image(OCI_MANIFEST, &[(OCI_GZIP, gzip(&three_files()))])
 }
 
-/// A good image that has no module in common with [`image`].
+/// A valid image without a module.
 fn other_image(layout: &Layout) -> Value {
     let files: [(&str, &[u8]); 1] = [("readme", b"no module")];
     layout.image(OCI_MANIFEST, &[(OCI_GZIP, gzip(&tar(&files)))])
 }
 
 #[test]
-fn first_child_for_linux_amd64_is_taken() {
+fn first_child_for_linux_amd64_is_selected() {
     const REJECTS: &str = "rejects";
     for (platforms, istio, in_oci_index, in_docker_index) in [
         (&["linux/amd64"][..], ISTIO, MAISTRA, MAISTRA),
@@ -38,12 +38,12 @@ fn first_child_for_linux_amd64_is_taken() {
             REJECTS,
             REJECTS,
         ),
-        // A child without a platform counts as linux/amd64 to Istio, and to podman only in an OCI
+        // Istio reads a child without a platform as linux/amd64; podman does so only in an OCI
         // index.
         (&[""], ISTIO, MAISTRA, REJECTS),
         (&["linux/arm64", ""], ISTIO, MAISTRA, REJECTS),
         (&["unknown/unknown", ""], ISTIO, MAISTRA, REJECTS),
-        // podman wants no variant.
+        // podman does not accept a variant.
         (&["linux/amd64/v3"], ISTIO, REJECTS, REJECTS),
         (&[], REJECTS, REJECTS, REJECTS),
     ] {
@@ -84,7 +84,7 @@ fn index_without_an_image_for_linux_amd64_says_how_to_fix_it() {
         ),
         "{line}"
     );
-    // Without an index, the platform makes no difference.
+    // Without an index, the platform does not matter.
     for platform in [
         "linux/arm64",
         "wasi/wasm",
@@ -97,7 +97,7 @@ fn index_without_an_image_for_linux_amd64_says_how_to_fix_it() {
 }
 
 #[test]
-fn first_of_several_children_for_linux_amd64_is_taken() {
+fn first_of_several_children_for_linux_amd64_is_selected() {
     let layout = Layout::new();
     let (good, other) = (image(&layout), other_image(&layout));
     for (children, istio) in [
@@ -123,7 +123,7 @@ fn first_of_several_children_for_linux_amd64_is_taken() {
 }
 
 #[test]
-fn image_that_only_podman_takes_is_not_checked() {
+fn image_that_only_podman_selects_is_not_checked() {
     let layout = Layout::new();
     let (good, other) = (image(&layout), other_image(&layout));
     for (first, second) in [
@@ -161,7 +161,7 @@ fn only_istio_follows_an_index_in_an_index() {
             "rejects",
         ),
         ("without amd64", vec![arm.clone()], "rejects"),
-        // The first child that fits counts, even if it has no image that fits.
+        // The first matching child is selected, even if it has no matching image.
         (
             "without amd64, then with",
             vec![arm.clone(), amd.clone()],
@@ -198,7 +198,7 @@ fn child_of_an_index_needs_the_media_type_of_a_manifest_for_podman() {
 }
 
 #[test]
-fn platform_without_names_fits_nobody() {
+fn platform_with_empty_names_matches_no_consumer() {
     let layout = Layout::new();
     let mut child = image(&layout);
     child["platform"] = serde_json::json!({});

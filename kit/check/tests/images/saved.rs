@@ -1,4 +1,5 @@
-//! Archives of `docker save` and `podman save`. What counts is what a push from the engine writes.
+//! Archives of `docker save` and `podman save`. The check predicts what consumers do after a push
+//! from the engine.
 
 use std::fs;
 
@@ -200,7 +201,7 @@ fn archive_of_a_newer_docker_is_read() {
     for (media_type, bytes, is_docker, istio) in [
         (OCI_TAR, three_files(), true, ISTIO),
         (OCI_GZIP, gzip(&three_files()), true, ISTIO),
-        // Other OCI archives are copied to a registry as they are.
+        // Other OCI archives are copied to a registry unchanged.
         (OCI_TAR, three_files(), false, "rejects"),
         (OCI_GZIP, gzip(&three_files()), false, ISTIO),
         (OCI_ZSTD, zstd(&three_files()), true, "rejects"),
