@@ -1,4 +1,4 @@
-//! The check of a project: the files of its image, and whether the project's own files agree.
+//! Checks a project: the files of its image, and whether the project's files agree.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use proxy_wasm_image::manifest;
 
-use crate::check::{Options, check_with};
+use crate::check::{CheckOptions, check_with};
 use crate::report::{ProjectFacts, Report};
 use crate::yaml::{self, Node};
 use compare::{Comparison, Expected};
@@ -20,19 +20,19 @@ mod package;
 mod resources;
 mod schema;
 
-/// The greatest length of a file under `deploy/`, in bytes.
+/// The maximum length of a file under `deploy/`, in bytes.
 const MAX_LENGTH: u64 = 1 << 20;
 
-/// The most files under `deploy/` that are read.
+/// The maximum number of files under `deploy/` that are read.
 const MAX_FILES: usize = 100;
 
 /// Checks the files of a project's image, and compares `manifest.yaml`, the package, and the
-/// resources and filters in `deploy/*.yaml` with each other. With the feature `trial`, the module is
-/// configured as each of these files says.
+/// resources and filters in `deploy/*.yaml` with each other. With the feature `trial`, the module
+/// is configured with the configuration in each of these files.
 ///
-/// The last part of an image's repository has to be the package's name, and its tag the version. A
-/// file of another kind is not looked at.
-pub fn check_project(project: &Project, options: &Options) -> Report {
+/// The last part of an image's repository must be the package's name, and its tag the package's
+/// version. Files of other kinds are ignored.
+pub fn check_project(project: &Project, options: &CheckOptions) -> Report {
     let mut report = check_with(project.image_root, options);
     let Some(manifest) = read_manifest(&mut report, project) else {
         return report;
@@ -90,7 +90,7 @@ pub fn check_deployment(file: &str, text: &str, name: &str, module: &[u8]) -> Re
     report
 }
 
-/// The manifest, which the check of the image has judged already.
+/// Reads the manifest. The check of the image has already reported its errors.
 fn read_manifest(report: &mut Report, project: &Project) -> Option<Node> {
     let mut documents = read(report, project.root, manifest::FILE_NAME)?;
     (!documents.is_empty()).then(|| documents.swap_remove(0))

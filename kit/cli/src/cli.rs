@@ -91,7 +91,7 @@ pub enum Command {
         /// A directory with the image's files, an OCI layout or archive, or a .wasm file. If not given,
         /// the staged files are checked, and whether manifest.yaml, Cargo.toml and deploy/*.yaml agree
         path: Option<PathBuf>,
-        /// The manifest with which a .wasm file will be packaged
+        /// The manifest for packaging the .wasm file
         #[arg(long)]
         manifest: Option<PathBuf>,
         /// Fail unless all of these accept it [default: at least one mesh]
@@ -113,7 +113,7 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-    /// Run the extension in an Envoy on this machine, and apply each save, until Ctrl-C
+    /// Run the extension in an Envoy on this machine, and reload it on each save, until Ctrl-C
     #[cfg(feature = "run")]
     #[command(
         after_help = "Example:\n  cargo proxy-wasm run --configuration test --upstream 127.0.0.1:8080"
@@ -136,10 +136,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  cargo proxy-wasm envoy")]
     #[cfg(feature = "run")]
     Envoy,
-    /// Rename the project in every file
+    /// Rename the project: replace its name in every file
     #[command(after_help = "Example:\n  cargo proxy-wasm rename my-filter")]
     Rename {
-        /// The new name: lower-case words with dashes between them
+        /// The new name: lower-case words, separated by dashes
         name: String,
         /// Rename even if there are uncommitted changes
         #[arg(long)]
@@ -177,10 +177,10 @@ pub struct Trial {
         conflicts_with = "configuration_file"
     )]
     pub configuration: Option<String>,
-    /// The same, with the content of a file
+    /// Configure the module with the content of a file, and fail if it rejects it
     #[arg(long, value_name = "FILE")]
     pub configuration_file: Option<PathBuf>,
-    /// The plugin's root ID, for modules that look for it
+    /// The plugin's root ID, for modules that need it
     #[arg(long, value_name = "TEXT")]
     pub root_id: Option<String>,
 }

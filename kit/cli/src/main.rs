@@ -75,7 +75,7 @@ fn run_command(command: Command) -> Result<()> {
             capabilities,
             format,
         } => {
-            let mut options = proxy_wasm_check::Options::default();
+            let mut options = proxy_wasm_check::CheckOptions::default();
             options.manifest = manifest;
             #[cfg(feature = "trial")]
             trial.apply(&mut options)?;
@@ -89,7 +89,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::Image { image, packaging } => package(&packaging, image),
         Command::Push { image, packaging } => {
             let image = image.context(
-                "where to? Pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
+                "the image is missing; pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
             )?;
             push(&packaging, &image)
         }

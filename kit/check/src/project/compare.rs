@@ -1,4 +1,4 @@
-//! Comparing the values of one file with what the package and `manifest.yaml` have.
+//! Compares the values in a file with the package and `manifest.yaml`.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::report::{Report, excerpt};
 use crate::trial::{self, Problem, Setup};
 use crate::yaml::Node;
 
-/// What the files under `deploy/` have to agree with.
+/// The values that the files under `deploy/` must have.
 #[derive(Debug, Default)]
 pub struct Expected {
     /// The package's name.
@@ -46,7 +46,7 @@ pub struct Comparison<'a> {
     pub report: &'a mut Report,
     pub expected: &'a Expected,
     file: &'a str,
-    /// Whether something in the file was compared.
+    /// Whether the file has something to compare.
     pub has_compared: bool,
     /// Whether names, images and the order of extensions have to agree with the project. What is
     /// deployed may be another version, and operators may change the order.
@@ -80,8 +80,8 @@ impl<'a> Comparison<'a> {
         self.report.warning(at.place(self.file), problem, remedy);
     }
 
-    /// Compares the value at the end of a path with the one that `source` has. `default` is what a
-    /// missing value means.
+    /// Compares the value at a path with the one in `source`. `default` is the meaning of a missing
+    /// value.
     pub fn value(
         &mut self,
         parent: &Node,
@@ -106,15 +106,15 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares a name with that of the package.
+    /// Compares a name with the name of the package.
     pub fn name(&mut self, parent: &Node, path: &[&str]) {
         let expected = self.expected;
         let source = format!("Cargo.toml has the name {:?}", expected.name);
         self.value(parent, path, &expected.name, &source, None);
     }
 
-    /// Compares the phase of a mesh with the manifest's. `translate` has the mesh's word for it, and
-    /// `default` is the mesh's own.
+    /// Compares a mesh's phase with the phase in the manifest. `translate` returns the mesh's name
+    /// of a phase, and `default` is the mesh's default.
     pub fn phase(
         &mut self,
         parent: &Node,
@@ -134,7 +134,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares the priority of a mesh with the manifest's.
+    /// Compares a mesh's priority with the priority in the manifest.
     pub fn priority(&mut self, parent: &Node, path: &[&str], default: Option<&str>) {
         let expected = self.expected;
         if let Some(priority) = &expected.priority {
@@ -170,7 +170,7 @@ impl<'a> Comparison<'a> {
                 format!("write …/{name}:{version}"),
             );
         }
-        // A version such as 1.0.0+build cannot be a tag.
+        // A version with build metadata, such as 1.0.0+build, cannot be a tag.
         if !is_tag(version) {
             return;
         }
@@ -191,7 +191,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Configures the module as the file says.
+    /// Configures the module with the configuration in the file.
     #[cfg(feature = "trial")]
     pub fn configure(&mut self, at: &Node, setup: Result<Setup, Problem>) {
         let Some(module) = self.module else {

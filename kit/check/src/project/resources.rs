@@ -1,4 +1,4 @@
-//! The resources of meshes, and the configuration of Envoy, in which an extension is deployed.
+//! The mesh resources and Envoy configurations that deploy an extension.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::definitions;
 use super::schema::compare_resource;
 use crate::yaml::{Node, Value};
 
-/// The type of Envoy's HTTP filter.
+/// The type of Envoy's Wasm HTTP filter.
 const ENVOY_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
 /// The scheme of an image in a URL.
