@@ -135,7 +135,10 @@ fn schema_accepts_the_cases_of_the_recipes() -> Result<(), Box<dyn std::error::E
     let mut files = 0;
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples"))? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
             let text = fs::read_to_string(&path)?;
             assert!(accepts(&text)?, "{}", path.display());
             file::parse(&text, &path)?;
