@@ -313,14 +313,13 @@ mod tests {
     }
 
     #[test]
-    fn aliases_that_repeat_without_end_are_an_error() {
-        let mut text = "- &a0 {case: a}\n".to_owned();
+    fn aliases_and_nesting_without_end_are_errors() {
+        let mut text = "- case: a\n  configuration:\n    a0: &a0 [x]\n".to_owned();
         for level in 1..30 {
-            let above = level - 1;
-            text.push_str(&format!("- &a{level} [*a{above}, *a{above}]\n"));
+            let below = level - 1;
+            text.push_str(&format!("    a{level}: &a{level} [*a{below}, *a{below}]\n"));
         }
-        let configuration = format!("- {{case: a, configuration: {{x: &b [1]}}}}\n{text}");
-        assert!(parse(&configuration, Path::new("a.yaml")).is_err());
+        assert!(parse(&text, Path::new("a.yaml")).is_err());
         let deep = format!(
             "- {{case: a, configuration: {}{}}}",
             "[".repeat(100_000),
