@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use markdown::{CodeBlock, code_blocks};
 use proxy_wasm_e2e::{copy, template};
+use proxy_wasm_test::cases::Cases;
 
 /// The guide's directory.
 fn docs() -> PathBuf {
@@ -90,6 +91,24 @@ fn code_of_the_guide_is_in_the_files_that_it_shows() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn cases_on_the_guides_pages_are_valid() -> Result<()> {
+    let mut cases = 0;
+    for page in pages()? {
+        for block in blocks(&fs::read_to_string(&page)?) {
+            if block.language != "yaml" || !block.text.starts_with("- case: ") {
+                continue;
+            }
+            let file = tempfile::NamedTempFile::new()?;
+            fs::write(file.path(), &block.text)?;
+            Cases::read(file.path()).with_context(|| page.display().to_string())?;
+            cases += 1;
+        }
+    }
+    ensure!(cases > 0, "the guide shows no case");
     Ok(())
 }
 

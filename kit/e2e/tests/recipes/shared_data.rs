@@ -26,15 +26,6 @@ fn requests_are_numbered_after_those_of_other_workers() -> Result<(), Error> {
 }
 
 #[test]
-fn a_new_configuration_does_not_begin_anew() -> Result<(), Error> {
-    let proxy = Proxy::load(recipe("shared_data"))?.configure("")?;
-    assert_eq!(number(&proxy)?, ["1"]);
-    proxy.reconfigure("")?;
-    assert_eq!(number(&proxy)?, ["2"]);
-    Ok(())
-}
-
-#[test]
 fn what_is_no_number_is_not_counted_on() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("shared_data"))?.configure("")?;
     proxy.set_shared_data("example.requests", "several");
