@@ -1,14 +1,14 @@
-//! YAML with positions, as Kubernetes and Envoy read it.
+//! YAML with line and column, as Kubernetes and Envoy read it.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
-/// How many values anchors can have, and aliases repeat.
+/// The maximum number of values that anchors can have and aliases can repeat.
 const MAX_REPLAYED: usize = 100_000;
 
-/// A value, and where it begins. Lines and columns are counted from one.
+/// A value, and where it begins. Lines and columns begin with one.
 #[derive(Clone, Debug)]
 pub struct Node {
     pub line: u64,
@@ -27,7 +27,7 @@ pub enum Value {
     Map(Vec<(String, Node)>),
 }
 
-/// Reads the documents of a file. An error is the place in the file, and what is wrong there.
+/// Reads the documents of a file. An error is a place in the file and a problem.
 pub fn documents(file: &str, text: &str) -> Result<Vec<Node>, (String, String)> {
     let mut options = serde_saphyr::Options::default();
     if let Some(budget) = &mut options.budget {
@@ -45,7 +45,7 @@ pub fn documents(file: &str, text: &str) -> Result<Vec<Node>, (String, String)> 
 }
 
 impl Node {
-    /// The value at the end of a path of keys.
+    /// The value at a path of keys.
     pub fn get(&self, path: &[&str]) -> Option<&Node> {
         let [key, rest @ ..] = path else {
             return Some(self);
@@ -77,7 +77,7 @@ impl Node {
         }
     }
 
-    /// Whether it is something else than `null`.
+    /// Whether it is not `null`.
     pub fn is_set(&self) -> bool {
         !matches!(self.value, Value::Null)
     }
@@ -86,7 +86,7 @@ impl Node {
         matches!(self.value, Value::Map(_))
     }
 
-    /// A text or a number as it is written.
+    /// A string or a number, as written.
     pub fn scalar(&self) -> Option<String> {
         match &self.value {
             Value::Text(text) => Some(text.clone()),
@@ -95,7 +95,7 @@ impl Node {
         }
     }
 
-    /// Whether it is this text or number.
+    /// Whether it is this string or number.
     pub fn is(&self, expected: &str) -> bool {
         self.scalar().is_some_and(|scalar| scalar == expected)
     }
@@ -106,7 +106,7 @@ impl Node {
     }
 }
 
-/// A scalar as a message shows it. A list and a map have no text.
+/// Displays a scalar. Lists and maps are displayed by their kind.
 impl fmt::Display for Node {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match &self.value {

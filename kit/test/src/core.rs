@@ -56,13 +56,19 @@ impl Core {
     }
 
     /// Creates a plugin context and starts it (ABI: "Context lifecycle", `proxy_on_vm_start`).
-    pub(crate) fn start_plugin(&mut self) -> Result<u32, Error> {
+    pub(crate) fn start_plugin(&mut self, configuration: Option<&[u8]>) -> Result<u32, Error> {
         self.vm.refuel()?;
         let host = self.host_mut();
         let id = host.new_context();
-        host.plugins.insert(id, PluginContext::default());
+        let plugin = PluginContext {
+            configuration: configuration.map(<[u8]>::to_vec),
+            is_configuration_open: configuration.is_some(),
+            ..PluginContext::default()
+        };
+        host.plugins.insert(id, plugin);
         let size = host.options.vm_configuration.len();
         self.call("proxy_on_context_create", id, &[0])?;
+        self.plugin(id)?.is_configuration_open = false;
         let started = self.call("proxy_on_vm_start", id, &[length(size)])?;
         let accepted = self.accepted("proxy_on_vm_start", started);
         self.run_pending()?;
@@ -76,9 +82,11 @@ impl Core {
     pub(crate) fn configure(&mut self, id: u32, configuration: &[u8]) -> Result<(), Error> {
         self.vm.refuel()?;
         let size = length(configuration.len());
-        self.plugin(id)?.configuration = Some(configuration.to_vec());
+        let plugin = self.plugin(id)?;
+        plugin.configuration = Some(configuration.to_vec());
+        plugin.is_configuration_open = true;
         let result = self.call("proxy_on_configure", id, &[size]);
-        self.plugin(id)?.configuration = None;
+        self.plugin(id)?.is_configuration_open = false;
         let accepted = self.accepted("proxy_on_configure", result?);
         self.run_pending()?;
         accepted

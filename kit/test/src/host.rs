@@ -7,7 +7,7 @@ use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
 use wasmi::{Caller, Memory, TypedFunc};
 
 use crate::backtrace;
-use crate::context::{Direction, Part, PluginContext, StreamContext};
+use crate::context::{Direction, LastBuffer, Part, PluginContext, StreamContext};
 use crate::grpc::GrpcCall;
 use crate::header_map::Kind;
 use crate::headers::Headers;
@@ -309,9 +309,44 @@ impl Host {
     /// A buffer that the module can read now (ABI: "Buffers"). Those of a stream are empty in
     /// callbacks to which they do not belong.
     pub(crate) fn buffer(&mut self, buffer: BufferType) -> Option<&[u8]> {
+        if buffer == BufferType::ForeignFunctionArguments {
+            return Some(match *self.last_buffer()? {
+                LastBuffer::Absent => &[],
+                LastBuffer::ReadOnly(BufferType::PluginConfiguration) => {
+                    let plugin = self.plugin()?;
+                    plugin.configuration.as_deref().unwrap_or_default()
+                }
+                LastBuffer::ReadOnly(last) | LastBuffer::Changeable(last) => {
+                    self.readable_buffer(last).unwrap_or_default()
+                }
+            });
+        }
+        let last = match buffer {
+            _ if self.readable_buffer(buffer).is_none() => None,
+            BufferType::VmConfiguration
+            | BufferType::PluginConfiguration
+            | BufferType::CallResponseBody => Some(LastBuffer::ReadOnly(buffer)),
+            _ if self.buffer_mut(buffer).is_some() => Some(LastBuffer::Changeable(buffer)),
+            _ => Some(LastBuffer::Absent),
+        };
+        if let (Some(last), Some(current)) = (last, self.last_buffer()) {
+            *current = last;
+        }
+        self.readable_buffer(buffer)
+    }
+
+    pub(crate) fn last_buffer(&mut self) -> Option<&mut LastBuffer> {
+        let id = self.context();
+        match self.plugins.get_mut(&id) {
+            Some(plugin) => Some(&mut plugin.last_buffer),
+            None => Some(&mut self.streams.get_mut(&id)?.last_buffer),
+        }
+    }
+
+    fn readable_buffer(&mut self, buffer: BufferType) -> Option<&[u8]> {
         match buffer {
             BufferType::VmConfiguration => Some(&self.options.vm_configuration),
-            BufferType::PluginConfiguration => self.plugin()?.configuration.as_deref(),
+            BufferType::PluginConfiguration => self.plugin()?.open_configuration(),
             BufferType::CallResponseBody => {
                 let reply = self.plugin()?.call_response.as_ref()?;
                 Some(reply.chunks.first().map_or(&[], Vec::as_slice))

@@ -1,4 +1,4 @@
-//! A configuration in the form in which each proxy and mesh passes it to the module.
+//! The configuration that each proxy and mesh passes to the module.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,8 +7,8 @@ use serde_json::Number;
 use crate::trial::{Problem, Setup};
 use crate::yaml::{Node, Value};
 
-/// Maistra passes an object as JSON, and the string of the older version as it is. An object that is
-/// missing becomes `null`, which is what Go writes for a map without a value.
+/// Maistra passes an object as JSON, and the string of the older API version unchanged. A missing
+/// object becomes `null`, because Go writes a nil map that way.
 pub fn maistra(document: &Node, config: Option<&Node>, is_old: bool) -> Setup {
     let configuration = match config {
         Some(config) => config.text().map_or_else(|| json(config), str::to_owned),
@@ -23,7 +23,7 @@ pub fn maistra(document: &Node, config: Option<&Node>, is_old: bool) -> Setup {
     }
 }
 
-/// Istio passes an object as JSON, and one without fields as nothing.
+/// Istio passes an object as JSON, but an empty object as an empty configuration.
 pub fn istio(wasm: &Node, config: Option<&Node>) -> Setup {
     let config = config.filter(|config| !config.map().is_empty());
     let environment = wasm
@@ -32,7 +32,7 @@ pub fn istio(wasm: &Node, config: Option<&Node>) -> Setup {
         .iter()
         .filter_map(|variable| {
             let name = variable.get(&["name"])?.text()?;
-            // A variable of the host has no value here.
+            // The values of host variables are not known here.
             let value = variable.get(&["value"])?.text()?;
             Some((name.to_owned(), value.to_owned()))
         })
@@ -54,7 +54,8 @@ pub fn envoy_gateway(extension: &Node, config: Option<&Node>) -> Setup {
     }
 }
 
-/// Envoy passes what a `StringValue` or a `BytesValue` has, and any other message encoded.
+/// Envoy passes the value of a `StringValue` or a `BytesValue`, and any other message in its
+/// encoding.
 pub fn envoy(plugin: &Node) -> Result<Setup, Problem> {
     let environment = plugin
         .get(&["vm_config", "environment_variables", "key_values"])
@@ -70,7 +71,7 @@ pub fn envoy(plugin: &Node) -> Result<Setup, Problem> {
     })
 }
 
-/// What Envoy passes of a `google.protobuf.Any` (`MessageUtil::anyToBytes`).
+/// What Envoy passes for a `google.protobuf.Any` (`MessageUtil::anyToBytes`).
 fn any(message: Option<&Node>) -> Result<Vec<u8>, Problem> {
     let Some(message) = message.filter(|message| message.is_set()) else {
         return Ok(Vec::new());
@@ -133,7 +134,7 @@ fn json_value(node: &Node) -> serde_json::Value {
     }
 }
 
-/// Go writes a whole number without a fraction.
+/// Go writes whole numbers without a fraction.
 fn float(value: f64) -> serde_json::Value {
     const MAX_WHOLE: f64 = 1e15;
     if value.fract() == 0.0 && value.abs() < MAX_WHOLE {
@@ -145,12 +146,12 @@ fn float(value: f64) -> serde_json::Value {
     }
 }
 
-/// The wire types of protobuf that a `Struct` has.
+/// The protobuf wire types in a `Struct`.
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const BYTES: u8 = 2;
 
-/// A `google.protobuf.Struct` in protobuf's encoding.
+/// Encodes a `google.protobuf.Struct`.
 fn encode_struct(node: &Node) -> Vec<u8> {
     let mut encoded = Vec::new();
     for (key, value) in node.map() {
@@ -162,7 +163,7 @@ fn encode_struct(node: &Node) -> Vec<u8> {
     encoded
 }
 
-/// A `google.protobuf.Value`.
+/// Encodes a `google.protobuf.Value`.
 fn encode_value(node: &Node) -> Vec<u8> {
     let mut encoded = Vec::new();
     match &node.value {

@@ -1,4 +1,6 @@
-//! The resources of meshes, and the configuration of Envoy, in which an extension is deployed.
+//! The mesh resources and Envoy configurations that deploy an extension.
+
+use std::path::Path;
 
 use super::compare::Comparison;
 #[cfg(feature = "trial")]
@@ -7,7 +9,7 @@ use super::definitions;
 use super::schema::compare_resource;
 use crate::yaml::{Node, Value};
 
-/// The type of Envoy's HTTP filter.
+/// The type of Envoy's Wasm HTTP filter.
 const ENVOY_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
 /// The scheme of an image in a URL.
@@ -252,6 +254,16 @@ fn module_path(comparison: &mut Comparison, plugin: &Node) {
             format!("filename is {file}, and manifest.yaml has the module {expected:?}"),
             format!("write a path that ends in {expected}"),
         );
+        return;
+    }
+    // The file may be for another machine, where its path is absolute.
+    if let Some((project, image)) = &comparison.expected.directories
+        && Path::new(text).is_relative()
+        && !project.join(text).exists()
+    {
+        let problem = format!("filename is {file}, which is not a file in this project");
+        let module = image.join(expected);
+        comparison.warning(file, problem, format!("write {}", module.display()));
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+#[cfg(feature = "envoy")]
+use super::format::Failure;
 use super::format::{Call, GrpcCall, Reply, Request};
 use super::json::Configuration;
 use super::observed::{Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest};
@@ -135,6 +137,13 @@ impl Services {
     /// Takes the calls that nothing describes.
     pub fn take_unexpected(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unexpected)
+    }
+
+    /// Removes calls to services that cannot be reached: a real proxy does not show them.
+    #[cfg(feature = "envoy")]
+    pub fn remove_unreachable(&mut self) {
+        let is_reachable = |call: &Call| call.answer.failure != Some(Failure::Unreachable);
+        self.http.retain(|(_, call)| is_reachable(call));
     }
 
     /// Takes the clusters of the calls with this identifier that have not been made.

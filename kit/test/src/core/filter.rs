@@ -5,9 +5,11 @@
 //! it continues. What the extension asks for in a callback is done when the callback has returned,
 //! and before its result counts.
 
+use proxy_wasm_abi::BufferType;
+
 use super::breaks::{ENDLESS, NO_RESPONSE};
 use super::{Core, length};
-use crate::context::{Direction, Iteration, Part};
+use crate::context::{Direction, Iteration, LastBuffer, Part};
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::local_reply::LocalReply;
@@ -68,6 +70,13 @@ impl Core {
         stream.shows_end = end;
         let outer = stream.callback.replace((direction, part));
         stream.state(direction).open(part);
+        if part == Part::Body {
+            let buffer = match direction {
+                Direction::Request => BufferType::RequestBody,
+                Direction::Response => BufferType::ResponseBody,
+            };
+            stream.last_buffer = LastBuffer::Changeable(buffer);
+        }
         let arguments = [length(size), u32::from(end)];
         let arguments = match part {
             Part::Headers | Part::Body => &arguments[..],

@@ -12,6 +12,7 @@ use proxy_wasm_test::{
 
 use crate::messages::{Reaction, Request};
 use crate::observation::{Failure, Observation, Received};
+use crate::progress::Progress;
 use crate::scenario::{Scenario, Step};
 
 use exchange::Exchange;
@@ -22,7 +23,8 @@ use tcp::Connections;
 const MISSING_CLUSTER: &str = "missing";
 const DEAD_CLUSTER: &str = "dead";
 
-pub fn run(scenario: &Scenario) -> Observation {
+/// Runs a scenario. Returns what is observed, and how far it was after each step.
+pub fn run(scenario: &Scenario) -> (Observation, Vec<Progress>) {
     let options = Options::new()
         .vm_id(&scenario.name)
         .plugin_name(scenario.plugin_name())
@@ -31,22 +33,18 @@ pub fn run(scenario: &Scenario) -> Observation {
         .allow_on_headers_stop_iteration(scenario.stops_iteration)
         .missing_cluster(MISSING_CLUSTER);
     let mut observation = Observation::default();
+    let configuration = scenario.configuration.as_deref().unwrap_or_default();
+    let options = options.configuration(configuration);
     let proxy = match options.load(scenario.module.as_str()) {
         Ok(proxy) => proxy,
         Err(error) => {
             observation.log = log_of(&error);
             note(&error, &mut observation);
-            return observation;
+            return (observation, Vec::new());
         }
     };
     if scenario.is_tcp {
         proxy.set_property(&["xds", "cluster_name"], "tcp");
-    }
-    let configuration = scenario.configuration.as_deref().unwrap_or_default();
-    if let Err(error) = proxy.reconfigure(configuration) {
-        observation.log = log(&proxy);
-        note(&error, &mut observation);
-        return observation;
     }
     observation.has_started = true;
     let second = scenario.second_configuration.as_ref();
@@ -58,6 +56,7 @@ pub fn run(scenario: &Scenario) -> Observation {
         connections: Connections::default(),
         answered: BTreeSet::new(),
         calls: Vec::new(),
+        progress: Vec::new(),
     };
     let result = run.steps().and_then(|()| match second {
         Some(second) => second?.shut_down(),
@@ -68,7 +67,7 @@ pub fn run(scenario: &Scenario) -> Observation {
     if let Err(error) = result {
         note(&error, &mut observation);
     }
-    observation
+    (observation, run.progress)
 }
 
 /// What an error means for an observation.
@@ -112,6 +111,7 @@ struct Run<'a> {
     /// The HTTP and gRPC calls that the services have seen.
     answered: BTreeSet<u32>,
     calls: Vec<Received>,
+    progress: Vec<Progress>,
 }
 
 impl Run<'_> {
@@ -129,6 +129,10 @@ impl Run<'_> {
                 Step::Wait { time, .. } => self.proxy.advance(*time)?,
             }
             self.settle()?;
+            let responses = self.exchanges.iter().map(Exchange::response);
+            let (clients, upstreams) = self.connections.received();
+            let streams = clients.iter().chain(&upstreams);
+            self.progress.push(Progress::new(responses, streams));
         }
         // Clients that still wait leave.
         for exchange in &mut self.exchanges {

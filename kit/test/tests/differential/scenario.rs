@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::messages::{Reaction, Reply, Request, reaction};
+use crate::progress::Progress;
 use crate::tcp::{Event, Side};
 use crate::wat::Wat;
 
@@ -35,6 +36,8 @@ pub struct Scenario {
     /// [`Reply::hello`].
     pub services: Vec<(String, Reaction)>,
     pub steps: Vec<Step>,
+    /// How far the embedded proxy is after each step. A real proxy gets time to come as far.
+    pub progress: Vec<Progress>,
     /// The names of the metrics to compare.
     pub metrics: Vec<String>,
     /// Whether Envoy crashes, hangs, or logs what cannot be told from other scenarios, so that it
@@ -75,6 +78,7 @@ impl Scenario {
             upstream: Reaction::Reply(Reply::hello()),
             services: Vec::new(),
             steps: Vec::new(),
+            progress: Vec::new(),
             metrics: Vec::new(),
             is_alone: false,
             is_unfiltered: false,

@@ -22,11 +22,7 @@ pub fn exchange(address: SocketAddr, request: &Outgoing, barrier: Barrier) -> io
 
 /// Sends a request without its end, and returns the connection, which resets the request when it is
 /// dropped.
-pub fn begin(
-    address: SocketAddr,
-    request: &Outgoing,
-    barrier: Barrier,
-) -> io::Result<TcpStream> {
+pub fn begin(address: SocketAddr, request: &Outgoing, barrier: Barrier) -> io::Result<TcpStream> {
     let connection = connect(address)?;
     let mut unfinished = request.clone();
     unfinished.headers.remove("content-length");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_saphyr::Spanned;
 
 use crate::cases::format::{Call, Case, Failure, GrpcCall, Reply, Request, Step};
-use crate::cases::text::Map;
+use crate::cases::text::{Map, OneOrMany};
 
 /// The cluster of the requests.
 pub const UPSTREAM: &str = "upstream";
@@ -32,7 +32,7 @@ struct Part<'a> {
     meanwhile: &'a [Spanned<Step>],
     calls: &'a [Call],
     grpc_calls: &'a [GrpcCall],
-    metrics: Option<&'a Map<super::super::text::OneOrMany<u64>>>,
+    metrics: Option<&'a Map<OneOrMany<u64>>>,
     advance: Duration,
 }
 
@@ -89,11 +89,19 @@ impl Plan {
             let is_reachable = failure != Some(Failure::Unreachable);
             add_cluster(&mut self.clusters, UPSTREAM, is_reachable)?;
         }
-        for Call { cluster, answer, .. } in part.calls {
+        for Call {
+            cluster,
+            answer,
+            expect,
+        } in part.calls
+        {
             if cluster == UPSTREAM {
                 return Err("in Envoy, the cluster upstream is that of the requests");
             }
             let is_reachable = answer.failure != Some(Failure::Unreachable);
+            if !is_reachable && expect.is_some() {
+                return Err("Envoy does not show a call to a service that cannot be reached");
+            }
             add_cluster(&mut self.clusters, cluster, is_reachable)?;
         }
         for GrpcCall { cluster, .. } in part.grpc_calls {

@@ -39,13 +39,16 @@ impl EnvoyProcess {
         let (listeners, clusters) = (path("listeners.json"), path("clusters.json"));
         let no_clusters = resources::file(&[]);
         let bootstrap = path("envoy.json");
-        fs::write(&listeners, resources::file(&[resources::barrier()]).to_string())
-            .and_then(|()| fs::write(&clusters, no_clusters.to_string()))
-            .and_then(|()| {
-                let text = resources::bootstrap(&listeners, &clusters).to_string();
-                fs::write(&bootstrap, text)
-            })
-            .map_err(Error::io("write Envoy's files"))?;
+        fs::write(
+            &listeners,
+            resources::file(&[resources::barrier()]).to_string(),
+        )
+        .and_then(|()| fs::write(&clusters, no_clusters.to_string()))
+        .and_then(|()| {
+            let text = resources::bootstrap(&listeners, &clusters).to_string();
+            fs::write(&bootstrap, text)
+        })
+        .map_err(Error::io("write Envoy's files"))?;
         let levels = ["--log-level", "info", "--component-log-level", "wasm:trace"];
         let launch = Launch {
             binary,
@@ -104,9 +107,9 @@ impl EnvoyProcess {
         let count = || -> Result<u64, Error> {
             let stats = self.admin().stats("cluster_manager.cds.update")?;
             let names = ["update_success", "update_rejected", "update_failure"];
-            let values = names.iter().filter_map(|name| {
-                stats.get(&format!("cluster_manager.cds.{name}"))
-            });
+            let values = names
+                .iter()
+                .filter_map(|name| stats.get(&format!("cluster_manager.cds.{name}")));
             Ok(values.sum())
         };
         let before = count()?;

@@ -35,15 +35,18 @@ pub fn bootstrap(listeners: &Path, clusters: &Path) -> Value {
 /// A cluster with one endpoint. Without an address, nothing listens there.
 pub fn cluster(name: &str, address: Option<SocketAddr>, options: &ProxyOptions) -> Value {
     let address = address.map_or_else(|| loopback(CLOSED_PORT), |address| loopback(address.port()));
-    with_limit(options, json!({
-        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-        "name": name,
-        "type": "STATIC",
-        "load_assignment": endpoints(name, &address),
-        "typed_extension_protocol_options": protocol(json!({
-            "http_protocol_options": {"enable_trailers": true},
-        })),
-    }))
+    with_limit(
+        options,
+        json!({
+            "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+            "name": name,
+            "type": "STATIC",
+            "load_assignment": endpoints(name, &address),
+            "typed_extension_protocol_options": protocol(json!({
+                "http_protocol_options": {"enable_trailers": true},
+            })),
+        }),
+    )
 }
 
 /// The cluster of a gRPC service: a listener of this Envoy, which translates to HTTP/1.1.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -125,10 +125,7 @@ impl<'a> EnvoySession<'a> {
     fn next(&mut self, patience: Duration) -> Option<Event> {
         let deadline = Instant::now() + patience + self.call_time;
         let rest = deadline.saturating_duration_since(Instant::now());
-        match self.events.recv_timeout(rest) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.events.recv_timeout(rest).ok()
     }
 
     /// Responds to a call of the extension.
@@ -243,7 +240,9 @@ impl<'a> EnvoySession<'a> {
 
     fn worker_lines(&self) -> Vec<LogLine> {
         let entries = self.envoy.entries(self.log_start, &self.name);
-        let lines = entries.into_iter().filter(|entry| !self.envoy.is_of_main_thread(entry));
+        let lines = entries
+            .into_iter()
+            .filter(|entry| !self.envoy.is_of_main_thread(entry));
         lines.map(|entry| entry.line).collect()
     }
 
@@ -269,7 +268,11 @@ impl Session for EnvoySession<'_> {
         let mut listeners = self.translators.clone();
         listeners.push(extension);
         let log_start = self.envoy.log_length();
-        match self.envoy.set_listeners(&self.name, listeners).map_err(failed)? {
+        match self
+            .envoy
+            .set_listeners(&self.name, listeners)
+            .map_err(failed)?
+        {
             Some(address) => {
                 self.address = Some(address);
                 self.settle()
@@ -311,6 +314,7 @@ impl Session for EnvoySession<'_> {
     }
 
     fn finish_calls(&mut self, id: usize) -> Result<(), Stop> {
+        self.services.remove_unreachable();
         while let Ok(event) = self.events.try_recv() {
             self.on_event(event);
         }
@@ -342,7 +346,10 @@ impl Session for EnvoySession<'_> {
             if let Some(value) = values.get(&stat) {
                 // A gauge looks the same.
                 metrics.insert((*name).to_owned(), Some(Metric::Counter(*value)));
-            } else if !text.lines().any(|line| line.starts_with(&format!("{stat}: "))) {
+            } else if !text
+                .lines()
+                .any(|line| line.starts_with(&format!("{stat}: ")))
+            {
                 metrics.insert((*name).to_owned(), None);
             }
         }
@@ -364,7 +371,9 @@ impl ObservedExchange {
         let mut headers = message.headers;
         headers.remove(":status");
         self.response = Some(ObservedResponse {
-            status: status.and_then(|status| status.try_into().ok()).unwrap_or_default(),
+            status: status
+                .and_then(|status| status.try_into().ok())
+                .unwrap_or_default(),
             headers,
             body: message.body,
             trailers: message.trailers,

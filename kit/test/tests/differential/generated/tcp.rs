@@ -123,8 +123,10 @@ fn in_stream(place: &str, body: &str) -> String {
     }
 }
 
+type Calls = Vec<(String, Vec<Out>)>;
+
 /// Host calls that read, and what they read.
-fn reading() -> Vec<(&'static str, Vec<(String, Vec<Out>)>)> {
+fn reading() -> Vec<(&'static str, Calls)> {
     let calls = |name: &str, arguments: Vec<String>, outs: &[Out]| {
         let arguments = arguments.into_iter();
         arguments

@@ -14,6 +14,7 @@ use proxy_wasm_test::envoy::process::{Launch, Process};
 use proxy_wasm_test::envoy::resources::{discovery_response, replace};
 
 use crate::observation::Observation;
+use crate::progress::Progress;
 use crate::scenario::{Scenario, Step};
 
 use super::callers::{self, Callers};
@@ -34,8 +35,11 @@ const POLL: Duration = Duration::from_millis(2);
 /// what one socket has sent to another.
 const IDLE_ROUNDS: u32 = 4;
 
-/// How long a client waits for a response.
+/// How long a client waits for a response if the embedded proxy sends none.
 const PATIENCE: Duration = Duration::from_millis(30);
+
+/// How long it waits if the embedded proxy sends one.
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often something may happen before a scenario counts as endless.
 const MAX_ROUNDS: u32 = 2000;
@@ -122,8 +126,11 @@ impl RealEnvoy {
             observation.has_started = true;
             let mut clients = Vec::new();
             self.settle(scenario, &mut clients)?;
+            let mut progress = scenario.progress.iter().copied();
             for step in &scenario.steps {
                 self.step(scenario, step, address, &mut clients)?;
+                let expected = progress.next().unwrap_or_default();
+                self.wait_for(expected, scenario, &mut clients)?;
             }
             observation.responses = clients.iter().map(Client::response).collect();
             observation.upstream = self.upstream.take_requests(|_| true);
@@ -187,13 +194,34 @@ impl RealEnvoy {
                 }
             }
         }
-        // A client that still waits may do so because the system is slow.
-        let deadline = Instant::now() + PATIENCE;
-        self.settle(scenario, clients)?;
-        while clients.iter().any(Client::is_waiting) && Instant::now() < deadline {
+        self.settle(scenario, clients)
+    }
+
+    /// Waits until what the embedded proxy shows has happened here, too. A client that waits for more
+    /// may do so because the system is slow.
+    fn wait_for(
+        &mut self,
+        expected: Progress,
+        scenario: &Scenario,
+        clients: &mut [Client],
+    ) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let responses: Vec<_> = clients.iter().map(Client::response).collect();
+            let (tcp_clients, tcp_upstreams) = self.connections.received();
+            let streams = tcp_clients.iter().chain(&tcp_upstreams);
+            let patience = if !Progress::new(&responses, streams).has_reached(expected) {
+                LONG_PATIENCE
+            } else if clients.iter().any(Client::is_waiting) {
+                PATIENCE
+            } else {
+                return Ok(());
+            };
+            if start.elapsed() > patience {
+                return Ok(());
+            }
             self.settle(scenario, clients)?;
         }
-        Ok(())
     }
 
     /// Lets Envoy and the servers react until nothing happens any more.
