@@ -49,9 +49,9 @@ pub fn check_with(path: &Path, options: &CheckOptions) -> Report {
     let mut report = Report::default();
     #[cfg(feature = "trial")]
     {
-        let setup = &mut report.trials.setup;
-        setup.configuration.clone_from(&options.configuration);
-        setup.root_id.clone_from(&options.root_id);
+        let settings = &mut report.trials.settings;
+        settings.configuration.clone_from(&options.configuration);
+        settings.root_id.clone_from(&options.root_id);
     }
     if let Err(error) = checked(&mut report, path, options.manifest.as_deref()) {
         let place = path.display().to_string();

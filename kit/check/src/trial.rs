@@ -48,7 +48,7 @@ pub struct TrialLogLine {
 
 /// The settings of a trial. The defaults are those of Envoy.
 #[derive(Clone, Debug, Default)]
-pub struct Setup {
+pub struct TrialSettings {
     /// The configuration. Without it, the module is only started.
     pub configuration: Option<Vec<u8>>,
     /// `None` if it is not known: it is empty then, as by default in Envoy.
@@ -59,7 +59,7 @@ pub struct Setup {
 
 /// A problem that a trial found.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct TrialProblem {
     /// Whether a proxy rejects the module. Otherwise it may.
     pub is_error: bool,
     /// What is wrong with the module or its configuration.
@@ -70,19 +70,19 @@ pub struct Problem {
 /// The settings of trials, and the results of earlier ones.
 #[derive(Debug, Default)]
 pub struct Trials {
-    pub setup: Setup,
+    pub settings: TrialSettings,
     /// By module digest.
-    results: Vec<(String, Trial, Option<Problem>)>,
+    results: Vec<(String, Trial, Option<TrialProblem>)>,
 }
 
 impl Trials {
     /// Tries a module, or returns the result of an earlier trial.
-    pub fn run(&mut self, digest: &str, bytes: &[u8]) -> (Trial, Option<Problem>) {
+    pub fn run(&mut self, digest: &str, bytes: &[u8]) -> (Trial, Option<TrialProblem>) {
         let known = self.results.iter().find(|(other, ..)| *other == digest);
         if let Some((_, trial, problem)) = known {
             return (trial.clone(), problem.clone());
         }
-        let (trial, problem) = run(bytes, &self.setup);
+        let (trial, problem) = run(bytes, &self.settings);
         self.results
             .push((digest.to_owned(), trial.clone(), problem.clone()));
         (trial, problem)
@@ -90,7 +90,7 @@ impl Trials {
 }
 
 /// Starts a module, and configures it if there is a configuration.
-pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
+pub fn run(bytes: &[u8], settings: &TrialSettings) -> (Trial, Option<TrialProblem>) {
     let mut trial = Trial::default();
     if bytes.len() > MAX_LENGTH {
         trial.not_tried = Some(format!("it has more than {MAX_LENGTH} bytes"));
@@ -98,16 +98,16 @@ pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
     }
     let mut options = Options::new()
         .fuel_limit(FUEL)
-        .root_id(setup.root_id.as_deref().unwrap_or_default())
-        .vm_configuration(&setup.vm_configuration);
-    for (name, value) in &setup.environment {
+        .root_id(settings.root_id.as_deref().unwrap_or_default())
+        .vm_configuration(&settings.vm_configuration);
+    for (name, value) in &settings.environment {
         options = options.environment(name, value);
     }
     let proxy = match options.load(bytes) {
         Ok(proxy) => proxy,
         Err(error) => {
             let problem = match error {
-                Error::Trap(trap) if may_need_root_id(setup, &trap) => {
+                Error::Trap(trap) if may_need_root_id(settings, &trap) => {
                     Some(without_root_id(&mut trial, trap))
                 }
                 error => failed(&mut trial, error, |trial| &mut trial.started),
@@ -117,7 +117,7 @@ pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
     };
     trial.started = Some(true);
     let mut problem = None;
-    if let Some(configuration) = &setup.configuration {
+    if let Some(configuration) = &settings.configuration {
         match proxy.reconfigure(configuration) {
             Ok(()) => trial.configured = Some(true),
             Err(error) => problem = failed(&mut trial, error, |trial| &mut trial.configured),
@@ -132,7 +132,7 @@ fn failed(
     trial: &mut Trial,
     error: Error,
     step: impl Fn(&mut Trial) -> &mut Option<bool>,
-) -> Option<Problem> {
+) -> Option<TrialProblem> {
     let (log, what, how) = match error {
         Error::Trap(trap) => {
             if let Some(limit) = trap.limit {
@@ -160,7 +160,7 @@ fn failed(
             // Some reasons already say what to do.
             let (reason, how) = reason.split_once("; ").unwrap_or((&reason, INVESTIGATE));
             *step(trial) = Some(false);
-            return Some(Problem {
+            return Some(TrialProblem {
                 is_error: true,
                 what: format!("the module does not load: {reason}"),
                 how: how.to_owned(),
@@ -174,7 +174,7 @@ fn failed(
     let what = format!("{what}{}", quoted(&log));
     trial.log = lines(&log);
     *step(trial) = Some(false);
-    Some(Problem {
+    Some(TrialProblem {
         is_error: true,
         what,
         how: how.to_owned(),
@@ -183,18 +183,18 @@ fn failed(
 
 /// Whether the module may start with another root ID. With a configuration, it has to start without
 /// one.
-fn may_need_root_id(setup: &Setup, trap: &Trap) -> bool {
+fn may_need_root_id(settings: &TrialSettings, trap: &Trap) -> bool {
     trap.callback == "proxy_on_context_create"
         && trap.limit.is_none()
-        && setup.root_id.is_none()
-        && setup.configuration.is_none()
+        && settings.root_id.is_none()
+        && settings.configuration.is_none()
 }
 
-fn without_root_id(trial: &mut Trial, trap: Trap) -> Problem {
+fn without_root_id(trial: &mut Trial, trap: Trap) -> TrialProblem {
     trial.not_tried = Some("its root ID is not known".to_owned());
     let (log, what, how) = trapped(trap);
     trial.log = lines(&log);
-    Problem {
+    TrialProblem {
         is_error: false,
         what: format!("without a root ID, {what}{}", quoted(&log)),
         how: how.to_owned(),
@@ -224,8 +224,8 @@ fn beyond(callback: &str, limit: Limit) -> String {
     }
 }
 
-fn endless(callback: &str) -> Problem {
-    Problem {
+fn endless(callback: &str) -> TrialProblem {
+    TrialProblem {
         is_error: false,
         what: format!(
             "{}, so it may never return",

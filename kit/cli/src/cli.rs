@@ -105,7 +105,7 @@ pub enum Command {
         required: Vec<String>,
         #[cfg(feature = "trial")]
         #[command(flatten)]
-        trial: Trial,
+        trial: TrialOptions,
         /// Print the Envoy configuration that allows the module only what it needs
         #[arg(long, conflicts_with = "format")]
         capabilities: bool,
@@ -168,7 +168,7 @@ pub struct Deploy {
 /// How a module is tried.
 #[cfg(feature = "trial")]
 #[derive(Args)]
-pub struct Trial {
+pub struct TrialOptions {
     /// Configure the module with this text, and fail if it rejects it
     #[arg(
         long,

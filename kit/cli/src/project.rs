@@ -75,7 +75,7 @@ impl Project {
     /// If the project has not been built.
     pub fn check(&self, options: &CheckOptions) -> Result<Report> {
         let package = self.package.package();
-        let project = proxy_wasm_check::Project {
+        let project = proxy_wasm_check::ProjectDescription {
             root: self.package.root(),
             image_root: &self.staged_root()?,
             name: &package.name,

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use proxy_wasm_image::is_tag;
 
-use super::package::Project;
+use super::description::ProjectDescription;
 use crate::report::{Report, excerpt};
 #[cfg(feature = "trial")]
-use crate::trial::{self, Problem, Setup};
+use crate::trial::{self, TrialProblem, TrialSettings};
 use crate::yaml::Node;
 
 /// The values that the files under `deploy/` must have.
 #[derive(Debug, Default)]
-pub struct Expected {
+pub struct ProjectValues {
     /// The package's name.
     pub name: String,
     /// The package's version.
@@ -27,8 +27,8 @@ pub struct Expected {
     pub directories: Option<(PathBuf, PathBuf)>,
 }
 
-impl Expected {
-    pub fn new(project: &Project, manifest: &Node) -> Self {
+impl ProjectValues {
+    pub fn new(project: &ProjectDescription, manifest: &Node) -> Self {
         let value = |key| manifest.get(&[key]).and_then(Node::scalar);
         Self {
             name: project.name.to_owned(),
@@ -44,7 +44,7 @@ impl Expected {
 /// The comparison of one file.
 pub struct Comparison<'a> {
     pub report: &'a mut Report,
-    pub expected: &'a Expected,
+    pub expected: &'a ProjectValues,
     file: &'a str,
     /// Whether the file has something to compare.
     pub has_compared: bool,
@@ -57,7 +57,7 @@ pub struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    pub fn new(report: &'a mut Report, file: &'a str, expected: &'a Expected) -> Self {
+    pub fn new(report: &'a mut Report, file: &'a str, expected: &'a ProjectValues) -> Self {
         Self {
             report,
             expected,
@@ -159,7 +159,7 @@ impl<'a> Comparison<'a> {
             Some((repository, tag)) => (repository, Some(tag)),
             None => (last, None),
         };
-        let Expected { name, version, .. } = expected;
+        let ProjectValues { name, version, .. } = expected;
         if repository != name {
             self.error(
                 at,
@@ -193,14 +193,14 @@ impl<'a> Comparison<'a> {
 
     /// Configures the module with the configuration in the file.
     #[cfg(feature = "trial")]
-    pub fn configure(&mut self, at: &Node, setup: Result<Setup, Problem>) {
+    pub fn configure(&mut self, at: &Node, settings: Result<TrialSettings, TrialProblem>) {
         let Some(module) = self.module else {
             return;
         };
-        let problem = match setup {
-            Ok(setup) => {
-                let (trial, problem) = trial::run(module, &setup);
-                let not_tried = trial.not_tried.map(|why| Problem {
+        let problem = match settings {
+            Ok(settings) => {
+                let (trial, problem) = trial::run(module, &settings);
+                let not_tried = trial.not_tried.map(|why| TrialProblem {
                     is_error: false,
                     what: format!("the configuration is not tried: {why}"),
                     how: "try it in Envoy".to_owned(),

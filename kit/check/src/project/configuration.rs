@@ -4,27 +4,27 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Number;
 
-use crate::trial::{Problem, Setup};
-use crate::yaml::{Node, Value};
+use crate::trial::{TrialProblem, TrialSettings};
+use crate::yaml::{Node, NodeValue};
 
 /// Maistra passes an object as JSON, and the string of the older API version unchanged. A missing
 /// object becomes `null`, because Go writes a nil map that way.
-pub fn maistra(document: &Node, config: Option<&Node>, is_old: bool) -> Setup {
+pub fn maistra(document: &Node, config: Option<&Node>, is_old: bool) -> TrialSettings {
     let configuration = match config {
         Some(config) => config.text().map_or_else(|| json(config), str::to_owned),
         None if is_old => String::new(),
         None => "null".to_owned(),
     };
     let name = document.get(&["metadata", "name"]).and_then(Node::text);
-    Setup {
+    TrialSettings {
         configuration: Some(configuration.into_bytes()),
         root_id: Some(format!("{}_root", name.unwrap_or_default())),
-        ..Setup::default()
+        ..TrialSettings::default()
     }
 }
 
 /// Istio passes an object as JSON, but an empty object as an empty configuration.
-pub fn istio(wasm: &Node, config: Option<&Node>) -> Setup {
+pub fn istio(wasm: &Node, config: Option<&Node>) -> TrialSettings {
     let config = config.filter(|config| !config.map().is_empty());
     let environment = wasm
         .get(&["vmConfig", "env"])
@@ -37,33 +37,33 @@ pub fn istio(wasm: &Node, config: Option<&Node>) -> Setup {
             Some((name.to_owned(), value.to_owned()))
         })
         .collect();
-    Setup {
+    TrialSettings {
         configuration: Some(config.map(json).unwrap_or_default().into_bytes()),
         root_id: Some(text(wasm, &["pluginName"])),
         environment,
-        ..Setup::default()
+        ..TrialSettings::default()
     }
 }
 
 /// Envoy Gateway passes any value as JSON.
-pub fn envoy_gateway(extension: &Node, config: Option<&Node>) -> Setup {
-    Setup {
+pub fn envoy_gateway(extension: &Node, config: Option<&Node>) -> TrialSettings {
+    TrialSettings {
         configuration: Some(config.map(json).unwrap_or_default().into_bytes()),
         root_id: Some(text(extension, &["rootID"])),
-        ..Setup::default()
+        ..TrialSettings::default()
     }
 }
 
 /// Envoy passes the value of a `StringValue` or a `BytesValue`, and any other message in its
 /// encoding.
-pub fn envoy(plugin: &Node) -> Result<Setup, Problem> {
+pub fn envoy(plugin: &Node) -> Result<TrialSettings, TrialProblem> {
     let environment = plugin
         .get(&["vm_config", "environment_variables", "key_values"])
         .map_or(&[][..], Node::map)
         .iter()
         .map(|(name, value)| (name.clone(), value.text().unwrap_or_default().to_owned()))
         .collect();
-    Ok(Setup {
+    Ok(TrialSettings {
         configuration: Some(any(plugin.get(&["configuration"]))?),
         root_id: Some(text(plugin, &["root_id"])),
         vm_configuration: any(plugin.get(&["vm_config", "configuration"]))?,
@@ -72,11 +72,11 @@ pub fn envoy(plugin: &Node) -> Result<Setup, Problem> {
 }
 
 /// What Envoy passes for a `google.protobuf.Any` (`MessageUtil::anyToBytes`).
-fn any(message: Option<&Node>) -> Result<Vec<u8>, Problem> {
+fn any(message: Option<&Node>) -> Result<Vec<u8>, TrialProblem> {
     let Some(message) = message.filter(|message| message.is_set()) else {
         return Ok(Vec::new());
     };
-    let problem = |is_error, what: String, how: &str| Problem {
+    let problem = |is_error, what: String, how: &str| TrialProblem {
         is_error,
         what,
         how: how.to_owned(),
@@ -121,13 +121,13 @@ fn json(node: &Node) -> String {
 
 fn json_value(node: &Node) -> serde_json::Value {
     match &node.value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Integer(value) => Number::from_i128(*value).into(),
-        Value::Float(value) => float(*value),
-        Value::Text(text) => text.as_str().into(),
-        Value::List(items) => items.iter().map(json_value).collect(),
-        Value::Map(entries) => entries
+        NodeValue::Null => serde_json::Value::Null,
+        NodeValue::Bool(value) => (*value).into(),
+        NodeValue::Integer(value) => Number::from_i128(*value).into(),
+        NodeValue::Float(value) => float(*value),
+        NodeValue::Text(text) => text.as_str().into(),
+        NodeValue::List(items) => items.iter().map(json_value).collect(),
+        NodeValue::Map(entries) => entries
             .iter()
             .map(|(key, value)| (key.clone(), json_value(value)))
             .collect(),
@@ -167,14 +167,14 @@ fn encode_struct(node: &Node) -> Vec<u8> {
 fn encode_value(node: &Node) -> Vec<u8> {
     let mut encoded = Vec::new();
     match &node.value {
-        Value::Null => encoded.extend([1 << 3 | VARINT, 0]),
-        Value::Bool(value) => encoded.extend([4 << 3 | VARINT, u8::from(*value)]),
-        #[expect(clippy::cast_precision_loss, reason = "a Value has doubles only")]
-        Value::Integer(value) => push_double(&mut encoded, *value as f64),
-        Value::Float(value) => push_double(&mut encoded, *value),
-        Value::Text(text) => push_bytes(&mut encoded, 3, text.as_bytes()),
-        Value::Map(_) => push_bytes(&mut encoded, 5, &encode_struct(node)),
-        Value::List(items) => {
+        NodeValue::Null => encoded.extend([1 << 3 | VARINT, 0]),
+        NodeValue::Bool(value) => encoded.extend([4 << 3 | VARINT, u8::from(*value)]),
+        #[expect(clippy::cast_precision_loss, reason = "a NodeValue has doubles only")]
+        NodeValue::Integer(value) => push_double(&mut encoded, *value as f64),
+        NodeValue::Float(value) => push_double(&mut encoded, *value),
+        NodeValue::Text(text) => push_bytes(&mut encoded, 3, text.as_bytes()),
+        NodeValue::Map(_) => push_bytes(&mut encoded, 5, &encode_struct(node)),
+        NodeValue::List(items) => {
             let mut list = Vec::new();
             for item in items {
                 push_bytes(&mut list, 1, &encode_value(item));

@@ -7,7 +7,7 @@ use super::compare::Comparison;
 use super::configuration;
 use super::definitions;
 use super::schema::compare_resource;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Node, NodeValue};
 
 /// The type of Envoy's Wasm HTTP filter.
 const ENVOY_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
@@ -83,8 +83,8 @@ fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
         ),
         #[cfg(feature = "trial")]
         _ => {
-            let setup = configuration::maistra(document, config, is_old);
-            comparison.configure(config.unwrap_or(spec), Ok(setup));
+            let settings = configuration::maistra(document, config, is_old);
+            comparison.configure(config.unwrap_or(spec), Ok(settings));
         }
         #[cfg(not(feature = "trial"))]
         _ => {}
@@ -123,8 +123,8 @@ fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecifie
         ),
         #[cfg(feature = "trial")]
         _ => {
-            let setup = configuration::istio(wasm, config);
-            comparison.configure(config.unwrap_or(wasm), Ok(setup));
+            let settings = configuration::istio(wasm, config);
+            comparison.configure(config.unwrap_or(wasm), Ok(settings));
         }
         #[cfg(not(feature = "trial"))]
         _ => {}
@@ -160,8 +160,8 @@ fn envoy_gateway(comparison: &mut Comparison, document: &Node) {
         #[cfg(feature = "trial")]
         {
             let config = extension.get(&["config"]).filter(|config| config.is_set());
-            let setup = configuration::envoy_gateway(extension, config);
-            comparison.configure(config.unwrap_or(extension), Ok(setup));
+            let settings = configuration::envoy_gateway(extension, config);
+            comparison.configure(config.unwrap_or(extension), Ok(settings));
         }
     }
 }
@@ -210,8 +210,8 @@ fn find_plugins<'a>(node: &'a Node, plugins: &mut Vec<&'a Node>) {
         plugins.extend(node.get(&["config"]));
     }
     match &node.value {
-        Value::List(items) => items.iter().for_each(|item| find_plugins(item, plugins)),
-        Value::Map(entries) => entries
+        NodeValue::List(items) => items.iter().for_each(|item| find_plugins(item, plugins)),
+        NodeValue::Map(entries) => entries
             .iter()
             .for_each(|(_, value)| find_plugins(value, plugins)),
         _ => {}

@@ -131,7 +131,7 @@ fn project(accepts: bool, files: &[(&str, &str)]) -> TempDir {
 }
 
 fn report(folder: &TempDir) -> Report {
-    let project = Project {
+    let project = ProjectDescription {
         root: folder.path(),
         image_root: &folder.path().join("target/image"),
         name: "my-filter",
@@ -440,7 +440,7 @@ fn file_that_envoy_would_not_find_is_a_warning() {
     let folder = project(true, &[("deploy/a.yaml", ENVOY)]);
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(folder.path().join("target"), &elsewhere).expect("renamed");
-    let project = Project {
+    let project = ProjectDescription {
         root: folder.path(),
         image_root: &elsewhere.join("image"),
         name: "my-filter",

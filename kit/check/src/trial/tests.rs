@@ -22,21 +22,21 @@ fn module(added: &str) -> Vec<u8> {
     wat::parse_str(&text).expect(&text)
 }
 
-fn start(added: &str) -> (Trial, Option<Problem>) {
-    run(&module(added), &Setup::default())
+fn start(added: &str) -> (Trial, Option<TrialProblem>) {
+    run(&module(added), &TrialSettings::default())
 }
 
-fn configure(added: &str, configuration: &str) -> (Trial, Option<Problem>) {
-    let setup = Setup {
+fn configure(added: &str, configuration: &str) -> (Trial, Option<TrialProblem>) {
+    let settings = TrialSettings {
         configuration: Some(configuration.as_bytes().to_vec()),
-        ..Setup::default()
+        ..TrialSettings::default()
     };
-    run(&module(added), &setup)
+    run(&module(added), &settings)
 }
 
 /// Checks that the problem is an error, and returns its text.
 #[track_caller]
-fn error((trial, problem): (Trial, Option<Problem>)) -> (Trial, String) {
+fn error((trial, problem): (Trial, Option<TrialProblem>)) -> (Trial, String) {
     let problem = problem.expect("a problem");
     assert!(problem.is_error, "{problem:?}");
     assert_eq!(trial.not_tried, None);
@@ -45,7 +45,7 @@ fn error((trial, problem): (Trial, Option<Problem>)) -> (Trial, String) {
 
 /// Checks that there is no error, and returns why the module was not tried.
 #[track_caller]
-fn not_tried((trial, problem): (Trial, Option<Problem>)) -> (Option<Problem>, String) {
+fn not_tried((trial, problem): (Trial, Option<TrialProblem>)) -> (Option<TrialProblem>, String) {
     assert!(!problem.as_ref().is_some_and(|problem| problem.is_error));
     (problem, trial.not_tried.expect("a reason"))
 }
@@ -197,7 +197,7 @@ fn limit_that_only_the_embedded_proxy_has_is_not_an_error() {
     assert!(problem.is_none());
     assert!(why.contains("call stack"), "{why}");
     let large = vec![0; MAX_LENGTH + 1];
-    let (problem, why) = not_tried(run(&large, &Setup::default()));
+    let (problem, why) = not_tried(run(&large, &TrialSettings::default()));
     assert!(problem.is_none());
     assert!(why.contains("67108864 bytes"), "{why}");
 }
@@ -232,11 +232,11 @@ fn module_gets_the_settings() {
     // Rejects a VM configuration that does not have three bytes.
     let added = "(func (export \"proxy_on_vm_start\") (param i32 i32) (result i32)
         (i32.eq (local.get 1) (i32.const 3)))";
-    let setup = Setup {
+    let settings = TrialSettings {
         vm_configuration: b"abc".to_vec(),
-        ..Setup::default()
+        ..TrialSettings::default()
     };
-    assert!(run(&module(added), &setup).1.is_none());
+    assert!(run(&module(added), &settings).1.is_none());
     assert!(start(added).1.is_some());
 }
 
@@ -249,12 +249,12 @@ fn module_that_needs_its_root_id_starts_with_it() {
           (if (i32.ne (i32.load (i32.const 20)) (i32.const 3)) (then unreachable)))"#,
     );
     let tried = |root_id: Option<&str>, configuration: Option<&[u8]>| {
-        let setup = Setup {
+        let settings = TrialSettings {
             root_id: root_id.map(str::to_owned),
             configuration: configuration.map(<[u8]>::to_vec),
-            ..Setup::default()
+            ..TrialSettings::default()
         };
-        run(&module, &setup)
+        run(&module, &settings)
     };
     let (trial, problem) = tried(None, None);
     assert_eq!(trial.started, None);

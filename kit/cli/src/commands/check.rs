@@ -7,7 +7,7 @@ use proxy_wasm_check::{self as check, Report};
 
 use crate::cli::Format;
 #[cfg(feature = "trial")]
-use crate::cli::Trial;
+use crate::cli::TrialOptions;
 use crate::project::Project;
 use crate::stdio::{self, counted, print_line};
 
@@ -20,7 +20,7 @@ pub fn check(path: Option<&Path>, options: &check::CheckOptions) -> Result<Repor
 }
 
 #[cfg(feature = "trial")]
-impl Trial {
+impl TrialOptions {
     /// Sets the options for trying modules.
     pub fn apply(self, options: &mut check::CheckOptions) -> Result<()> {
         options.configuration = match (self.configuration, self.configuration_file) {
