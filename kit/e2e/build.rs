@@ -6,13 +6,14 @@ use std::process::{Command, Stdio};
 
 /// A tool, and the arguments with which it has to succeed. An engine's client without an engine
 /// does not.
-const TOOLS: [(&str, &[&str]); 10] = [
+const TOOLS: [(&str, &[&str]); 11] = [
     ("buildah", &["info"]),
     ("cargo-generate", &["--version"]),
     ("curl", &["--version"]),
     ("docker", &["info"]),
     ("docker-registry", &["--version"]),
     ("git", &["--version"]),
+    ("go", &["version"]),
     ("kubectl", &["version", "--client"]),
     ("podman", &["info"]),
     ("skopeo", &["--version"]),

@@ -543,6 +543,7 @@ fn deploy(project: &Project, options: Deploy) -> Result<()> {
     if options.dry_run {
         return Ok(());
     }
+    deployment.validate()?;
     if !deployment.show_changes()? {
         print_line!("The cluster has it already; nothing is changed")?;
         return Ok(());

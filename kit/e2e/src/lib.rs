@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 mod built;
 pub mod copy;
 pub mod deployed;
+pub mod go;
 pub mod load;
 pub mod reconfigure;
 pub mod registry;
