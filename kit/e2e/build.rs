@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 /// A tool, and the arguments with which it has to succeed. An engine's client without an engine
 /// does not.
-const TOOLS: [(&str, &[&str]); 11] = [
+const TOOLS: [(&str, &[&str]); 12] = [
     ("buildah", &["info"]),
     ("cargo-generate", &["--version"]),
     ("curl", &["--version"]),
@@ -15,6 +15,7 @@ const TOOLS: [(&str, &[&str]); 11] = [
     ("git", &["--version"]),
     ("go", &["version"]),
     ("kubectl", &["version", "--client"]),
+    ("npm", &["--version"]),
     ("podman", &["info"]),
     ("skopeo", &["--version"]),
     ("wrk", &["--help"]),

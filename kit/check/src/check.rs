@@ -22,9 +22,9 @@ pub struct Options {
     /// The configuration with which modules are tried. Without one, they are started only.
     #[cfg(feature = "trial")]
     pub configuration: Option<Vec<u8>>,
-    /// The plugin's root ID with which modules are tried.
+    /// The plugin's root ID with which modules are tried. `None` if it is not known.
     #[cfg(feature = "trial")]
-    pub root_id: String,
+    pub root_id: Option<String>,
 }
 
 /// Checks what is at a path: see [`check_with`].

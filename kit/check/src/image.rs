@@ -6,7 +6,7 @@ mod last_layer;
 
 use proxy_wasm_image::ISTIO_MODULE;
 use proxy_wasm_image::manifest;
-use proxy_wasm_image::read::{Entries, Image, Root};
+use proxy_wasm_image::read::{ContainerRoot, Entries, Image};
 
 use crate::consumers::{self, Consumers, Reads};
 use crate::image::found::Found;
@@ -58,7 +58,7 @@ fn siblings(report: &mut Report, image: &Image) {
 }
 
 /// Checks the modules that consumers read. `root` is that of a container, if podman makes one.
-fn files(report: &mut Report, root: Option<Root>, plugin: Option<Found>) {
+fn files(report: &mut Report, root: Option<ContainerRoot>, plugin: Option<Found>) {
     let with_manifest = consumers::that_read(Reads::Manifest);
     let from_last_layer = consumers::that_read(Reads::LastLayer);
     let from_file = consumers::that_read(Reads::File);
@@ -104,7 +104,7 @@ fn check_module(report: &mut Report, readers: Consumers, module: &Found) {
 
 /// Warns of files that no consumer reads. Without a manifest, the module's name is unknown, so any
 /// module may be the one.
-fn unknown_files(report: &mut Report, root: &Root, read: &[String], knows_module: bool) {
+fn unknown_files(report: &mut Report, root: &ContainerRoot, read: &[String], knows_module: bool) {
     let is_read = |path: &str| {
         let directory = format!("{path}/");
         read.iter()

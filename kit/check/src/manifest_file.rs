@@ -229,7 +229,7 @@ fn module(report: &mut Report, text: &str, place: &str) {
         let readers = consumers::that_read(Reads::Manifest);
         let problem = format!("module is {}", excerpt(text));
         report.error(&readers, place, problem, wanted("module"));
-    } else if !manifest::stays_inside(text) || path != text {
+    } else if !manifest::is_inside_image(text) || path != text {
         report.warning(
             place,
             format!("module is {}, which Maistra accepts", excerpt(text)),

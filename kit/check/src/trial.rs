@@ -50,7 +50,8 @@ pub struct LogLine {
 pub struct Setup {
     /// The configuration. Without one, the module is started only.
     pub configuration: Option<Vec<u8>>,
-    pub root_id: String,
+    /// `None` if it is not known: the module is tried with an empty one, as Envoy does by default.
+    pub root_id: Option<String>,
     pub vm_configuration: Vec<u8>,
     pub environment: Vec<(String, String)>,
 }
@@ -96,7 +97,7 @@ pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
     }
     let mut options = Options::new()
         .fuel_limit(FUEL)
-        .root_id(&setup.root_id)
+        .root_id(setup.root_id.as_deref().unwrap_or_default())
         .vm_configuration(&setup.vm_configuration);
     for (name, value) in &setup.environment {
         options = options.environment(name, value);
@@ -104,7 +105,12 @@ pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
     let proxy = match options.load(bytes) {
         Ok(proxy) => proxy,
         Err(error) => {
-            let problem = failed(&mut trial, error, |trial| &mut trial.started);
+            let problem = match error {
+                Error::Trap(trap) if may_need_root_id(setup, &trap) => {
+                    Some(without_root_id(&mut trial, trap))
+                }
+                error => failed(&mut trial, error, |trial| &mut trial.started),
+            };
             return (trial, problem);
         }
     };
@@ -172,6 +178,26 @@ fn failed(
         what,
         how: how.to_owned(),
     })
+}
+
+/// Whether another root ID may be what the module needs to start. If a configuration is given, the
+/// module has to accept it with what is known.
+fn may_need_root_id(setup: &Setup, trap: &Trap) -> bool {
+    trap.callback == "proxy_on_context_create"
+        && trap.limit.is_none()
+        && setup.root_id.is_none()
+        && setup.configuration.is_none()
+}
+
+fn without_root_id(trial: &mut Trial, trap: Trap) -> Problem {
+    trial.not_tried = Some("its root ID is not known".to_owned());
+    let (log, what, how) = trapped(trap);
+    trial.log = lines(&log);
+    Problem {
+        is_error: false,
+        what: format!("without a root ID, {what}{}", quoted(&log)),
+        how: how.to_owned(),
+    }
 }
 
 fn trapped(trap: Trap) -> (Vec<ProxyLine>, String, &'static str) {

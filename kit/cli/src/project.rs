@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use proxy_wasm_check::{Options, Report, check_project};
-use proxy_wasm_image::ISTIO_MODULE;
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_module::{Shrunk, Size, measure, strip};
 
 use crate::files::write_whole;
+use crate::image_files::write_image_files;
 use crate::package::CargoPackage;
 
 /// What a build has made.
@@ -122,17 +122,12 @@ impl Project {
         let folder = tempfile::Builder::new()
             .prefix("image-")
             .tempdir_in(self.package.target())?;
-        let module_path = folder.path().join(&self.manifest.module);
-        if let Some(parent) = module_path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(module_path, module)?;
-        fs::write(folder.path().join(ISTIO_MODULE), module)?;
-        fs::copy(
-            self.package.root().join(manifest::FILE_NAME),
-            folder.path().join(manifest::FILE_NAME),
+        write_image_files(
+            folder.path(),
+            module,
+            &self.manifest.module,
+            &self.package.root().join(manifest::FILE_NAME),
         )?;
-        make_readable(folder.path())?;
         if !same_files(folder.path(), &image_root) {
             if image_root.exists() {
                 fs::remove_dir_all(&image_root)?;
@@ -147,21 +142,6 @@ impl Project {
             shrunk,
         })
     }
-}
-
-/// Temporary directories are for their owner; container engines may run as another user.
-#[cfg(unix)]
-fn make_readable(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs::set_permissions(
-        folder,
-        fs::Permissions::from_mode(0o755),
-    )?)
-}
-
-#[cfg(not(unix))]
-fn make_readable(_folder: &Path) -> Result<()> {
-    Ok(())
 }
 
 /// Whether two folders hold the same files with the same bytes.

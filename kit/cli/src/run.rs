@@ -24,7 +24,7 @@ mod proxy;
 mod resources;
 mod session;
 mod settings;
-mod watch;
+pub mod watch;
 
 pub use options::Options;
 pub use session::run;

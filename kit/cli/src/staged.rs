@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
+use tempfile::TempDir;
 
 use proxy_wasm_check::{Report, check};
 use proxy_wasm_image::manifest::{self, Manifest};
@@ -14,6 +15,7 @@ use proxy_wasm_module::Module;
 
 use crate::annotations;
 use crate::files::write_whole;
+use crate::image_files::write_image_files;
 use crate::project::Project;
 
 /// What an engine needs to package a directory, as in a project's Containerfile.
@@ -37,6 +39,8 @@ pub struct StagingDirectory {
     containerfile: Option<PathBuf>,
     target: Option<PathBuf>,
     report: Report,
+    /// Removed with this, if the files were only written to be packaged.
+    _temporary: Option<TempDir>,
 }
 
 impl StagingDirectory {
@@ -55,6 +59,7 @@ impl StagingDirectory {
             containerfile: Some(project.package.root().join("Containerfile"))
                 .filter(|path| path.is_file()),
             target: Some(project.package.target()),
+            _temporary: None,
         })
     }
 
@@ -72,7 +77,28 @@ impl StagingDirectory {
             manifest,
             containerfile: None,
             target: None,
+            _temporary: None,
         })
+    }
+
+    /// A module in any language with its manifest, in a temporary directory. Archives are written to
+    /// the current directory.
+    ///
+    /// # Errors
+    ///
+    /// If a file can't be read, or if the manifest is not valid.
+    pub fn of_module(module: &Path, manifest: &Path) -> Result<Self> {
+        let path = Manifest::read(manifest)
+            .context("a module needs a manifest: write manifest.yaml, or pass --manifest FILE")?
+            .module;
+        let bytes =
+            fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+        let temporary = tempfile::tempdir()?;
+        let root = temporary.path();
+        write_image_files(root, &bytes, &path, manifest)?;
+        let mut staged = Self::at(root)?;
+        staged._temporary = Some(temporary);
+        Ok(staged)
     }
 
     /// Cargo's target directory, if a package was built into this directory.

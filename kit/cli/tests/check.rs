@@ -458,7 +458,7 @@ fn path_that_is_not_an_image_is_an_error() -> Result<()> {
     header.set_size(2);
     docker.append_data(&mut header, "manifest.json", &b"[]"[..])?;
     docker.into_inner()?;
-    assert!(finding(&path).contains("manifest.json names no image"));
+    assert!(finding(&path).contains("manifest.json has no images"));
     Ok(())
 }
 

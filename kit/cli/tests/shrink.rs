@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use proxy_wasm_module::{Shrunk, Verdict, measure, shrink, strip};
+use proxy_wasm_module::{Reason, Shrunk, measure, shrink, strip};
 use proxy_wasm_test::{Error, Headers, Module, Proxy, Reply};
 use wasmparser::{Validator, WasmFeatures};
 
@@ -142,7 +142,7 @@ fn shrunk(name: &str) -> Shrunk {
 }
 
 fn callbacks(shrunk: &Shrunk) -> BTreeSet<&str> {
-    let kept = shrunk.decisions.iter().filter(|d| d.verdict.is_kept());
+    let kept = shrunk.decisions.iter().filter(|d| d.reason.is_kept());
     kept.map(|decision| decision.callback.as_str()).collect()
 }
 
@@ -236,8 +236,8 @@ fn callback_for_responses_is_kept_if_the_module_makes_calls() -> Result<(), Erro
         .iter()
         .find(|decision| decision.callback == "proxy_on_http_call_response");
     assert_eq!(
-        decision.map(|decision| &decision.verdict),
-        Some(&Verdict::ReceivesResponse)
+        decision.map(|decision| &decision.reason),
+        Some(&Reason::ReceivesResponse)
     );
     let proxy = Proxy::load(shrunk.module)?.configure("")?;
     let mut pages = 0;
@@ -298,9 +298,11 @@ fn every_callback_is_kept_without_an_analysis_build() {
     for analysis_build in [None, Some(nameless.as_slice())] {
         let shrunk = shrink(module, analysis_build).expect("a module that can be shrunk");
         assert_eq!(shrunk.after.exports, shrunk.before.exports);
-        assert!(shrunk.decisions.iter().all(|decision| {
-            matches!(decision.verdict, Verdict::Unknown | Verdict::Essential(_))
-        }));
+        assert!(
+            shrunk.decisions.iter().all(|decision| {
+                matches!(decision.reason, Reason::Unknown | Reason::Essential(_))
+            })
+        );
     }
 }
 

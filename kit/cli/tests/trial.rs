@@ -114,9 +114,12 @@ fn root_id_is_the_one_that_is_given() -> Result<()> {
     fs::write(&path, wat::parse_str(module)?)?;
     let output = command(&["--root-id", "abc"], &path).output()?;
     assert!(output.status.success(), "{}", text(&output));
-    let output = command(&[], &path).output()?;
-    assert_eq!(output.status.code(), Some(1));
     let hint = "if it looks for its root ID, pass --root-id";
+    let output = command(&[], &path).output()?;
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains(hint));
+    let output = command(&["--root-id", ""], &path).output()?;
+    assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains(hint));
     Ok(())
 }

@@ -11,8 +11,10 @@ pub mod copy;
 pub mod deployed;
 pub mod go;
 pub mod load;
+pub mod pulled;
 pub mod reconfigure;
 pub mod registry;
+pub mod sdks;
 mod upstream;
 
 pub use built::{extension, image_root, module_path, name, recipe, recipe_path, template, toolkit};

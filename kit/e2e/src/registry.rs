@@ -1,4 +1,4 @@
-//! A registry on this machine.
+//! A real registry on 127.0.0.1.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,6 @@ use proxy_wasm_image::ImageReference;
 use proxy_wasm_test::envoy::process::KillOnDrop;
 
 /// A registry on a free port, with storage of its own.
-#[derive(Debug)]
 pub struct Registry {
     process: KillOnDrop,
     address: SocketAddr,
@@ -19,16 +18,16 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry, with more lines of configuration. In these, `DIRECTORY` is a directory with
-    /// the file `htpasswd`: user `me`, password `open sesame`.
+    /// Starts a registry, with more lines of configuration.
     ///
     /// # Errors
     ///
-    /// If docker-registry is not installed, or does not start.
+    /// If docker-registry does not run.
     pub fn start(more: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let configuration = directory.path().join("registry.yaml");
+        // user: me, password: open sesame
         fs::write(
             directory.path().join("htpasswd"),
             "me:$2y$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n",
@@ -71,11 +70,11 @@ impl Registry {
         self.address
     }
 
-    /// The reference of an image in it.
+    /// A reference to an image in it.
     ///
     /// # Errors
     ///
-    /// If the name is not valid.
+    /// If the name is not one.
     pub fn image(&self, name: &str) -> Result<ImageReference> {
         Ok(ImageReference::parse(&format!("{}/{name}", self.address))?)
     }

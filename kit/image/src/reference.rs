@@ -1,10 +1,11 @@
-//! References: which image in which registry (OCI distribution specification, "Pulling manifests").
+//! Image references: registry, repository, tag and digest (OCI distribution specification, "Pulling
+//! manifests").
 
 use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// The longest tag, in bytes.
+/// The maximum length of a tag, in bytes.
 const MAX_TAG_LENGTH: usize = 128;
 
 /// An image in a registry: `REGISTRY/REPOSITORY`, then `:TAG`, `@DIGEST`, or both.
@@ -20,8 +21,8 @@ pub struct ImageReference {
 impl ImageReference {
     /// Parses a reference that names its registry.
     ///
-    /// The first part is a registry if it can be the name of a host: it contains a `.` or a `:`, or
-    /// is `localhost`.
+    /// The first part is a registry if it looks like a host name: it contains a `.` or a `:`, or is
+    /// `localhost`.
     ///
     /// # Errors
     ///
@@ -67,14 +68,14 @@ impl ImageReference {
         &self.text
     }
 
-    /// The reference of an image in the same repository by its digest, which never changes its
-    /// meaning.
+    /// The reference of an image in the same repository by its digest. Unlike a tag, it always
+    /// means the same image.
     pub fn with_digest(&self, digest: &str) -> String {
         format!("{}/{}@{digest}", self.registry, self.repository)
     }
 
-    /// Whether the registry is on this machine, where nobody else can read or change what is sent.
-    /// Such a registry is used over plain HTTP.
+    /// Whether the registry is on this machine. Such a registry is used over plain HTTP, because
+    /// what is sent does not leave the machine.
     pub fn is_local(&self) -> bool {
         let host = match self.registry.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -126,10 +127,10 @@ fn split(text: &str) -> Result<Parts<'_>, &'static str> {
     if text.contains("://") {
         return Err("it has a scheme");
     }
-    let parts = parts(text).ok_or("it names no registry")?;
+    let parts = parts(text).ok_or("it has no registry")?;
     let registry = parts.registry;
     if !registry.contains(['.', ':']) && registry != "localhost" {
-        return Err("it names no registry");
+        return Err("it has no registry");
     }
     if !registry
         .bytes()
@@ -138,7 +139,7 @@ fn split(text: &str) -> Result<Parts<'_>, &'static str> {
         return Err("its registry is not a host name");
     }
     if parts.repository.is_empty() {
-        return Err("it names no repository");
+        return Err("it has no repository");
     }
     if !parts.repository.split('/').all(is_repository_component) {
         return Err(
@@ -150,7 +151,7 @@ fn split(text: &str) -> Result<Parts<'_>, &'static str> {
         return Err("its tag is empty");
     }
     if !parts.tag.is_none_or(is_tag) {
-        return Err("a tag consists of letters, digits, ., _ and -, 128 at most");
+        return Err("a tag consists of at most 128 letters, digits, ., _ and -");
     }
     if !parts.digest.is_none_or(is_digest) {
         return Err("a digest is sha256: and 64 hexadecimal digits in lower case");

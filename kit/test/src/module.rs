@@ -1,16 +1,21 @@
 //! The module under test.
 
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
+use crate::compiled::Compiled;
 use crate::error::Error;
 
-/// A module and, if it is stripped, the names of its functions.
+/// A module and, if it is stripped, the names of its functions. A module and its clones are compiled
+/// once, however often they are loaded.
 ///
 /// It converts from bytes and, with the feature `wat`, from the WebAssembly text format.
 #[derive(Clone, Debug)]
 pub struct Module {
     pub(crate) bytes: Vec<u8>,
     pub(crate) symbols: Option<Vec<u8>>,
+    /// What clones share.
+    compiled: Arc<OnceLock<Arc<Compiled>>>,
 }
 
 impl Module {
@@ -20,6 +25,7 @@ impl Module {
         Self {
             bytes: bytes.as_ref().to_vec(),
             symbols: Some(symbols.as_ref().to_vec()),
+            compiled: Arc::default(),
         }
     }
 
@@ -41,6 +47,15 @@ impl Module {
         ))
     }
 
+    /// Compiles the module for the interpreter, unless that has been done.
+    pub(crate) fn compile(&self) -> Result<Arc<Compiled>, Error> {
+        if let Some(compiled) = self.compiled.get() {
+            return Ok(Arc::clone(compiled));
+        }
+        let compiled = Compiled::new(&self.binary()?, self.symbols.as_deref())?;
+        Ok(Arc::clone(self.compiled.get_or_init(|| Arc::new(compiled))))
+    }
+
     /// The module's bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -52,6 +67,7 @@ impl<B: AsRef<[u8]>> From<B> for Module {
         Self {
             bytes: bytes.as_ref().to_vec(),
             symbols: None,
+            compiled: Arc::default(),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The WebAssembly VM: loading a module, and calling it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
-use wasmi::{CompilationMode, Config, Engine, Func, Instance, Memory, Store, TrapCode, Val};
+use wasmi::{Func, Instance, Memory, Store, TrapCode, Val};
 
-use crate::backtrace::{self, Backtrace, FrameSizes, Names};
-use crate::binary::{HostMemory, Sections};
+use crate::backtrace::Backtrace;
+use crate::binary::HostMemory;
+use crate::compiled::Compiled;
 use crate::error::{Error, Limit, Trap};
 use crate::host::Host;
 use crate::limits::Limits;
@@ -14,12 +16,7 @@ use crate::module::Module;
 use crate::offer::Offer;
 use crate::options::Options;
 use crate::phase::Phase;
-use crate::validation::validate;
 use crate::{host_calls, interface, wasi};
-
-/// The size of the interpreter's stack, in bytes. It is so large that the limit of the wrappers comes
-/// first.
-const STACK: usize = 16 << 20;
 
 /// A VM with one instance of a module.
 pub(crate) struct Vm {
@@ -27,7 +24,7 @@ pub(crate) struct Vm {
     callbacks: HashMap<&'static str, Func>,
     memory: Option<Memory>,
     backtrace: Option<Backtrace>,
-    names: Names,
+    compiled: Arc<Compiled>,
     has_ended: bool,
 }
 
@@ -35,58 +32,41 @@ impl Vm {
     /// Loads a module as Envoy does: checks its marker, exports and imports, and calls `_initialize`
     /// and `main`, or `_start` (ABI: "Integration").
     pub(crate) fn load(module: &Module, options: Options) -> Result<Self, Error> {
-        let bytes = module.binary()?;
-        let validated = validate(&bytes)?;
-        let sections = Sections::read(&bytes).map_err(|error| Error::Load(error.to_string()))?;
-        let version = sections.abi_version()?;
-        sections.check_names()?;
-        sections.check_imports()?;
-        let host_memory = sections.host_memory();
-        let names = backtrace::names(module.symbols.as_deref().unwrap_or(&bytes));
-        // A wrapper would turn a tail call into an ordinary one.
-        let (bytes, frame_sizes) = if validated.uses_tail_calls {
-            (bytes, FrameSizes::default())
-        } else {
-            let (wrapped, frame_sizes) = backtrace::wrap(&bytes)?;
-            (wrapped.into(), frame_sizes)
-        };
-
-        let engine = Engine::new(&configuration());
-        let module = wasmi::Module::new(&engine, &bytes).map_err(load_error)?;
-        interface::check_exports(&module, version)?;
-        let mut offer = Offer::new(&engine, &module, version);
+        let compiled = module.compile()?;
+        let (engine, module, version) = (&compiled.engine, &compiled.module, compiled.version);
+        let mut offer = Offer::new(engine, module, version);
         host_calls::offer(&mut offer).map_err(load_error)?;
         wasi::offer(&mut offer).map_err(load_error)?;
-        interface::check_imports(&module, version, |module, name| offer.has(module, name))?;
+        interface::check_imports(module, version, |module, name| offer.has(module, name))?;
 
-        let mut store = Store::new(&engine, Host::new(options, version));
+        let mut store = Store::new(engine, Host::new(options, version));
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
         let imported = offer
-            .provide_memory_and_table(&mut store, &module)
+            .provide_memory_and_table(&mut store, module)
             .map_err(instantiation_error)?;
         let instance = offer
             .linker()
-            .instantiate_and_start(&mut store, &module)
+            .instantiate_and_start(&mut store, module)
             .map_err(|error| start_error(&mut store, error))?;
-        let memory = match host_memory {
-            HostMemory::Exported(name) => instance.get_memory(&store, &name),
+        let memory = match &compiled.host_memory {
+            HostMemory::Exported(name) => instance.get_memory(&store, name),
             HostMemory::Imported => imported,
             HostMemory::None => None,
         };
-        let callbacks = interface::callbacks(&module, version)
+        let callbacks = interface::callbacks(module, version)
             .filter_map(|(callback, _)| {
                 let function = instance.get_func(&store, callback.name)?;
                 Some((callback.name, function))
             })
             .collect();
-        let backtrace = Backtrace::of(&instance, &store, frame_sizes);
+        let backtrace = Backtrace::of(&instance, &store, compiled.frame_sizes.clone());
         let mut vm = Self {
             store,
             callbacks,
             memory,
             backtrace,
-            names,
+            compiled: Arc::clone(&compiled),
             has_ended: false,
         };
         vm.prepare_host(&instance)?;
@@ -222,7 +202,7 @@ impl Vm {
                 reason = TrapCode::StackOverflow.to_string();
                 limit = Some(Limit::CallDepth);
             }
-            backtrace = stack.frames(&self.store, &self.names);
+            backtrace = stack.frames(&self.store, &self.compiled.names);
         }
         if let Some(code) = self.host().exit_code {
             reason.push_str(&format!(
@@ -251,18 +231,6 @@ fn reached_limit(host: &Host, error: &wasmi::Error) -> Option<Limit> {
 fn refuel(store: &mut Store<Host>) -> Result<(), Error> {
     let fuel = store.data().options.fuel_limit;
     store.set_fuel(fuel).map_err(load_error)
-}
-
-/// The interpreter's configuration. Its other defaults are the proposals of V8 in Envoy.
-fn configuration() -> Config {
-    let mut config = Config::default();
-    config
-        .consume_fuel(true)
-        .compilation_mode(CompilationMode::Eager)
-        // A function and its wrapper.
-        .set_max_recursion_depth(2 * backtrace::MAX_DEPTH)
-        .set_max_stack_height(STACK);
-    config
 }
 
 /// A trap of the start section, or another reason why there is no instance.

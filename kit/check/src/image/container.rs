@@ -1,7 +1,7 @@
 //! What Maistra reads: files of a container that podman makes from the image.
 
 use proxy_wasm_image::manifest;
-use proxy_wasm_image::read::{Entry, FileContent, Image, PodmanChoice, Root, find};
+use proxy_wasm_image::read::{ContainerRoot, Entry, FileContent, Image, PodmanChoice, find};
 use proxy_wasm_image::{CONFIG, DOCKER_GZIP_LAYER, DOCKER_TAR_LAYER, Error};
 
 use crate::consumers::{self, Reads};
@@ -14,7 +14,7 @@ use crate::report::{Report, excerpt};
 const DOCKER_LAYERS: [&str; 2] = [DOCKER_GZIP_LAYER, DOCKER_TAR_LAYER];
 
 /// The root of a container, if podman makes one.
-pub fn root(report: &mut Report, image: &Image) -> Option<Root> {
+pub fn root(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
     let readers = consumers::that_read(Reads::Manifest);
     match &image.podman {
         PodmanChoice::None(reason) => report.error(
@@ -81,7 +81,7 @@ fn has_known_media_types(report: &mut Report, image: &Image) -> bool {
     is_known
 }
 
-fn unpack(report: &mut Report, image: &Image) -> Option<Root> {
+fn unpack(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
     let readers = consumers::that_read(Reads::Manifest);
     let error = match image.root() {
         Ok(root) => return Some(root),
@@ -99,7 +99,7 @@ fn unpack(report: &mut Report, image: &Image) -> Option<Root> {
 }
 
 /// The module that the manifest at the root names, and the paths of files that Maistra reads.
-pub fn module(report: &mut Report, root: &Root) -> (Option<Found>, Vec<String>) {
+pub fn module(report: &mut Report, root: &ContainerRoot) -> (Option<Found>, Vec<String>) {
     let mut read = Vec::new();
     let module = module_path(report, root, &mut read).and_then(|path| {
         let content = file(
@@ -115,7 +115,11 @@ pub fn module(report: &mut Report, root: &Root) -> (Option<Found>, Vec<String>) 
     (module, read)
 }
 
-fn module_path(report: &mut Report, root: &Root, read: &mut Vec<String>) -> Option<String> {
+fn module_path(
+    report: &mut Report,
+    root: &ContainerRoot,
+    read: &mut Vec<String>,
+) -> Option<String> {
     let path = manifest::FILE_NAME;
     let content = file(report, root, path, "Maistra reads it first", read)?;
     let Some(bytes) = content.bytes() else {
@@ -136,7 +140,7 @@ fn module_path(report: &mut Report, root: &Root, read: &mut Vec<String>) -> Opti
 /// A file of the root, or a finding.
 fn file<'a>(
     report: &mut Report,
-    root: &'a Root,
+    root: &'a ContainerRoot,
     path: &str,
     why: &str,
     read: &mut Vec<String>,

@@ -1,6 +1,6 @@
 //! What Istio and Envoy Gateway read: the last layer, or the module of an artifact.
 
-use proxy_wasm_image::read::{Compression, Content, Entry, Image, Layer, Tar};
+use proxy_wasm_image::read::{Compression, Entry, Image, Layer, LayerContent, Tar};
 use proxy_wasm_image::{
     CNCF_WASM_LAYER, DOCKER_GZIP_LAYER, DOCKER_MANIFEST, DOCKER_TAR_LAYER, Error, GZIP_LAYER,
     ISTIO_MODULE, TAR_LAYER, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER,
@@ -111,7 +111,7 @@ fn of_container(report: &mut Report, image: &Image) -> Result<Found, Refusal> {
     };
     let place = format!("layer {number}");
     media_type(report, image, layer, &place)?;
-    let Content::Tar(tar) = &layer.content else {
+    let LayerContent::Tar(tar) = &layer.content else {
         return Err(Refusal::new(&place, "it is not a tar archive", PACK));
     };
     in_tar(report, &place, tar, image)
@@ -273,7 +273,7 @@ fn of_artifact(report: &mut Report, image: &Image) -> Option<Found> {
     }
     let mut layers = (1..).zip(&image.layers);
     let (module, content) = layers.find_map(|(number, layer)| match &layer.content {
-        Content::Bytes(content) if layer.media_type == WASM_CONTENT_LAYER => {
+        LayerContent::Bytes(content) if layer.media_type == WASM_CONTENT_LAYER => {
             Some((number, content))
         }
         _ => None,
@@ -282,7 +282,7 @@ fn of_artifact(report: &mut Report, image: &Image) -> Option<Found> {
         let place = format!("layer {number}");
         match &layer.content {
             _ if number == module => {}
-            Content::Bytes(content) if layer.media_type == WASM_CONFIG_LAYER => {
+            LayerContent::Bytes(content) if layer.media_type == WASM_CONFIG_LAYER => {
                 configuration(report, &place, content.bytes().unwrap_or_default());
             }
             _ => report.warning(

@@ -18,7 +18,7 @@ pub fn maistra(document: &Node, config: Option<&Node>, is_old: bool) -> Setup {
     let name = document.get(&["metadata", "name"]).and_then(Node::text);
     Setup {
         configuration: Some(configuration.into_bytes()),
-        root_id: format!("{}_root", name.unwrap_or_default()),
+        root_id: Some(format!("{}_root", name.unwrap_or_default())),
         ..Setup::default()
     }
 }
@@ -39,7 +39,7 @@ pub fn istio(wasm: &Node, config: Option<&Node>) -> Setup {
         .collect();
     Setup {
         configuration: Some(config.map(json).unwrap_or_default().into_bytes()),
-        root_id: text(wasm, &["pluginName"]),
+        root_id: Some(text(wasm, &["pluginName"])),
         environment,
         ..Setup::default()
     }
@@ -49,7 +49,7 @@ pub fn istio(wasm: &Node, config: Option<&Node>) -> Setup {
 pub fn envoy_gateway(extension: &Node, config: Option<&Node>) -> Setup {
     Setup {
         configuration: Some(config.map(json).unwrap_or_default().into_bytes()),
-        root_id: text(extension, &["rootID"]),
+        root_id: Some(text(extension, &["rootID"])),
         ..Setup::default()
     }
 }
@@ -64,7 +64,7 @@ pub fn envoy(plugin: &Node) -> Result<Setup, Problem> {
         .collect();
     Ok(Setup {
         configuration: Some(any(plugin.get(&["configuration"]))?),
-        root_id: text(plugin, &["root_id"]),
+        root_id: Some(text(plugin, &["root_id"])),
         vm_configuration: any(plugin.get(&["vm_config", "configuration"]))?,
         environment,
     })

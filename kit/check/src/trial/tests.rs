@@ -248,13 +248,25 @@ fn module_that_looks_for_its_root_id_can_have_one() {
           (drop (call $property (i32.const 64) (i32.const 14) (i32.const 16) (i32.const 20)))
           (if (i32.ne (i32.load (i32.const 20)) (i32.const 3)) (then unreachable)))"#,
     );
-    let (_, text) = error(run(&module, &Setup::default()));
-    assert!(text.ends_with("pass --root-id"), "{text}");
-    let setup = Setup {
-        root_id: "abc".to_owned(),
-        ..Setup::default()
+    let tried = |root_id: Option<&str>, configuration: Option<&[u8]>| {
+        let setup = Setup {
+            root_id: root_id.map(str::to_owned),
+            configuration: configuration.map(<[u8]>::to_vec),
+            ..Setup::default()
+        };
+        run(&module, &setup)
     };
-    assert!(run(&module, &setup).1.is_none());
+    let (trial, problem) = tried(None, None);
+    assert_eq!(trial.started, None);
+    let problem = problem.expect("a warning");
+    assert!(!problem.is_error);
+    assert!(problem.how.ends_with("pass --root-id"), "{}", problem.how);
+
+    for (root_id, configuration) in [(Some(""), None), (None, Some(&b"{}"[..]))] {
+        let (_, text) = error(tried(root_id, configuration));
+        assert!(text.ends_with("pass --root-id"), "{text}");
+    }
+    assert!(tried(Some("abc"), None).1.is_none());
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn blobs_that_are_missing_or_do_not_match_are_errors() {
     let report = layout.check(&[image]);
     assert_verdicts("content", &report, "rejects", "rejects");
     assert!(
-        lines(&report)[0].contains("other content than its digest says"),
+        lines(&report)[0].contains("does not match its digest"),
         "{report}"
     );
 }

@@ -99,13 +99,13 @@ fn damaged_archives_are_errors() {
     let images = saved_images(&["layer.tar"]);
     for (case, files, part) in [
         (
-            "other content",
+            "does not match its digest",
             vec![
                 ("layer.tar", PAGE),
                 ("config.json", &config),
                 ("manifest.json", &images),
             ],
-            "other content than its digest says",
+            "does not match its digest",
         ),
         (
             "no layer",
@@ -134,12 +134,12 @@ fn damaged_archives_are_errors() {
                 ("config.json", b"{}"),
                 ("manifest.json", &images),
             ],
-            "it has 1 layers, but the configuration names 0",
+            "it has 1 layers, but the configuration lists 0",
         ),
         (
             "no images",
             vec![("manifest.json", &b"[]"[..])],
-            "names no image",
+            "has no images",
         ),
         (
             "no list",

@@ -118,6 +118,7 @@ impl Settings {
                 upstream,
             } => {
                 let listener = Listener {
+                    is_tcp: false,
                     name: "http".to_owned(),
                     root_id: String::new(),
                     configuration: configuration.read()?,

@@ -2,6 +2,7 @@
 
 mod body;
 mod body_to_header;
+mod first_line;
 mod http_call;
 mod logging;
 mod metrics;
@@ -41,6 +42,7 @@ fn a_refusal_is_no_longer_than_a_log_line_can_take() {
     for name in [
         "body",
         "body_to_header",
+        "first_line",
         "http_call",
         "request_header",
         "two_calls",
@@ -69,6 +71,7 @@ fn each_recipe_has_its_tests_here() -> Result<()> {
         [
             "body",
             "body_to_header",
+            "first_line",
             "http_call",
             "logging",
             "metrics",

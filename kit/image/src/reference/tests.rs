@@ -25,16 +25,16 @@ fn reference_is_split_into_registry_and_repository() {
 }
 
 #[test]
-fn reference_that_no_registry_accepts_is_rejected() {
+fn invalid_reference_is_rejected() {
     let long_tag = format!("registry.example/a:{}", "x".repeat(129));
     for (text, problem) in [
-        ("", "names no registry"),
-        ("a", "names no registry"),
-        ("a:1", "names no registry"),
-        ("team/a:1", "names no registry"),
+        ("", "has no registry"),
+        ("a", "has no registry"),
+        ("a:1", "has no registry"),
+        ("team/a:1", "has no registry"),
         ("registry.example:80 /a", "not a host name"),
-        ("registry.example/", "names no repository"),
-        ("registry.example/:1", "names no repository"),
+        ("registry.example/", "has no repository"),
+        ("registry.example/:1", "has no repository"),
         ("registry.example/team//a:1", "lower-case"),
         ("registry.example/-a:1", "lower-case"),
         ("registry.example/a:.1", "a tag"),

@@ -40,7 +40,7 @@ const CODE: u8 = 10;
 const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
 
 /// The sizes of the frames of a module's functions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct FrameSizes {
     imported_functions: u32,
     sizes: Vec<u32>,

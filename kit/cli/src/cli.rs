@@ -1,0 +1,247 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use proxy_wasm_check::CONSUMERS;
+
+#[cfg(feature = "test")]
+use crate::commands::test;
+#[cfg(feature = "run")]
+use crate::run;
+use crate::staged::Variant;
+
+/// Builds, tests, checks, packages, runs and deploys the Proxy-Wasm extension in this directory
+#[derive(Parser)]
+#[command(name = "cargo proxy-wasm", bin_name = "cargo proxy-wasm", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What is deployed, and how.
+#[derive(Args)]
+pub struct Deploy {
+    /// The file's name without .yaml, for example istio
+    #[arg(long, env = "MESH")]
+    pub mesh: Option<String>,
+    /// The image: REGISTRY/TEAM/NAME:TAG, or by digest. If it was pushed from here, its digest is
+    /// deployed [default: the image of the last push]
+    #[arg(long, env = "IMAGE")]
+    pub image: Option<String>,
+    /// Only print what would be applied; no cluster is needed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Apply it without a question
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Compile and shrink the module, and stage the image's files in target/image
+    #[command(after_help = "Example:\n  cargo proxy-wasm build --explain")]
+    Build {
+        /// Do not shrink the module
+        #[arg(long, env = "NO_SHRINK")]
+        no_shrink: bool,
+        /// Build for development, without link-time optimization and shrinking, in target/dev-image
+        #[arg(long, conflicts_with = "explain")]
+        dev: bool,
+        /// Build the package's examples, in target/examples
+        #[arg(long, conflicts_with_all = ["dev", "explain"])]
+        examples: bool,
+        /// Print for each callback why it is kept or removed
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Shrink the module of another extension that is written with the Rust SDK
+    #[command(after_help = "Example:\n  cargo proxy-wasm shrink filter.wasm --output smaller.wasm")]
+    Shrink {
+        /// The module, with its name section. Data is removed only if the module was linked with
+        /// -Clink-arg=--emit-relocs
+        module: PathBuf,
+        /// The file to write
+        #[arg(long, short)]
+        output: PathBuf,
+        /// An unoptimized build of the same extension, which shows the callbacks that it implements. If not
+        /// given, all callbacks are kept
+        #[arg(long)]
+        analysis_build: Option<PathBuf>,
+        /// Print for each callback why it is kept or removed
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Package the staged files as a container image
+    #[command(
+        after_help = "Example:\n  cargo proxy-wasm image --image localhost/my-filter:1.0.0 --engine podman"
+    )]
+    Image {
+        /// The image's name and tag [default: those of manifest.yaml]
+        #[arg(long, env = "IMAGE")]
+        image: Option<String>,
+        #[command(flatten)]
+        packaging: Packaging,
+    },
+    /// Package the staged files, and push them to a registry
+    #[command(
+        after_help = "Example:\n  cargo proxy-wasm push --image registry.example/team/my-filter:1.0.0"
+    )]
+    Push {
+        /// The image's name and tag: REGISTRY/TEAM/NAME:TAG
+        #[arg(long, env = "IMAGE")]
+        image: Option<String>,
+        #[command(flatten)]
+        packaging: Packaging,
+    },
+    /// Show what the file in deploy/ for a mesh would change, and apply it with kubectl
+    #[command(
+        after_help = "Example:\n  cargo proxy-wasm deploy --mesh istio --image registry.example/team/my-filter:1.0.0"
+    )]
+    Deploy(Deploy),
+    /// Predict what each proxy and mesh does with an image or a module
+    #[command(
+        after_help = "Example:\n  cargo proxy-wasm check filter.wasm --for istio,envoy-gateway"
+    )]
+    Check {
+        /// A directory with the image's files, an OCI layout or archive, or a .wasm file. If not given,
+        /// the staged files are checked, and whether manifest.yaml, Cargo.toml and deploy/*.yaml agree
+        path: Option<PathBuf>,
+        /// The manifest with which a .wasm file will be packaged
+        #[arg(long)]
+        manifest: Option<PathBuf>,
+        /// Fail unless all of these accept it [default: at least one mesh]
+        #[arg(
+            long = "for",
+            value_name = "CONSUMER,…",
+            value_delimiter = ',',
+            overrides_with = "required",
+            value_parser = PossibleValuesParser::new(CONSUMERS.iter().map(|consumer| consumer.name))
+        )]
+        required: Vec<String>,
+        #[cfg(feature = "trial")]
+        #[command(flatten)]
+        trial: Trial,
+        /// Print the Envoy configuration that allows the module only what it needs
+        #[arg(long, conflicts_with = "format")]
+        capabilities: bool,
+        /// The format of the report
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Run the extension in an Envoy on this machine, and apply each save, until Ctrl-C
+    #[cfg(feature = "run")]
+    #[command(
+        after_help = "Example:\n  cargo proxy-wasm run --configuration test --upstream 127.0.0.1:8080"
+    )]
+    Run(run::Options),
+    /// Run cases: tests in YAML of a module in any language, in the embedded proxy and in Envoy
+    #[cfg(feature = "test")]
+    #[command(
+        after_help = "Example:\n  cargo proxy-wasm test --module filter.wasm --proxy both tests/cases"
+    )]
+    Test(test::Options),
+    /// Run cargo for the wasm target, with a toolchain that has it
+    #[command(after_help = "Example:\n  cargo proxy-wasm cargo clippy --lib")]
+    Cargo {
+        /// The arguments for cargo
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
+    /// Print the path of an Envoy, after downloading one if necessary
+    #[command(after_help = "Example:\n  cargo proxy-wasm envoy")]
+    #[cfg(feature = "run")]
+    Envoy,
+    /// Rename the project in every file
+    #[command(after_help = "Example:\n  cargo proxy-wasm rename my-filter")]
+    Rename {
+        /// The new name: lower-case words with dashes between them
+        name: String,
+        /// Rename even if there are uncommitted changes
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// How a module is tried.
+#[cfg(feature = "trial")]
+#[derive(Args)]
+pub struct Trial {
+    /// Configure the module with this text, and fail if it rejects it
+    #[arg(
+        long,
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        conflicts_with = "configuration_file"
+    )]
+    pub configuration: Option<String>,
+    /// The same, with the content of a file
+    #[arg(long, value_name = "FILE")]
+    pub configuration_file: Option<PathBuf>,
+    /// The plugin's root ID, for modules that look for it
+    #[arg(long, value_name = "TEXT")]
+    pub root_id: Option<String>,
+}
+
+/// What is packaged, and how.
+#[derive(Args)]
+pub struct Packaging {
+    /// podman, buildah, docker or none [default: the first that responds]
+    #[arg(long, env = "CONTAINER_ENGINE")]
+    pub engine: Option<String>,
+    /// The format of the image
+    #[arg(long, env = "VARIANT", value_enum, default_value_t = Variant::Compat)]
+    pub variant: Variant,
+    /// A directory with the image's files, for a module that another tool has compiled [default: the
+    /// staged files]
+    #[arg(long)]
+    pub from: Option<PathBuf>,
+    /// A module in any language, in place of the staged files
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub module: Option<PathBuf>,
+    /// The manifest of that module [default: manifest.yaml in the current directory]
+    #[arg(long, value_name = "FILE", requires = "module")]
+    pub manifest: Option<PathBuf>,
+    /// Fail unless all of these accept it [default: every mesh]
+    #[arg(
+        long = "for",
+        value_name = "CONSUMER,…",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(CONSUMERS.iter().map(|consumer| consumer.name))
+    )]
+    pub required: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// A line for each consumer, then the findings and the facts
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn each_command_has_an_example_that_it_accepts() {
+        let mut arguments = Arguments::command();
+        arguments.build();
+        for command in arguments.get_subcommands() {
+            let name = command.get_name();
+            if name == "help" {
+                continue;
+            }
+            let help = command.get_after_help().expect(name).to_string();
+            let (_, example) = help.split_once("cargo proxy-wasm ").expect(name);
+            let words = ["cargo proxy-wasm"].into_iter().chain(example.split(' '));
+            if let Err(error) = Arguments::try_parse_from(words) {
+                panic!("{error}");
+            }
+        }
+    }
+}

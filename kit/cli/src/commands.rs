@@ -1,0 +1,11 @@
+//! The commands, one file each.
+
+pub mod build;
+pub mod check;
+pub mod deploy;
+pub mod package;
+pub mod push;
+pub mod rename;
+pub mod shrink;
+#[cfg(feature = "test")]
+pub mod test;

@@ -1,0 +1,83 @@
+//! `cargo proxy-wasm check`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use proxy_wasm_check::{self as check, Report};
+
+use crate::cli::Format;
+#[cfg(feature = "trial")]
+use crate::cli::Trial;
+use crate::project::Project;
+use crate::stdio::{self, counted, print_line};
+
+/// Checks a path, or the project.
+pub fn check(path: Option<&Path>, options: &check::Options) -> Result<Report> {
+    match path {
+        Some(path) => Ok(check::check_with(path, options)),
+        None => Project::find()?.check(options),
+    }
+}
+
+#[cfg(feature = "trial")]
+impl Trial {
+    /// Sets how modules are tried.
+    pub fn apply(self, options: &mut check::Options) -> Result<()> {
+        options.configuration = match (self.configuration, self.configuration_file) {
+            (Some(text), _) => Some(text.into_bytes()),
+            (None, Some(file)) => Some(
+                std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?,
+            ),
+            (None, None) => None,
+        };
+        options.root_id = self.root_id;
+        Ok(())
+    }
+}
+
+/// Prints a report.
+pub fn print_report(report: &Report, format: Format) -> Result<()> {
+    match format {
+        Format::Text => print_line!("{report}"),
+        Format::Json => print_line!("{}", serde_json::to_string_pretty(report)?),
+    }
+}
+
+/// Prints the configuration that restricts a module to the capabilities that it needs.
+pub fn print_capabilities(report: &Report) -> Result<()> {
+    let module = report
+        .module
+        .as_ref()
+        .with_context(|| format!("there is no valid module:\n{report}"))?;
+    let restriction = check::restriction(&module.capabilities).context(
+        "the module needs no capabilities; to Envoy, an empty list would mean that all are allowed",
+    )?;
+    stdio::write(format_args!("{restriction}"))
+}
+
+/// Fails unless all required consumers accept what was checked, or at least one mesh, and unless a
+/// project's files agree.
+pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
+    let errors = counted(report.errors() as u64, "error");
+    if required.is_empty() {
+        ensure!(
+            report.is_accepted(),
+            "check failed: no mesh accepts it: {errors}"
+        );
+    }
+    let rejecting: Vec<_> = required
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !report.accepts(name))
+        .collect();
+    ensure!(
+        rejecting.is_empty(),
+        "check failed: rejected by {}: {errors}",
+        rejecting.join(", ")
+    );
+    ensure!(
+        report.project_errors() == 0,
+        "check failed: the project's files do not agree: {errors}"
+    );
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! `cargo proxy-wasm deploy`.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cli::Deploy;
+use crate::deploy::{Deployment, image};
+use crate::project::Project;
+use crate::pushed::Pushed;
+use crate::stdio::{self, print_line, print_note};
+
+/// Applies the file for a mesh, after trying its configuration and showing what would change.
+pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
+    let package = &project.package;
+    let mesh = options
+        .mesh
+        .context("to which mesh? Pass --mesh istio, or set the variable MESH")?;
+    let given = options.image.filter(|image| !image.is_empty());
+    let image = image(given.as_deref(), Pushed::read(&package.target())?)?;
+    let deployment = Deployment::read(&package.root().join("deploy"), &mesh, &image)?;
+
+    let module = project.staged_root()?.join(&project.manifest.module);
+    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let report = deployment.check(&package.package().name, &module);
+    for finding in &report.findings {
+        print_note!("{finding}");
+    }
+    let errors = report.errors();
+    let plural = if errors == 1 { "" } else { "s" };
+    ensure!(errors == 0, "nothing is applied: {errors} error{plural}");
+
+    stdio::write(format_args!("{}", deployment.text()))?;
+    if options.dry_run {
+        return Ok(());
+    }
+    deployment.validate()?;
+    if !deployment.show_changes()? {
+        return print_line!("The cluster has it already; nothing is changed");
+    }
+    ensure!(
+        options.yes || confirmed()?,
+        "not confirmed, so nothing is changed; answer y, or pass --yes"
+    );
+    deployment.apply()
+}
+
+fn confirmed() -> Result<bool> {
+    stdio::write(format_args!("Apply it? [y/N] "))?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
+}

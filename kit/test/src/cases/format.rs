@@ -1,0 +1,432 @@
+//! The types of a file with cases. [`schema`](super::schema) has its JSON Schema.
+
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::Spanned;
+
+use super::json::Configuration;
+use super::pattern::{BodyPattern, Bytes, Pattern, Time};
+use super::text::{Map, OneOrMany, Text};
+
+/// What happens in a proxy, and what is expected.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What the case shows, in a sentence.
+    #[serde(rename = "case")]
+    #[cfg_attr(test, schemars(with = "super::schema::Text"))]
+    pub name: Text,
+    /// The configuration of the extension. A text is passed as it is, anything else as JSON.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Configuration"))]
+    pub configuration: Configuration,
+    /// The configuration, if it is not a text: its bytes in base64.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub configuration_base64: Option<Text>,
+    /// How the proxy is set up.
+    #[serde(default)]
+    pub options: ProxyOptions,
+    /// Properties by their paths, with a dot between the parts. A text is bytes, a whole number is
+    /// an `int`, `true` and `false` are a `bool`.
+    #[serde(default)]
+    #[cfg_attr(
+        test,
+        schemars(with = "std::collections::BTreeMap<String, super::schema::Property>")
+    )]
+    pub properties: Map<Property>,
+    /// The request that a client sends.
+    #[serde(default, deserialize_with = "present")]
+    pub request: Option<Request>,
+    /// What the upstream does with the request. If it is not given, it responds with status 200.
+    #[serde(default, deserialize_with = "present")]
+    pub upstream: Option<Reply>,
+    /// What happens after the request has been sent, and before the upstream responds.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Vec<Step>"))]
+    pub meanwhile: Vec<Spanned<Step>>,
+    /// The HTTP calls of the extension, and how the services respond.
+    #[serde(default)]
+    pub calls: Vec<Call>,
+    /// The gRPC calls of the extension, and how the services respond.
+    #[serde(default)]
+    pub grpc_calls: Vec<GrpcCall>,
+    /// What happens one after another, in place of one request.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<Vec<Step>>"))]
+    pub steps: Option<Vec<Spanned<Step>>>,
+    /// What is expected. Without it, the case passes, and reports what was observed.
+    #[serde(default, deserialize_with = "present")]
+    pub expect: Option<Expect>,
+}
+
+/// A step: a request, a new configuration, or passing time.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The request that a client sends.
+    #[serde(default, deserialize_with = "present")]
+    pub request: Option<Request>,
+    /// What the upstream does with the request. If it is not given, it responds with status 200.
+    #[serde(default, deserialize_with = "present")]
+    pub upstream: Option<Reply>,
+    /// What happens after the request has been sent, and before the upstream responds.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Vec<Step>"))]
+    pub meanwhile: Vec<Spanned<Step>>,
+    /// The HTTP calls that the extension makes in this step, and how the services respond.
+    #[serde(default)]
+    pub calls: Vec<Call>,
+    /// The gRPC calls that the extension makes in this step, and how the services respond.
+    #[serde(default)]
+    pub grpc_calls: Vec<GrpcCall>,
+    /// A new configuration, which applies to new requests.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Configuration>"))]
+    pub configure: Option<Configuration>,
+    /// Time that passes, for example `5s` or `200ms`: timers run, and calls time out.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
+    pub advance: Option<Time>,
+    /// What is expected of this step.
+    #[serde(default, deserialize_with = "present")]
+    pub expect: Option<Expect>,
+}
+
+/// How the proxy is set up.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ProxyOptions {
+    /// The root ID of the plugin.
+    pub root_id: Option<String>,
+    /// The name of the plugin.
+    pub plugin_name: Option<String>,
+    /// The configuration of the VM.
+    pub vm_configuration: Option<String>,
+    /// Environment variables.
+    #[serde(default)]
+    #[cfg_attr(
+        test,
+        schemars(with = "std::collections::BTreeMap<String, super::schema::Text>")
+    )]
+    pub environment: Map<Text>,
+    /// Whether a headers callback that pauses holds only the headers (Envoy 1.35 and later).
+    #[serde(default)]
+    pub allow_on_headers_stop_iteration: bool,
+    /// How much of a body the extension can hold, in bytes.
+    pub buffer_limit: Option<u32>,
+    /// Clusters that the proxy does not have.
+    #[serde(default)]
+    pub missing_clusters: Vec<String>,
+}
+
+/// The value of a property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Property {
+    Bytes(Vec<u8>),
+    Int(i64),
+    Bool(bool),
+}
+
+/// A request that a client sends.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The method. The default is GET.
+    pub method: Option<String>,
+    /// The path, with the query. The default is `/`.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Text>"))]
+    pub path: Option<Text>,
+    /// Headers: a value, or a list of values.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
+    pub headers: Map<OneOrMany<Text>>,
+    /// The body: a text, `{base64: …}`, or a list of pieces that arrive one after another.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Body"))]
+    pub body: OneOrMany<Bytes>,
+    /// Trailers.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
+    pub trailers: Map<OneOrMany<Text>>,
+    /// Whether the client disconnects before its request is complete.
+    #[serde(default)]
+    pub reset: bool,
+}
+
+/// What an upstream, or a service that the extension calls, does with a request.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    /// The status. The default is 200.
+    #[serde(default, deserialize_with = "present")]
+    pub status: Option<u16>,
+    /// Headers: a value, or a list of values.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
+    pub headers: Map<OneOrMany<Text>>,
+    /// The body: a text, `{base64: …}`, or a list of pieces that are sent one after another.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Body"))]
+    pub body: OneOrMany<Bytes>,
+    /// Trailers.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
+    pub trailers: Map<OneOrMany<Text>>,
+    /// How long it takes until the response.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
+    pub delay: Option<Time>,
+    /// How it fails.
+    #[serde(default, deserialize_with = "present")]
+    pub failure: Option<Failure>,
+}
+
+/// How a service fails.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// Nothing listens there.
+    Unreachable,
+    /// The connection breaks; with a status, after the response has begun.
+    Reset,
+    /// It does not respond before the timeout of the call.
+    Timeout,
+}
+
+/// An HTTP call of the extension.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The cluster that the extension calls.
+    pub cluster: String,
+    /// What is expected of the call.
+    #[serde(default, deserialize_with = "present")]
+    pub expect: Option<ExpectRequest>,
+    /// How the service responds. The default is status 200.
+    #[serde(default)]
+    pub answer: Reply,
+}
+
+/// A gRPC call of the extension.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct GrpcCall {
+    /// The cluster that the extension calls.
+    pub cluster: String,
+    /// What is expected of the call.
+    #[serde(default, deserialize_with = "present")]
+    pub expect: Option<ExpectGrpc>,
+    /// How the service responds. The default is an empty message and the status 0.
+    #[serde(default)]
+    pub answer: GrpcAnswer,
+}
+
+/// How a gRPC service responds.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct GrpcAnswer {
+    /// The gRPC status. The default is 0 (OK).
+    #[serde(default)]
+    pub status: u32,
+    /// The message of the status.
+    pub status_message: Option<String>,
+    /// The encoded message, or the messages of a stream.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Body"))]
+    pub message: OneOrMany<Bytes>,
+    /// Initial metadata.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
+    pub metadata: Map<OneOrMany<Text>>,
+    /// Trailing metadata.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
+    pub trailers: Map<OneOrMany<Text>>,
+    /// How long it takes until the response.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
+    pub delay: Option<Time>,
+    /// Whether it does not respond before the timeout of the call.
+    #[serde(default)]
+    pub timeout: bool,
+}
+
+/// What is expected. What is not mentioned is not compared.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The configuration is rejected, and this is a part of what the extension logs.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Pattern>"))]
+    pub rejected: Option<Pattern>,
+    /// What the client receives.
+    #[serde(default, deserialize_with = "present")]
+    pub response: Option<ExpectResponse>,
+    /// What the upstream receives.
+    #[serde(default, deserialize_with = "present")]
+    pub upstream_request: Option<ExpectRequest>,
+    /// Whether the upstream receives the request.
+    #[serde(default, deserialize_with = "present")]
+    pub forwarded: Option<bool>,
+    /// Which message the extension holds at the end.
+    #[serde(default, deserialize_with = "present")]
+    pub held: Option<Message>,
+    /// Whether the client's stream is reset before the response is complete.
+    #[serde(default, deserialize_with = "present")]
+    pub reset: Option<bool>,
+    /// Log lines that occur in this order, among others. A text is a part of the message.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::LogLines"))]
+    pub log: OneOrMany<ExpectLine>,
+    /// What no log line contains.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Patterns"))]
+    pub not_logged: OneOrMany<Pattern>,
+    /// The values of counters and gauges, by name. Of a histogram, the recorded values.
+    #[serde(default)]
+    #[cfg_attr(
+        test,
+        schemars(with = "std::collections::BTreeMap<String, super::schema::Metric>")
+    )]
+    pub metrics: Map<OneOrMany<u64>>,
+    /// How often the extension makes these host calls: for the request, or else at all.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    pub host_calls: Map<u64>,
+    /// The most fuel that the request may need.
+    #[serde(default, deserialize_with = "present")]
+    pub fuel_at_most: Option<u64>,
+}
+
+/// A request or a response.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// The request.
+    Request,
+    /// The response.
+    Response,
+}
+
+/// What is expected of a response.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ExpectResponse {
+    /// The status.
+    #[serde(default, deserialize_with = "present")]
+    pub status: Option<u16>,
+    /// Headers, each with all its values in order.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::FieldPatterns"))]
+    pub headers: Map<OneOrMany<Pattern>>,
+    /// Headers that do not exist.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Names"))]
+    pub absent: OneOrMany<Text>,
+    /// The body.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::BodyPattern>"))]
+    pub body: Option<BodyPattern>,
+    /// Trailers, each with all its values in order.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::FieldPatterns"))]
+    pub trailers: Map<OneOrMany<Pattern>>,
+    /// Whether the extension, or the proxy, sends the response in place of the upstream.
+    #[serde(default, deserialize_with = "present")]
+    pub local: Option<bool>,
+}
+
+/// What is expected of a request.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ExpectRequest {
+    /// The method.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Pattern>"))]
+    pub method: Option<Pattern>,
+    /// The path, with the query.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Pattern>"))]
+    pub path: Option<Pattern>,
+    /// Headers, each with all its values in order.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::FieldPatterns"))]
+    pub headers: Map<OneOrMany<Pattern>>,
+    /// Headers that do not exist.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::Names"))]
+    pub absent: OneOrMany<Text>,
+    /// The body.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::BodyPattern>"))]
+    pub body: Option<BodyPattern>,
+    /// Trailers, each with all its values in order.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::FieldPatterns"))]
+    pub trailers: Map<OneOrMany<Pattern>>,
+}
+
+/// What is expected of a gRPC call.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ExpectGrpc {
+    /// The full name of the service.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Pattern>"))]
+    pub service: Option<Pattern>,
+    /// The name of the method.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::Pattern>"))]
+    pub method: Option<Pattern>,
+    /// The initial metadata.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "super::schema::FieldPatterns"))]
+    pub metadata: Map<OneOrMany<Pattern>>,
+    /// The encoded message; of a stream, all messages, one after another.
+    #[serde(default, deserialize_with = "present")]
+    #[cfg_attr(test, schemars(with = "Option<super::schema::BodyPattern>"))]
+    pub message: Option<BodyPattern>,
+}
+
+/// What is expected of a log line.
+#[derive(Clone, Debug)]
+pub struct ExpectLine {
+    pub level: Option<Level>,
+    pub message: Option<Pattern>,
+}
+
+/// The level of a log line.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    #[serde(alias = "warning")]
+    Warn,
+    Error,
+    Critical,
+}
+
+/// Reads a key that is given. Without a value, it is an error of the value's type.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

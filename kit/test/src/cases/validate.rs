@@ -1,0 +1,109 @@
+//! What the types of a case do not say.
+
+use serde_saphyr::{Location, Spanned};
+
+use super::format::{Case, Expect, Failure, Reply, Step};
+
+type Problem = (Location, String);
+
+/// Checks that the parts of a case go together. An error is the place and the problem.
+pub fn check(case: &Case, location: Location) -> Result<(), Problem> {
+    let ensure = |is_valid: bool, problem: &str| ensure(is_valid, location, problem);
+    let has_request = case.request.is_some();
+    ensure(
+        case.configuration_base64.is_none() || case.configuration == Default::default(),
+        "a case has configuration or configuration_base64; remove one of them",
+    )?;
+    ensure(
+        !(has_request && case.steps.is_some()),
+        "a case has a request or steps; move the request into the steps",
+    )?;
+    ensure(
+        has_request || (case.upstream.is_none() && case.meanwhile.is_empty()),
+        "upstream and meanwhile belong to a request; add request: {}, or move them into a step",
+    )?;
+    check_upstream(case.upstream.as_ref(), location)?;
+    check_steps(&case.meanwhile)?;
+    check_steps(case.steps.as_deref().unwrap_or_default())?;
+    if let Some(expect) = &case.expect {
+        ensure(
+            expect.rejected.is_none() || (!has_request && case.steps.is_none()),
+            "if the configuration is rejected, there are no requests; remove request, steps or rejected",
+        )?;
+        let problem = if case.steps.is_some() {
+            "response and upstream_request are expected of a request; move them into its step"
+        } else {
+            "response and upstream_request are expected of a request; add request: {}"
+        };
+        ensure(has_request || !concerns_a_request(expect), problem)?;
+    }
+    Ok(())
+}
+
+fn check_steps(steps: &[Spanned<Step>]) -> Result<(), Problem> {
+    for Spanned {
+        value: step,
+        referenced,
+        ..
+    } in steps
+    {
+        check_step(step, *referenced)?;
+    }
+    Ok(())
+}
+
+fn check_step(step: &Step, location: Location) -> Result<(), Problem> {
+    let ensure = |is_valid: bool, problem: &str| ensure(is_valid, location, problem);
+    let has_request = step.request.is_some();
+    let actions = [
+        has_request,
+        step.configure.is_some(),
+        step.advance.is_some(),
+    ];
+    ensure(
+        actions.iter().filter(|is_given| **is_given).count() == 1,
+        "a step has one of request, configure and advance; split it, or add one",
+    )?;
+    ensure(
+        has_request || (step.upstream.is_none() && step.meanwhile.is_empty()),
+        "upstream and meanwhile belong to a request; move them to its step",
+    )?;
+    check_upstream(step.upstream.as_ref(), location)?;
+    check_steps(&step.meanwhile)?;
+    if let Some(expect) = &step.expect {
+        ensure(
+            expect.rejected.is_none() || step.configure.is_some(),
+            "only a step with configure can expect rejected; remove it",
+        )?;
+        ensure(
+            has_request || !concerns_a_request(expect),
+            "response and upstream_request are expected of a request; move them to its step",
+        )?;
+    }
+    Ok(())
+}
+
+fn check_upstream(upstream: Option<&Reply>, location: Location) -> Result<(), Problem> {
+    ensure(
+        upstream.is_none_or(|reply| reply.failure != Some(Failure::Timeout)),
+        location,
+        "how long the proxy waits for the upstream is not a setting of the extension; \
+         write failure: reset",
+    )
+}
+
+fn concerns_a_request(expect: &Expect) -> bool {
+    expect.response.is_some()
+        || expect.upstream_request.is_some()
+        || expect.forwarded.is_some()
+        || expect.held.is_some()
+        || expect.reset.is_some()
+        || expect.fuel_at_most.is_some()
+}
+
+fn ensure(is_valid: bool, location: Location, problem: &str) -> Result<(), Problem> {
+    if is_valid {
+        return Ok(());
+    }
+    Err((location, problem.to_owned()))
+}
