@@ -405,7 +405,8 @@ mod in_envoy {
         let upstream = (address.ip().to_string(), address.port());
         let recorder = Recorder::start(0, upstream, &file)?;
         let configuration = "a: \"configuration\"";
-        recorder.set_configuration(Some(configuration.to_owned()));
+        recorder.propose_configuration(Some(configuration.to_owned()));
+        recorder.accept_configuration();
         let configuration = Configuration::Text(configuration.to_owned());
         let envoy = Envoy::start(&wasm, &configuration, recorder.back())?;
         let envoy_address = envoy.url("").trim_start_matches("http://").parse()?;

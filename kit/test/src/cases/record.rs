@@ -42,6 +42,7 @@ struct State {
     upstream: (String, u16),
     /// Where the proxy listens.
     proxy: Mutex<Option<SocketAddr>>,
+    proposed_configuration: Mutex<Option<String>>,
     configuration: Mutex<Option<String>>,
     /// Held while a request is in flight, so that what the upstream receives belongs to it.
     turn: Mutex<()>,
@@ -68,6 +69,7 @@ impl Recorder {
             file: fs::canonicalize(file).map_err(failed())?,
             upstream,
             proxy: Mutex::default(),
+            proposed_configuration: Mutex::default(),
             configuration: Mutex::default(),
             turn: Mutex::default(),
             forwarded: Mutex::default(),
@@ -102,8 +104,14 @@ impl Recorder {
         *lock(&self.state.proxy) = Some(address);
     }
 
-    /// Sets the configuration that the extension has.
-    pub fn set_configuration(&self, configuration: Option<String>) {
+    /// Sets a configuration for the extension, which it may still reject.
+    pub fn propose_configuration(&self, configuration: Option<String>) {
+        *lock(&self.state.proposed_configuration) = configuration;
+    }
+
+    /// The extension has accepted the configuration.
+    pub fn accept_configuration(&self) {
+        let configuration = lock(&self.state.proposed_configuration).clone();
         *lock(&self.state.configuration) = configuration;
     }
 }
