@@ -16,8 +16,8 @@ const SINCE_0_2_0: &[AbiVersion] = &[V0_2_0, V0_2_1];
 /// All are optional, except that a module has to export `malloc` or `proxy_on_memory_allocate`.
 /// Envoy ignores some callbacks because of other exports: see [`is_looked_up`].
 ///
-/// The last ones are not in the specification. `__main_void` is called in place of a missing
-/// `main`. Envoy checks the signature of `proxy_validate_configuration` and never calls it.
+/// The last ones are not in the specification. Envoy calls `__main_void` if there is no `main`.
+/// Envoy checks the signature of `proxy_validate_configuration` and never calls it.
 pub static CALLBACKS: &[Function] = functions! {
     Some("Integration") => {
         _initialize();
@@ -138,20 +138,20 @@ mod tests {
     }
 
     #[test]
-    fn foreign_function_callback_came_with_0_2_0() {
+    fn foreign_function_callback_exists_since_0_2_0() {
         assert_eq!(callback("proxy_on_foreign_function", V0_1_0), None);
         assert!(callback("proxy_on_foreign_function", V0_2_0).is_some());
     }
 
     #[test]
-    fn markers_and_other_exports_are_no_callbacks() {
+    fn markers_and_other_exports_are_not_callbacks() {
         for name in ["proxy_abi_version_0_2_1", "memory", "proxy_log", "free", ""] {
             assert_eq!(callback(name, V0_2_1), None, "{name}");
         }
     }
 
     #[test]
-    fn names_begin_as_callbacks_do() {
+    fn names_have_a_prefix_of_callbacks() {
         const OTHERS: [&str; 6] = [
             "_initialize",
             "main",

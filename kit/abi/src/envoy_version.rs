@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A minor release of Envoy. Patch releases are not told apart.
+/// A minor release of Envoy. It does not distinguish patch releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvoyVersion {
     /// The major version.
@@ -14,7 +14,7 @@ pub struct EnvoyVersion {
 impl EnvoyVersion {
     /// Envoy 1.17 (January 2021), the first release with the Wasm extension.
     ///
-    /// No release is older in this crate's data, so a function "since 1.17" has always been there.
+    /// This crate's data begins with this release: a function "since 1.17" has always existed.
     pub const OLDEST: Self = Self::new(1, 17);
 
     /// The release `major.minor`.
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_by_number_and_major_first() {
+    fn versions_are_compared_by_major_then_minor() {
         assert!(EnvoyVersion::new(1, 9) < EnvoyVersion::new(1, 17));
         assert!(EnvoyVersion::new(1, 40) < EnvoyVersion::new(2, 0));
     }

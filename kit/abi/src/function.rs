@@ -43,7 +43,7 @@ pub struct Signature {
 /// A parameter of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    /// Its name in the specification, or in WASI's. Unique in its function.
+    /// Its name in the Proxy-Wasm or WASI specification, unique within the function.
     ///
     /// Parameters that begin with `return_` are addresses that the host writes to.
     pub name: &'static str,
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_types_match() {
+    fn signature_matches_only_the_same_types() {
         assert!(METRIC.matches(&[I32, I64], &[I32]));
         assert!(!METRIC.matches(&[I64, I32], &[I32]));
         assert!(!METRIC.matches(&[I32], &[I32]));

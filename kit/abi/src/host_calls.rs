@@ -16,10 +16,10 @@ pub const HOST_MODULE: &str = "env";
 ///
 /// Those that begin with `proxy_` return a [`Status`](crate::Status). The specification of ABI
 /// 0.1.0 gives no result for `proxy_continue_request`, `proxy_continue_response` and
-/// `proxy_clear_route_cache`; Envoy returns a status for these, too, and so do the SDKs.
+/// `proxy_clear_route_cache`; Envoy returns a status for these, too, and the SDKs expect one.
 ///
-/// The last ones are not in the specification. `envoy_resolve_dns` belongs to Envoy; its answer
-/// comes through the callback `envoy_on_resolve_dns`. C++ modules that Emscripten has compiled
+/// The last ones are not in the specification. `envoy_resolve_dns` is Envoy's own; its result
+/// arrives in the callback `envoy_on_resolve_dns`. C++ modules that were compiled with Emscripten
 /// import the other two.
 pub static HOST_CALLS: &[Function] = functions! {
     Some("Context lifecycle") => {
@@ -165,7 +165,7 @@ pub static HOST_CALLS: &[Function] = functions! {
     }
     None => {
         envoy_resolve_dns(address_data: I32, address_size: I32, return_token: I32) -> I32;
-        // 1.21.6 and 1.22.6 have it, too.
+        // Backported to 1.21.6 and 1.22.6.
         emscripten_notify_memory_growth(memory_index: I32), since(1, 23);
         pthread_equal(left: I32, right: I32) -> I32;
     }

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn wasi_has_two_module_names() {
+    fn wasi_functions_are_found_under_both_module_names() {
         for module in ["wasi_snapshot_preview1", "wasi_unstable"] {
             assert_eq!(
                 versions_with(module, "fd_write"),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_have_the_widths_of_envoy() {
+    fn signatures_have_the_integer_types_of_envoy() {
         for (module, name, expected) in [
             ("env", "proxy_done", "() -> i32"),
             ("env", "proxy_record_metric", "(i32, i64) -> i32"),

@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-/// A number that a type of the ABI does not have.
+/// A number that is not a value of an ABI type.
 ///
-/// It converts to [`Status::BadArgument`], which a host call returns if it gets such an argument.
+/// It converts to [`Status::BadArgument`], which a host call returns for such an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownNumber {
@@ -96,17 +96,17 @@ numbers! {
 numbers! {
     /// The level of a log line (section "Types", `proxy_log_level_t`).
     enum LogLevel: "proxy_log_level_t" {
-        /// Every step.
+        /// Each step of the code.
         Trace = 0,
-        /// What helps to find a fault.
+        /// Details for debugging.
         Debug = 1,
-        /// What an operator may want to know.
+        /// Information for operators.
         Info = 2,
-        /// What an operator should look at.
+        /// Something that an operator should look at.
         Warn = 3,
-        /// What failed.
+        /// A failure.
         Error = 4,
-        /// What stops the extension. The Rust SDK logs panics at this level.
+        /// A failure that stops the extension. The Rust SDK logs panics at this level.
         Critical = 5,
     }
 }
@@ -136,7 +136,8 @@ numbers! {
 numbers! {
     /// A buffer (section "Types", `proxy_buffer_type_t`).
     ///
-    /// The specification of ABI 0.1.0 ends with 5. Envoy offers all of them to every ABI version.
+    /// The specification of ABI 0.1.0 has values up to 5. Envoy offers all of them to every ABI
+    /// version.
     enum BufferType: "proxy_buffer_type_t" {
         /// The body of the request.
         RequestBody = 0,
@@ -174,11 +175,11 @@ numbers! {
 }
 
 numbers! {
-    /// A kind of metric (section "Types", `proxy_metric_type_t`).
+    /// A type of metric (section "Types", `proxy_metric_type_t`).
     enum MetricType: "proxy_metric_type_t" {
-        /// A number that only grows.
+        /// A value that only increases.
         Counter = 0,
-        /// A number that can go up and down.
+        /// A value that can go up and down.
         Gauge = 1,
         /// A distribution of values.
         Histogram = 2,

@@ -1,4 +1,4 @@
-//! The notation of the tables.
+//! The macro that defines the tables.
 
 /// Lists functions by section of the specification.
 ///
@@ -37,7 +37,7 @@ macro_rules! functions {
     };
 }
 
-/// The first of one or two expressions: what a line of the table says, or the default.
+/// The first of one or two expressions: the value in a line of the table, or the default.
 macro_rules! first {
     ($first:expr $(, $default:expr)?) => {
         $first

@@ -1,4 +1,4 @@
-//! Rules that hold for every table.
+//! Tests of all tables.
 
 use std::collections::HashSet;
 
@@ -48,7 +48,7 @@ fn names_are_unique_in_each_version() {
 }
 
 #[test]
-fn every_function_is_in_some_version() {
+fn every_function_is_in_at_least_one_version() {
     for function in functions() {
         assert!(!function.versions.is_empty(), "{}", function.name);
         let is_ascending = function.versions.is_sorted_by(|left, right| left < right);
@@ -57,7 +57,7 @@ fn every_function_is_in_some_version() {
 }
 
 #[test]
-fn a_name_has_one_release_and_one_section() {
+fn functions_of_the_same_name_have_the_same_release_and_section() {
     for table in TABLES {
         for left in table {
             for right in table.iter().filter(|right| right.name == left.name) {
@@ -69,7 +69,7 @@ fn a_name_has_one_release_and_one_section() {
 }
 
 #[test]
-fn releases_are_not_older_than_the_oldest() {
+fn no_release_is_older_than_the_oldest() {
     for function in functions() {
         assert!(function.since >= EnvoyVersion::OLDEST, "{}", function.name);
     }

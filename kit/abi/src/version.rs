@@ -17,13 +17,13 @@ impl AbiVersion {
     /// All versions, oldest first.
     pub const ALL: &'static [Self] = &[Self::V0_1_0, Self::V0_2_0, Self::V0_2_1];
 
-    /// The beginning of the name of every marker, of unknown versions too.
+    /// The prefix of every marker's name, also of unknown versions.
     pub const MARKER_PREFIX: &'static str = "proxy_abi_version_";
 
     /// The name of the function that a module of this version exports (section "Integration").
     ///
-    /// A proxy never calls it. If a module exports several markers, Envoy takes the first that it
-    /// knows, in the order of the exports.
+    /// A proxy never calls it. If a module exports several markers, Envoy uses the first one that
+    /// it knows, in the order of the exports.
     pub const fn marker(self) -> &'static str {
         match self {
             Self::V0_1_0 => "proxy_abi_version_0_1_0",
@@ -32,7 +32,7 @@ impl AbiVersion {
         }
     }
 
-    /// The version that an export of this name stands for.
+    /// The version whose marker has this name.
     pub fn from_marker(export: &str) -> Option<Self> {
         Self::ALL
             .iter()

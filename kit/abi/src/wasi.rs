@@ -1,4 +1,4 @@
-//! The functions of WASI that a proxy offers.
+//! The WASI functions that a proxy offers.
 
 use crate::function::Function;
 use crate::table::functions;
@@ -7,13 +7,13 @@ use crate::table::functions;
 /// both.
 pub const WASI_MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
-/// The functions of WASI that a module may import from either of [`WASI_MODULES`].
+/// The WASI functions that a module may import from either of [`WASI_MODULES`].
 ///
-/// All but `proc_exit` return a WASI error number. Most do nothing else: a proxy has no files and
-/// no sockets.
+/// All but `proc_exit` return a WASI error number. Most do nothing else, because a proxy gives
+/// modules no files and no sockets.
 ///
-/// Envoy's `path_link` and `path_symlink` lack the last parameter of WASI's, the length of the new
-/// path. Envoy rejects a module that imports them as WASI defines them.
+/// In Envoy, `path_link` and `path_symlink` lack WASI's last parameter, the length of the new path.
+/// Envoy rejects a module that imports them as WASI defines them.
 pub static WASI_FUNCTIONS: &[Function] = functions! {
     Some("Logging") => {
         fd_write(fd_id: I32, iovec: I32, iovec_size: I32, return_written_bytes: I32) -> I32;
@@ -46,7 +46,7 @@ pub static WASI_FUNCTIONS: &[Function] = functions! {
             rights_base: I64, rights_inheriting: I64, fd_flags: I32, return_fd: I32,
         ) -> I32, since(1, 21);
 
-        // What modules of Go 1.24 import.
+        // Every Go 1.24 module imports these.
         fd_fdstat_set_flags(fd: I32, flags: I32) -> I32, since(1, 33);
         poll_oneoff(
             subscriptions: I32, return_events: I32, num_subscriptions: I32,
@@ -120,7 +120,7 @@ mod tests {
     use crate::version::AbiVersion;
 
     #[test]
-    fn names_begin_like_those_of_wasi() {
+    fn names_have_a_prefix_of_wasi() {
         const PREFIXES: [&str; 9] = [
             "args_", "clock_", "environ_", "fd_", "path_", "poll_", "proc_", "random_", "sock_",
         ];
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn every_abi_version_has_all() {
+    fn every_abi_version_has_every_function() {
         for function in WASI_FUNCTIONS {
             assert_eq!(function.versions, AbiVersion::ALL, "{}", function.name);
         }

@@ -33,6 +33,14 @@ pub struct Arguments {
     /// The configuration of the modules, instead of a JSON object with the headers
     #[arg(long, value_name = "TEXT")]
     pub configuration: Option<String>,
+    /// The root ID of the modules, for those that look for it
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub root_id: String,
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ pub fn run(build: &Build, arguments: &Arguments) -> Result<Report> {
     let envoy = find_or_fetch()?;
     let mut runs = Vec::new();
     for &headers in &arguments.headers {
-        let workload = Workload::new(headers, arguments.configuration.as_deref());
+        let workload = Workload::new(headers, arguments.configuration.as_deref())
+            .with_root_id(&arguments.root_id);
         let subjects = subjects(build, &workload, &arguments.modules)?;
         runs.push((workload, subjects));
     }

@@ -54,6 +54,8 @@ pub struct Workload {
     pub headers: Vec<(String, String)>,
     /// The configuration of the modules.
     pub configuration: String,
+    /// The root ID of the plugin.
+    pub root_id: String,
 }
 
 impl Workload {
@@ -71,6 +73,15 @@ impl Workload {
             configuration: configuration
                 .map_or_else(|| Value::Object(object).to_string(), str::to_owned),
             headers,
+            root_id: String::new(),
+        }
+    }
+
+    /// The same with a root ID, for modules that look for theirs.
+    pub fn with_root_id(self, root_id: &str) -> Self {
+        Self {
+            root_id: root_id.to_owned(),
+            ..self
         }
     }
 }
@@ -102,7 +113,7 @@ impl Filter {
             }})),
             Self::Module(path) => {
                 let configuration = Configuration::Text(workload.configuration.clone());
-                Some(wasm_filter(path, "extension", &configuration))
+                Some(wasm_filter(path, &workload.root_id, &configuration))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The staging directory: it holds exactly what the image's root will hold.
+//! The staging directory, with the files of the image's root.
 
 use std::fs;
 use std::io::Write;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
+use tempfile::TempDir;
 
 use proxy_wasm_check::{Report, check};
 use proxy_wasm_image::manifest::{self, Manifest};
@@ -14,9 +15,10 @@ use proxy_wasm_module::Module;
 
 use crate::annotations;
 use crate::files::write_whole;
+use crate::image_files::write_image_files;
 use crate::project::Project;
 
-/// What an engine needs to package a directory, as in a project's Containerfile.
+/// The stage that packages a directory, as in a project's Containerfile.
 const CONTAINERFILE: &str = "FROM scratch AS prebuilt\nCOPY . /\n";
 
 /// The format of an image.
@@ -28,15 +30,17 @@ pub enum Variant {
     Oci,
 }
 
-/// A directory that holds exactly what the image's root will hold.
+/// A directory with the files of the image's root, and no others.
 #[derive(Debug)]
 pub struct StagingDirectory {
     root: PathBuf,
     manifest: Manifest,
     annotations: Annotations,
     containerfile: Option<PathBuf>,
-    output: PathBuf,
+    target: Option<PathBuf>,
     report: Report,
+    /// Removed with this, if the files were only written to be packaged.
+    _temporary: Option<TempDir>,
 }
 
 impl StagingDirectory {
@@ -54,7 +58,8 @@ impl StagingDirectory {
             annotations: annotations::of_project(project),
             containerfile: Some(project.package.root().join("Containerfile"))
                 .filter(|path| path.is_file()),
-            output: project.package.target(),
+            target: Some(project.package.target()),
+            _temporary: None,
         })
     }
 
@@ -71,11 +76,37 @@ impl StagingDirectory {
             annotations: manifest.annotations(),
             manifest,
             containerfile: None,
-            output: PathBuf::from("."),
+            target: None,
+            _temporary: None,
         })
     }
 
-    /// What proxies and meshes would do with the files.
+    /// A module in any language with its manifest, in a temporary directory. Archives are written to
+    /// the current directory.
+    ///
+    /// # Errors
+    ///
+    /// If a file can't be read, or if the manifest is not valid.
+    pub fn of_module(module: &Path, manifest: &Path) -> Result<Self> {
+        let path = Manifest::read(manifest)
+            .context("a module needs a manifest: write manifest.yaml, or pass --manifest FILE")?
+            .module;
+        let bytes =
+            fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+        let temporary = tempfile::tempdir()?;
+        let root = temporary.path();
+        write_image_files(root, &bytes, &path, manifest)?;
+        let mut staged = Self::at(root)?;
+        staged._temporary = Some(temporary);
+        Ok(staged)
+    }
+
+    /// Cargo's target directory, if a package was built into this directory.
+    pub fn target(&self) -> Option<&Path> {
+        self.target.as_deref()
+    }
+
+    /// What proxies and meshes do with the files.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -98,7 +129,7 @@ impl StagingDirectory {
     ///
     /// # Errors
     ///
-    /// If a file can't be read, or if the module is not one.
+    /// If a file cannot be read, or if the module is not valid.
     pub fn package(&self, variant: Variant) -> Result<Package> {
         if variant == Variant::Compat {
             return Ok(Package::compat(&self.root, &self.annotations)?);
@@ -122,7 +153,7 @@ impl StagingDirectory {
     ///
     /// # Errors
     ///
-    /// If the manifest has no name, or if the archive can't be written.
+    /// If the manifest has no name, or if the archive cannot be written.
     pub fn write_archive(
         &self,
         package: &Package,
@@ -136,7 +167,7 @@ impl StagingDirectory {
             !file.contains(['/', '\\']),
             "{file:?} cannot be a file's name; change name or version in manifest.yaml"
         );
-        let path = self.output.join(file);
+        let path = self.target().unwrap_or(Path::new(".")).join(file);
         write_whole(&path, &package.to_archive(image)?)?;
         Ok(path)
     }
@@ -152,6 +183,8 @@ impl StagingDirectory {
         let containerfile = self.containerfile.as_deref().unwrap_or(default.path());
         engine
             .build(containerfile, &self.root, image, &self.annotations)
-            .map_err(|error| anyhow!("{error}. CONTAINER_ENGINE=none needs no engine"))
+            .map_err(|error| {
+                anyhow!("{error}. To package without an engine, set CONTAINER_ENGINE=none")
+            })
     }
 }

@@ -324,6 +324,37 @@ fn built_module_replaces_the_one_in_an_envoy_configuration() -> Result<()> {
     Ok(())
 }
 
+/// The lines of the filter's configuration in envoy.yaml, as a discovery response, and envoy.yaml with a
+/// filter that discovers it.
+fn discovered(text: &str) -> Result<(String, String)> {
+    let typed = "                    typed_config:\n                      \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n";
+    let (before, rest) = text.split_once(typed).context("a Wasm filter")?;
+    let (config, after) = rest
+        .split_once("                  - name: envoy.filters")
+        .context("a router")?;
+    let resource = format!(
+        "resources:\n                  - \"@type\": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig\n                    name: extension\n{typed}{config}"
+    );
+    let discovery = "                    config_discovery:\n                      config_source: { path_config_source: { path: extensions.yaml } }\n                      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n";
+    Ok((
+        resource,
+        format!("{before}{discovery}                  - name: envoy.filters{after}"),
+    ))
+}
+
+#[test]
+fn built_module_replaces_the_one_in_a_discovered_configuration() -> Result<()> {
+    let directory = extension("envoy-discovery")?;
+    let (resource, text) = discovered(include_str!("envoy.yaml"))?;
+    fs::write(directory.join("extensions.yaml"), resource)?;
+    fs::write(directory.join("envoy.yaml"), text)?;
+    let mut run = Run::start(&directory, &["--envoy-config", "envoy.yaml"])?;
+    let url = run.url()?;
+    assert_eq!(answer(&url)?, "first:one");
+    assert_eq!(run.stop("TERM")?.code(), Some(0));
+    Ok(())
+}
+
 #[test]
 fn exit_of_envoy_is_an_error() -> Result<()> {
     let directory = extension("envoy-ends")?;

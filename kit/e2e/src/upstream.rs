@@ -1,4 +1,4 @@
-//! The service behind the proxy.
+//! The upstream of the proxy.
 
 use std::net::SocketAddr;
 
@@ -7,10 +7,11 @@ use proxy_wasm_test::{Error, Message, Reply, Upstream};
 /// The size of the body of `/large`, in bytes.
 pub const LARGE: usize = 4 * 1024 * 1024;
 
-/// Starts the service on a free port of 127.0.0.1. It serves until the test's process ends.
+/// Starts the upstream on a free port of 127.0.0.1. It serves until the test's process ends.
 ///
-/// `/large` and `/streamed` have bodies to match, and `/status/N` has the status N. `/echo/NAME`
-/// responds with the value of the request's header NAME.
+/// The response to `/own` already has a `custom-header`, `/large` has a large body, `/streamed` has
+/// a streamed body, and `/status/N` has the status N. `/echo/NAME` responds with the value of the
+/// request header NAME.
 ///
 /// # Errors
 ///

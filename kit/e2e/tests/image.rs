@@ -1,13 +1,13 @@
-//! The image: as each container engine builds it, and as the toolkit writes it.
+//! The image that each container engine builds, and the image that the toolkit writes.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 use std::process::id;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use proxy_wasm_e2e::pulled::{Archive, Files, copy_out};
 use proxy_wasm_e2e::{
     copy, deployed, image_root, module_path, name, run, start_upstream, template, toolkit,
 };
@@ -17,9 +17,7 @@ use proxy_wasm_test::envoy::Envoy;
 use proxy_wasm_test::http;
 use serde_json::Value;
 
-type Files = BTreeMap<String, Vec<u8>>;
-
-/// The files that every image must contain, and no others.
+/// The files of the image's root.
 fn expected() -> Result<Files> {
     let module = fs::read(module_path())?;
     let manifest = fs::read(template().join("manifest.yaml"))?;
@@ -36,83 +34,7 @@ fn package() -> Result<Package> {
     Ok(Package::compat(image_root(), &manifest.annotations())?)
 }
 
-fn untar(archive: impl Read) -> Result<Files> {
-    let mut files = Files::new();
-    for entry in tar::Archive::new(archive).entries()? {
-        let mut entry = entry?;
-        if entry.header().entry_type().is_dir() {
-            continue;
-        }
-        ensure!(
-            entry.header().entry_type().is_file(),
-            "{:?} is not a file",
-            entry.path()?
-        );
-        let path = entry.path()?.to_string_lossy().into_owned();
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes)?;
-        files.insert(path, bytes);
-    }
-    Ok(files)
-}
-
-/// An OCI archive, unpacked.
-struct Archive {
-    files: Files,
-}
-
-impl Archive {
-    fn read(path: &Path) -> Result<Self> {
-        let file = fs::File::open(path).with_context(|| format!("no {}", path.display()))?;
-        let files = untar(file)?;
-        Ok(Self { files })
-    }
-
-    fn blob(&self, descriptor: &Value) -> Result<&[u8]> {
-        let digest = descriptor["digest"]
-            .as_str()
-            .context("a descriptor without a digest")?;
-        let path = format!("blobs/{}", digest.replace(':', "/"));
-        let bytes = self.files.get(&path);
-        Ok(bytes.with_context(|| format!("{path} is missing"))?)
-    }
-
-    fn manifest(&self) -> Result<Value> {
-        let index = self.files.get("index.json").context("no index.json")?;
-        let index: Value = serde_json::from_slice(index)?;
-        Ok(serde_json::from_slice(self.blob(&index["manifests"][0])?)?)
-    }
-
-    /// Reads the image as Istio does: its last layer, which must be a gzip one, and the only one.
-    fn layer_files(&self) -> Result<Files> {
-        let manifest = self.manifest()?;
-        let layers = manifest["layers"].as_array().context("no layers")?;
-        ensure!(layers.len() == 1, "{} layers", layers.len());
-        ensure!(
-            layers[0]["mediaType"] == "application/vnd.oci.image.layer.v1.tar+gzip",
-            "{}",
-            layers[0]
-        );
-        untar(flate2::read::GzDecoder::new(self.blob(&layers[0])?))
-    }
-
-    /// What a consumer of the oci variant reads: two layers, each with a media type of its own.
-    fn wasm_artifact(&self) -> Result<(Value, &[u8])> {
-        let manifest = self.manifest()?;
-        let layers = manifest["layers"].as_array().context("no layers")?;
-        ensure!(layers.len() == 2, "{} layers", layers.len());
-        let layer = |media_type: &str| {
-            let layer = layers.iter().find(|layer| layer["mediaType"] == media_type);
-            self.blob(layer.with_context(|| format!("no layer of {media_type}"))?)
-        };
-        let config = layer("application/vnd.module.wasm.config.v1+json")?;
-        let module = layer("application/vnd.module.wasm.content.layer.v1+wasm")?;
-        Ok((serde_json::from_slice(config)?, module))
-    }
-}
-
-/// Runs `cargo proxy-wasm image` in a project whose files are staged, and returns what it prints, by
-/// label.
+/// Runs `cargo proxy-wasm image` in a project with staged files, and returns its output, by label.
 fn print_image(project: &Path, arguments: &[&str]) -> Result<BTreeMap<String, String>> {
     let arguments = [&["image"], arguments].concat();
     let printed = copy::command(project, &toolkit().to_string_lossy(), &arguments)?;
@@ -123,7 +45,7 @@ fn print_image(project: &Path, arguments: &[&str]) -> Result<BTreeMap<String, St
         .collect())
 }
 
-/// What an engine lists of an image. It may list the image once for each of its names.
+/// What an engine lists about an image. It may list an image several times, once for each name.
 fn list(engine: &str, format: &str, image: &str) -> Result<String> {
     let arguments = ["images", "--no-trunc", "--format", format, image];
     let listed = run(engine, &arguments)?;
@@ -133,7 +55,7 @@ fn list(engine: &str, format: &str, image: &str) -> Result<String> {
 /// Builds the template's image with an engine, and returns its name and the image ID.
 fn build_with(engine: &str) -> Result<(String, String)> {
     let _ = image_root();
-    // podman and buildah share their storage, so each image has a name of its own.
+    // podman and buildah share their storage, so the images have different names.
     let image = format!("localhost/test-{engine}:{}", id());
     let printed = print_image(template(), &["--engine", engine, "--image", &image])?;
     assert_eq!(
@@ -141,29 +63,14 @@ fn build_with(engine: &str) -> Result<(String, String)> {
         format!("{image} (in {engine}'s storage)"),
         "{printed:?}"
     );
-    // A registry will report another digest.
+    // A registry reports another digest.
     assert_eq!(printed.get("Digest"), None, "{printed:?}");
     let listed = list(engine, "{{.ID}}", &image)?;
     assert_eq!(printed["Image ID"], listed);
     Ok((image, listed))
 }
 
-/// Takes the steps of Maistra's controller, which docker supports, too.
-fn copy_out(engine: &str, image: &str) -> Result<Files> {
-    let container = run(engine, &["create", image, "."])?;
-    let directory = tempfile::tempdir()?;
-    let mut files = Files::new();
-    for name in ["manifest.yaml", "extension.wasm", "plugin.wasm"] {
-        let from = format!("{container}:/{name}");
-        let to = directory.path().join(name);
-        run(engine, &["cp", &from, &to.to_string_lossy()])?;
-        files.insert(name.to_owned(), fs::read(to)?);
-    }
-    run(engine, &["rm", &container])?;
-    Ok(files)
-}
-
-/// Envoy serves the module of an image.
+/// Asserts that Envoy serves the module of an image.
 fn assert_serves(files: &Files) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let module = directory.path().join("from-image.wasm");
@@ -176,7 +83,7 @@ fn assert_serves(files: &Files) -> Result<()> {
     Ok(())
 }
 
-/// The digests of an image's layers, not compressed, from its configuration.
+/// The digests of an image's uncompressed layers, from its configuration.
 fn diff_ids(engine: &str, image: &str) -> Result<String> {
     let format = if engine == "buildah" {
         "{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}"
@@ -202,7 +109,7 @@ fn manifest_agrees_with_the_cargo_package() -> Result<()> {
     Ok(())
 }
 
-/// What Cargo knows about the template.
+/// The template's Cargo metadata.
 fn cargo_package() -> Result<Value> {
     let path = template().join("Cargo.toml");
     let path = path.to_string_lossy();
@@ -321,7 +228,7 @@ fn same_source_gives_the_same_module_and_image_in_another_directory() -> Result<
 #[test]
 fn same_files_give_the_same_image_later_and_in_another_directory() -> Result<()> {
     let elsewhere = tempfile::tempdir()?;
-    // In another order, with other times.
+    // Files in another order and with other times.
     for name in ["plugin.wasm", "manifest.yaml", "extension.wasm"] {
         let original = image_root().join(name);
         let copy = elsewhere.path().join(name);
@@ -340,7 +247,7 @@ fn same_files_give_the_same_image_later_and_in_another_directory() -> Result<()>
     Ok(())
 }
 
-/// The annotations of the image that the toolkit writes for a project whose files are staged.
+/// The annotations of the image that the toolkit writes for a project with staged files.
 fn annotations(project: &Path) -> Result<Value> {
     let printed = print_image(project, &["--engine", "none"])?;
     let (archive, _) = printed["Image"].split_once(' ').context("a path")?;
@@ -348,7 +255,7 @@ fn annotations(project: &Path) -> Result<Value> {
     Ok(manifest["annotations"].take())
 }
 
-/// A copy of the template in which the image's files are staged.
+/// A copy of the template with staged files.
 fn staged_copy() -> Result<tempfile::TempDir> {
     let project = copy::project()?;
     let staged = project.path().join("target/image");

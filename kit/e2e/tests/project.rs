@@ -6,18 +6,14 @@ use std::path::Path;
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_e2e::{copy, image_root, name, toolkit};
+use proxy_wasm_e2e::{copy, deployed, name, toolkit};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A copy of the template that has been built.
 fn project() -> Result<TempDir> {
     let project = copy::without_git()?;
-    for entry in fs::read_dir(image_root())? {
-        let entry = entry?;
-        let path = project.path().join("target/image").join(entry.file_name());
-        copy::write(&path, &fs::read(entry.path())?)?;
-    }
+    copy::stage(project.path())?;
     Ok(project)
 }
 
@@ -50,7 +46,7 @@ fn template_passes() -> Result<()> {
     assert!(text.lines().count() <= 24, "{text}");
     for line in [
         "Trial:         the module starts",
-        "Project:       5 files under deploy/ agree with manifest.yaml and Cargo.toml",
+        "Project:       7 files under deploy/ agree with manifest.yaml and Cargo.toml",
     ] {
         assert!(text.contains(line), "{text}");
     }
@@ -58,7 +54,33 @@ fn template_passes() -> Result<()> {
     let json: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(json["module"]["trial"]["started"], true);
     let files = json["project"]["files"].as_array().context("a list")?;
-    assert_eq!(files.len(), 5, "{json}");
+    assert_eq!(files.len(), 7, "{json}");
+    Ok(())
+}
+
+#[test]
+fn options_in_comments_are_fields_of_each_mesh() -> Result<()> {
+    let project = project()?;
+    for entry in fs::read_dir(project.path().join("deploy"))? {
+        let path = entry?.path();
+        let mesh = path.file_stem().and_then(|name| name.to_str());
+        let file = deployed::with_options(project.path(), mesh.context("a name")?)?;
+        fs::write(&path, file.to_string())?;
+    }
+    let output = check(project.path(), &[])?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("Checked: 0 errors, 0 warnings"), "{text}");
+    for (file, option) in [
+        ("istio", "targetRefs"),
+        ("istio", "failStrategy"),
+        ("istio-1.30", "imagePullPolicy"),
+        ("envoy-gateway", "caCertificateRef"),
+        ("maistra", "imagePullSecrets"),
+    ] {
+        let text = fs::read_to_string(project.path().join(format!("deploy/{file}.yaml")))?;
+        assert!(text.contains(option), "{option}: {text}");
+    }
     Ok(())
 }
 
@@ -66,6 +88,8 @@ fn template_passes() -> Result<()> {
 fn files_of_meshes_that_are_not_used_can_be_deleted() -> Result<()> {
     let project = project()?;
     for (file, left) in [
+        ("istio-1.30", "6 files under deploy/ agree"),
+        ("istio-envoyfilter", "5 files under deploy/ agree"),
         ("envoy", "4 files under deploy/ agree"),
         ("maistra", "3 files under deploy/ agree"),
         ("maistra-2.0", "2 files under deploy/ agree"),
@@ -240,7 +264,7 @@ fn each_disagreement_is_an_error_with_its_place() -> Result<()> {
             .lines()
             .filter(|line| line.starts_with("error: "))
             .collect();
-        // The last one is that of the command.
+        // The last error is the command's own.
         let place = if file == "Cargo.toml" {
             "manifest.yaml"
         } else {
@@ -262,7 +286,7 @@ fn each_disagreement_is_an_error_with_its_place() -> Result<()> {
 }
 
 #[test]
-fn configuration_of_the_command_line_is_tried_in_the_staged_module() -> Result<()> {
+fn configuration_option_is_tried_in_the_staged_module() -> Result<()> {
     let project = project()?;
     for (configuration, accepts) in [("", true), ("{\"x-a\": \"b\"}", true), ("[]", false)] {
         let output = check(project.path(), &["--configuration", configuration])?;

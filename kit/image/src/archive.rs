@@ -1,4 +1,4 @@
-//! OCI archives: a tar of an OCI image layout (OCI image specification, `image-layout.md`).
+//! OCI archives: tar archives of an OCI image layout (OCI image specification, `image-layout.md`).
 
 use std::io;
 
@@ -6,16 +6,16 @@ use crate::document::ImageIndex;
 use crate::error::{Error, Result};
 use crate::media_types::INDEX;
 use crate::package::Package;
-use crate::tar_file::TarFile;
+use crate::tar_writer::TarWriter;
 
 impl Package {
-    /// The image as an OCI archive, in which it has the name `reference`.
+    /// The image as an OCI archive, with the name `reference`.
     ///
-    /// podman and Docker 25 load it, and skopeo copies it to a registry, where it keeps its digest.
+    /// podman and Docker 25 load it. skopeo copies it to a registry with the same digest.
     ///
     /// # Errors
     ///
-    /// [`Error::Image`] if the archive can't be written, which does not happen.
+    /// [`Error::Image`] if the archive cannot be written. Writing to memory does not fail.
     pub fn to_archive(&self, reference: &str) -> Result<Vec<u8>> {
         self.write(reference)
             .map_err(|error| Error::Image(format!("cannot write the archive: {error}")))
@@ -35,7 +35,7 @@ impl Package {
             media_type: Some(INDEX.to_owned()),
             schema_version: 2,
         };
-        let mut tar = TarFile::new();
+        let mut tar = TarWriter::new();
         tar.append("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         tar.append("index.json", &serde_json::to_vec(&index)?)?;
         for blob in self.layers().iter().chain([self.config(), self.manifest()]) {

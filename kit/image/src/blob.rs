@@ -1,4 +1,4 @@
-//! The blobs that an image consists of.
+//! The blobs of an image.
 
 use sha2::{Digest, Sha256};
 
@@ -52,7 +52,7 @@ impl Blob {
     }
 }
 
-/// The digest of some bytes, `sha256:…`.
+/// The digest of bytes, `sha256:…`.
 pub fn sha256(bytes: &[u8]) -> String {
     format!("sha256:{:x}", Sha256::digest(bytes))
 }

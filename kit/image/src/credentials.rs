@@ -1,4 +1,4 @@
-//! Credentials that `podman login` or `docker login` has stored.
+//! The credentials that `podman login` and `docker login` store.
 //!
 //! podman's `auth.json` and docker's `config.json` have the same format: credentials by registry
 //! (podman: also by repository), or the name of a credential helper, a program
@@ -18,14 +18,14 @@ use crate::reference::ImageReference;
 
 pub use login::Credentials;
 
-/// Finds the credentials for an image's repository, in the first of some files that has them.
+/// Finds the credentials for an image's repository, in the first of these files that has them.
 ///
-/// `None` if no file has any. A file that does not exist has none.
+/// `None` if no file has them. Missing files are skipped.
 ///
 /// # Errors
 ///
-/// [`Error::File`] if a file can't be read, and [`Error::Credentials`] if it is not valid, or if a
-/// credential helper fails. The message contains no passwords.
+/// [`Error::File`] if a file cannot be read, and [`Error::Credentials`] if it is not valid, or if a
+/// credential helper fails. The message does not contain passwords.
 pub fn find(image: &ImageReference, files: &[PathBuf]) -> Result<Option<Credentials>> {
     for file in files {
         let text = match fs::read(file) {
@@ -42,8 +42,8 @@ pub fn find(image: &ImageReference, files: &[PathBuf]) -> Result<Option<Credenti
     Ok(None)
 }
 
-/// The current user's files, in the order in which podman reads them: the one that the environment
-/// variable `REGISTRY_AUTH_FILE` names, podman's, then docker's.
+/// The current user's credential files, in the order in which podman reads them: the file in the
+/// environment variable `REGISTRY_AUTH_FILE`, podman's, then docker's.
 pub fn files() -> Vec<PathBuf> {
     let variable = |name: &str| {
         env::var_os(name)

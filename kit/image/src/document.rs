@@ -1,11 +1,11 @@
-//! The JSON documents of an image (OCI image specification), with the fields that this crate reads
-//! or writes.
+//! The JSON documents of an image (OCI image specification). They have only the fields that this
+//! crate reads or writes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::annotations::Annotations;
 
-/// A reference from a document to a blob (`descriptor.md`).
+/// A descriptor: a document's reference to a blob (`descriptor.md`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -21,7 +21,7 @@ pub struct Descriptor {
     pub size: u64,
 }
 
-/// The machines that an image of an index is for (`image-index.md`).
+/// The platform of an image in an index (`image-index.md`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Platform {
     #[serde(default)]
@@ -32,7 +32,7 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-/// An image index (`image-index.md`): the images of a layout, or one image for several platforms.
+/// An image index (`image-index.md`): lists the images of a layout, or one image for each platform.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageIndex {
@@ -60,30 +60,30 @@ pub struct ImageManifest {
 pub struct ImageConfig {
     pub architecture: &'static str,
     pub os: &'static str,
-    /// How a container runs: a module's image has nothing to run.
+    /// How a container runs. Empty, because a module's image has nothing to run.
     pub config: Empty,
     pub rootfs: RootFs,
 }
 
-/// An image in `manifest.json` of an archive of `docker save` or `podman save` (Docker image
+/// An image in the `manifest.json` that `docker save` and `podman save` write (Docker image
 /// specification 1.2, "Combined Image JSON + Filesystem Changeset Format").
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SavedImage {
     /// The path of the image configuration.
     pub config: String,
-    /// The paths of the layers, tar archives, from the lowest to the last.
+    /// The paths of the layers, which are tar archives, lowest first.
     #[serde(default)]
     pub layers: Vec<String>,
 }
 
-/// An image configuration, with the digests of the layers that are not compressed.
+/// An image configuration, with the digests of the uncompressed layers.
 #[derive(Debug, Deserialize)]
 pub struct SavedConfig {
     pub rootfs: Option<SavedRootFs>,
 }
 
-/// The layers of an image, not compressed.
+/// The uncompressed layers of an image.
 #[derive(Debug, Deserialize)]
 pub struct SavedRootFs {
     /// Their digests.
@@ -95,7 +95,7 @@ pub struct SavedRootFs {
 #[derive(Debug, Serialize)]
 pub struct Empty {}
 
-/// The layers of an image, not compressed.
+/// The uncompressed layers of an image.
 #[derive(Debug, Serialize)]
 pub struct RootFs {
     #[serde(rename = "type")]

@@ -1,4 +1,4 @@
-//! Container engines: podman, buildah and docker, by their commands.
+//! The container engines podman, buildah and docker. This crate runs their commands.
 
 use std::fmt;
 use std::fs;
@@ -23,11 +23,11 @@ pub enum Engine {
 
 /// An image in an engine's storage.
 ///
-/// Its digest in a registry is not known yet: engines compress the layers when they push.
+/// It has no digest yet: an engine compresses the layers when it pushes the image.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoredImage {
-    /// The engine's identifier of the image, `sha256:…`.
+    /// The image ID, `sha256:…`.
     pub id: String,
     /// Its size, as the engine prints it.
     pub size: String,
@@ -51,7 +51,7 @@ impl Engine {
         Self::ALL.into_iter().find(|engine| engine.is_available())
     }
 
-    /// Whether the engine responds. A docker client without an engine does not.
+    /// Whether the engine responds. A docker client without a running engine does not.
     pub fn is_available(self) -> bool {
         Command::new(self.command())
             .arg("info")
@@ -62,12 +62,14 @@ impl Engine {
             .is_ok_and(|status| status.success())
     }
 
-    /// Builds the image `name` from a directory that holds the files of the image's root, by the
-    /// stage `prebuilt` of a Containerfile. The engine reports its progress on standard error.
+    /// Builds the image `name` with the stage `prebuilt` of a Containerfile. The build context is a
+    /// directory with the files of the image's root. The engine prints its progress to standard
+    /// error.
     ///
-    /// With podman and buildah, the same files and annotations give the same image. Docker ignores
-    /// the annotations: its classic builder has no option for them and writes the time into the
-    /// image. An image that docker pushes is a single manifest, not an index with an attestation.
+    /// With podman and buildah, the same files and annotations give the same image. Docker's
+    /// classic builder has no option for annotations, so they are ignored, and it writes the time
+    /// into the image. An image that docker pushes is a single manifest, not an index with an
+    /// attestation.
     ///
     /// # Errors
     ///
@@ -88,7 +90,7 @@ impl Engine {
             // classic builder rejects it.
             command.env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
         } else {
-            // A layer of an earlier build would bring that build's labels with it.
+            // Without this, a cached layer would add the labels of an earlier build.
             command.args(["--timestamp", "0", "--identity-label=false", "--no-cache"]);
             for (name, value) in annotations {
                 command.arg("--annotation").arg(format!("{name}={value}"));
@@ -99,8 +101,8 @@ impl Engine {
         self.inspect(name)
     }
 
-    /// Pushes an image from the engine's storage to the registry that its name contains, and returns
-    /// its digest there. The engine reports its progress, and uses its own credentials.
+    /// Pushes an image from the engine's storage to the registry in its name, and returns its
+    /// digest. The engine prints its progress, and uses its own credentials.
     ///
     /// # Errors
     ///
@@ -128,7 +130,7 @@ impl Engine {
     fn run_push(self, command: Command, image: &ImageReference) -> Result<()> {
         self.run(command, "push").map_err(|error| {
             Error::Engine(format!(
-                "{error}. To log in: {self} login {}. A second push completes the first",
+                "{error}. To log in: {self} login {}. Another push continues this one",
                 image.registry()
             ))
         })
@@ -154,7 +156,7 @@ impl Engine {
         Error::Engine(format!("cannot run {self}: {error}"))
     }
 
-    /// What the engine's list of images says about one.
+    /// An image, as the engine lists it.
     fn inspect(self, name: &str) -> Result<StoredImage> {
         let output = self
             .subcommand("images")
@@ -166,9 +168,7 @@ impl Engine {
             .lines()
             .next()
             .and_then(|line| line.split_once('|'))
-            .ok_or_else(|| {
-                Error::Engine(format!("{self} does not list {name} after building it"))
-            })?;
+            .ok_or_else(|| Error::Engine(format!("{self} built {name}, but does not list it")))?;
         Ok(StoredImage {
             id: id.trim().to_owned(),
             size: size.trim().to_owned(),
@@ -182,7 +182,7 @@ impl fmt::Display for Engine {
     }
 }
 
-/// The digest that docker has stored with an image that it pushed.
+/// The digest that docker stored when it pushed an image.
 fn digest_after_push(image: &ImageReference) -> Result<String> {
     let output = Engine::Docker
         .subcommand("inspect")
@@ -195,5 +195,9 @@ fn digest_after_push(image: &ImageReference) -> Result<String> {
     text.lines()
         .find_map(|line| line.strip_prefix(&prefix))
         .map(str::to_owned)
-        .ok_or_else(|| Error::Engine(format!("docker has no digest of {image} after pushing it")))
+        .ok_or_else(|| {
+            Error::Engine(format!(
+                "docker pushed {image}, but does not list its digest"
+            ))
+        })
 }

@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an image can't be read, built or pushed.
+/// Why an image cannot be read, built or pushed.
 ///
-/// The message says what is wrong, where, and what to do. It is complete: no part of it is left to
-/// [`std::error::Error::source`].
+/// The message says what is wrong, where, and what to do. It is complete:
+/// [`std::error::Error::source`] adds nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or a directory can't be read or written.
+    /// A file or a directory cannot be read or written.
     #[error("cannot {action} {}: {reason}", path.display())]
     File {
-        /// What was tried, for example `read`.
+        /// The operation that failed, for example `read`.
         action: &'static str,
         /// The file or the directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         reason: io::Error,
     },
     /// `manifest.yaml` is not valid.
@@ -34,32 +34,34 @@ pub enum Error {
     /// An image, a layer or a directory is damaged.
     #[error("{0}")]
     Image(String),
-    /// An image, a layer or a directory has more than this crate reads, or a format that it does not
-    /// read. It may be valid.
+    /// An image, a layer or a directory exceeds a limit of this crate, or has a format that it does
+    /// not read. It may be valid.
     #[error("{0}")]
     Limit(String),
-    /// An index has no image that consumers take.
+    /// An index has no image that consumers select.
     #[error("no child with platform linux/amd64 in index (it has {platforms:?})")]
     Platform {
         /// The platforms that it has.
         platforms: String,
     },
-    /// A text is not an image's reference with a registry.
-    #[error("{reference:?} is not an image in a registry: {problem}; write REGISTRY/TEAM/NAME:TAG")]
+    /// A text is not an image reference with a registry.
+    #[error("{reference:?} is not an image in a registry: {problem}; write {correct}")]
     Reference {
         /// The text.
         reference: String,
         /// What is wrong with it.
         problem: &'static str,
+        /// The correct form.
+        correct: String,
     },
     /// A container engine failed.
     #[error("{0}")]
     Engine(String),
-    /// Stored credentials can't be read.
+    /// Stored credentials cannot be read.
     #[cfg(feature = "push")]
     #[error("{0}")]
     Credentials(String),
-    /// The registry wants credentials, or rejected them.
+    /// The registry requires credentials, or rejected them.
     #[cfg(feature = "push")]
     #[error(
         "{}; log in with podman login {registry}, or docker login {registry} ({reason})",
@@ -74,13 +76,13 @@ pub enum Error {
         registry: String,
         /// Whether credentials were sent.
         with_credentials: bool,
-        /// What the registry says.
+        /// The registry's error message.
         reason: String,
     },
-    /// The registry does not let this user write to the repository.
+    /// The user may not write to the repository.
     #[cfg(feature = "push")]
     #[error(
-        "{registry} rejected the push to {repository}; check that the repository exists, and that \
+        "{registry} rejected the push to {repository}; check that the repository exists and that \
          you may write to it ({reason})"
     )]
     Denied {
@@ -88,10 +90,10 @@ pub enum Error {
         registry: String,
         /// The repository.
         repository: String,
-        /// What the registry says.
+        /// The registry's error message.
         reason: String,
     },
-    /// There is no such repository.
+    /// The repository does not exist.
     #[cfg(feature = "push")]
     #[error(
         "{registry} has no repository {repository}, or is not a registry; create the repository, or \
@@ -102,13 +104,13 @@ pub enum Error {
         registry: String,
         /// The repository.
         repository: String,
-        /// What the registry says.
+        /// The registry's error message.
         reason: String,
     },
-    /// The connection to the registry failed. A second push continues the first.
+    /// The connection to the registry failed. Another push continues this one.
     #[cfg(feature = "push")]
     #[error(
-        "the connection to {registry} failed; push again, and what the registry already has is not \
+        "the connection to {registry} failed; push again: blobs that the registry has already are not \
          sent again ({reason})"
     )]
     Connection {
@@ -142,7 +144,7 @@ impl Error {
         }
     }
 
-    /// Says where in an image, or in stored credentials, the problem is.
+    /// Adds the part of the image or of the credentials that the error is about.
     pub(crate) fn in_part(self, part: &str) -> Self {
         match self {
             Self::Image(problem) => Self::Image(format!("{part}: {problem}")),

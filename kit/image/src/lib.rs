@@ -16,7 +16,7 @@ mod package;
 mod push;
 pub mod read;
 mod reference;
-mod tar_file;
+mod tar_writer;
 
 pub use annotations::{Annotations, VARIANT};
 pub use blob::{Blob, sha256};

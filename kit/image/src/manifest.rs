@@ -1,4 +1,4 @@
-//! `manifest.yaml`: what Maistra reads from an extension's image.
+//! `manifest.yaml`, which Maistra reads from an extension's image.
 
 use std::fs;
 use std::path::{Component, Path};
@@ -21,7 +21,7 @@ pub struct Manifest {
     pub schema_version: u32,
     /// The name of the extension and its image.
     pub name: Option<String>,
-    /// What the extension does, in a line.
+    /// A one-line description of the extension.
     pub description: Option<String>,
     /// The version of the extension, and the tag of its image.
     pub version: Option<String>,
@@ -33,7 +33,7 @@ pub struct Manifest {
     pub module: String,
 }
 
-/// A place in the proxy's filter chain that Maistra offers.
+/// A phase of Maistra: a position in the proxy's filter chain.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 pub enum Phase {
     /// Before authentication.
@@ -50,7 +50,7 @@ pub enum Phase {
     PostStats,
 }
 
-/// The names of the phases, in the order in which a request meets them.
+/// The names of the phases, in the order in which a request passes through them.
 pub const PHASES: [&str; 6] = [
     "PreAuthN",
     "PostAuthN",
@@ -61,8 +61,8 @@ pub const PHASES: [&str; 6] = [
 ];
 
 /// Whether a module's path is relative to the image's root and stays below it.
-pub fn stays_inside(module: &str) -> bool {
-    // A trailing `/` or `/.` would vanish among the components.
+pub fn is_inside_image(module: &str) -> bool {
+    // The components of a path do not show a trailing `/` or `/.`.
     !module.is_empty()
         && !module.ends_with(['/', '.'])
         && Path::new(module)
@@ -73,8 +73,7 @@ pub fn stays_inside(module: &str) -> bool {
 impl Manifest {
     /// Parses a manifest.
     ///
-    /// `schemaVersion`, `phase`, `priority` and `module` are required, and keys that the format
-    /// does not know are rejected.
+    /// `schemaVersion`, `phase`, `priority` and `module` are required. Unknown keys are rejected.
     ///
     /// # Errors
     ///
@@ -87,7 +86,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] if the file can't be read, and [`Error::Manifest`] as [`Manifest::parse`].
+    /// [`Error::File`] if the file cannot be read, and [`Error::Manifest`] as [`Manifest::parse`].
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
         Self::parse_file(&text, &path.display().to_string())
@@ -114,7 +113,7 @@ impl Manifest {
                 "schemaVersion is {version}; write 1, the only version of this format"
             )));
         }
-        if !stays_inside(&manifest.module) {
+        if !is_inside_image(&manifest.module) {
             return Err(invalid(format!(
                 "module is {:?}; write a path relative to the image's root, without `..`",
                 manifest.module
@@ -123,8 +122,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The annotations of the extension's image: title, version and description, each if the
-    /// manifest has it, and Istio's [`VARIANT`].
+    /// The annotations of the extension's image: title, version and description, if the manifest
+    /// has them, and [`VARIANT`].
     pub fn annotations(&self) -> Annotations {
         [
             ("title", &self.name),

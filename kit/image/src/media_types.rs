@@ -1,6 +1,6 @@
-//! Names that the formats define.
+//! Media types and file names of the image formats.
 
-/// The name under which Istio and Envoy Gateway look for the module.
+/// The file name that Istio and Envoy Gateway look for.
 pub const ISTIO_MODULE: &str = "plugin.wasm";
 
 /// The *oci* variant's configuration layer (Wasm image specification).
@@ -15,7 +15,7 @@ pub const CNCF_WASM_LAYER: &str = "application/wasm";
 /// An image index.
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Docker's own name for an image index.
+/// Docker's media type of an image index.
 pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// An image manifest.
@@ -24,17 +24,17 @@ pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// An image configuration.
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
-/// A layer that is a tar compressed with gzip.
+/// A layer that is a gzip-compressed tar.
 pub const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// Docker's own name for a layer that is a tar compressed with gzip.
+/// Docker's media type of a layer that is a gzip-compressed tar.
 pub const DOCKER_GZIP_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
-/// A layer that is a tar, not compressed.
+/// A layer that is an uncompressed tar.
 pub const TAR_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// Docker's own name for a layer that is a tar, not compressed.
+/// Docker's media type of a layer that is an uncompressed tar.
 pub const DOCKER_TAR_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 
-/// Docker's own name for an image manifest.
+/// Docker's media type of an image manifest.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";

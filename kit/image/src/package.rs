@@ -1,6 +1,7 @@
-//! An image in memory, packaged without a container engine.
+//! Packages an image in memory, without a container engine.
 //!
-//! The same files and annotations give the same bytes: no times, no owners, a fixed order.
+//! The same files and annotations give the same bytes: there are no times and no owners, and the
+//! order is fixed.
 
 use std::fs;
 use std::io::{self, Write};
@@ -15,7 +16,7 @@ use crate::blob::{Blob, sha256};
 use crate::document::{Empty, ImageConfig, ImageManifest, RootFs};
 use crate::error::{Error, Result};
 use crate::media_types::{CONFIG, GZIP_LAYER, MANIFEST, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER};
-use crate::tar_file::TarFile;
+use crate::tar_writer::TarWriter;
 
 /// An image in memory.
 #[derive(Clone, Debug)]
@@ -28,31 +29,32 @@ pub struct Package {
 /// The configuration layer of the *oci* variant (Wasm image specification).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WasmConfig {
-    /// The versions of the Proxy-Wasm ABI that the module exports, for example `v0.2.1`.
+    /// The ABI versions whose markers the module exports, for example `v0.2.1`.
     pub abi_versions: Vec<String>,
-    /// The root ids that the module knows. Most modules ignore the root id.
+    /// The root IDs that the module supports. Most modules ignore the root ID.
     pub root_ids: Vec<String>,
 }
 
 impl Package {
-    /// Packages the files of a directory as a container image of one layer (the *compat* variant).
-    /// Maistra, Istio and Envoy Gateway read it.
+    /// Packages the files of a directory as a container image with one layer (the *compat*
+    /// variant). Maistra, Istio and Envoy Gateway read it.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] if a file can't be read, or if its path does not fit into a tar archive.
+    /// [`Error::File`] if a file cannot be read, or if its path does not fit into a tar archive.
     pub fn compat(directory: &Path, annotations: &Annotations) -> Result<Self> {
         let tarball = layer(directory)?;
         let layer = Blob::new(GZIP_LAYER, gzip(&tarball)?);
         Self::new(vec![layer], vec![sha256(&tarball)], annotations)
     }
 
-    /// Packages a module as the artifact of the Wasm image specification (the *oci* variant): a
-    /// configuration and the module itself. Istio and Envoy Gateway read it; Maistra does not.
+    /// Packages a module as an artifact of the Wasm image specification (the *oci* variant): a
+    /// configuration and the module. Istio and Envoy Gateway read it; Maistra does not.
     ///
     /// # Errors
     ///
-    /// [`Error::Image`] if the configuration can't be written as JSON, which does not happen.
+    /// [`Error::Image`] if the configuration cannot be written as JSON. Writing to memory does not
+    /// fail.
     pub fn oci(module: &[u8], config: &WasmConfig, annotations: &Annotations) -> Result<Self> {
         let config = to_json(&json!({
             "abiVersions": config.abi_versions,
@@ -63,7 +65,8 @@ impl Package {
             Blob::new(WASM_CONFIG_LAYER, config),
             Blob::new(WASM_CONTENT_LAYER, module.to_vec()),
         ];
-        // They are not compressed, so the digest of the layer is also that of its content.
+        // The layers are not compressed, so the digest of a layer is also the digest of its
+        // content.
         let diff_ids = layers
             .iter()
             .map(|layer| layer.digest().to_owned())
@@ -73,7 +76,8 @@ impl Package {
 
     fn new(layers: Vec<Blob>, diff_ids: Vec<String>, annotations: &Annotations) -> Result<Self> {
         let config = ImageConfig {
-            // The format requires a platform. A module runs on every one, and consumers ignore it.
+            // The format requires a platform. A module runs on every platform, and consumers ignore
+            // this one.
             architecture: "amd64",
             os: "linux",
             config: Empty {},
@@ -97,8 +101,8 @@ impl Package {
         })
     }
 
-    /// The image's digest, which is that of its manifest: `sha256:…`. A registry reports the same
-    /// one.
+    /// The image's digest, which is the digest of its manifest: `sha256:…`. A registry reports the
+    /// same digest.
     pub fn digest(&self) -> &str {
         self.manifest.digest()
     }
@@ -113,7 +117,7 @@ impl Package {
         &self.config
     }
 
-    /// The layers, from the lowest to the last.
+    /// The layers, lowest first.
     pub fn layers(&self) -> &[Blob] {
         &self.layers
     }
@@ -128,7 +132,7 @@ fn layer(directory: &Path) -> Result<Vec<u8>> {
     let mut names = Vec::new();
     collect(directory, "", &mut names)?;
     names.sort();
-    let mut tar = TarFile::new();
+    let mut tar = TarWriter::new();
     for name in names {
         let path = directory.join(&name);
         let bytes = fs::read(&path).map_err(Error::file("read", &path))?;

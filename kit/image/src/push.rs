@@ -1,4 +1,4 @@
-//! An image pushed without a container engine (OCI distribution specification).
+//! Pushes an image without a container engine (OCI distribution specification).
 
 use std::time::Duration;
 
@@ -17,42 +17,42 @@ use crate::reference::ImageReference;
 
 mod failure;
 
-/// How long a registry may take to accept a connection.
+/// The timeout for connecting to a registry.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a registry may send nothing.
+/// The timeout for reading from a registry.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How many bytes are handed to the connection at a time; an event reports each.
+/// The number of bytes that are sent at a time. An event reports each chunk.
 const CHUNK_LENGTH: usize = 64 * 1024;
 
 /// The progress of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushEvent {
-    /// The registry has a blob already; it is not sent.
+    /// The registry has the blob already, so it is not sent.
     AlreadyPresent {
         /// The blob's digest.
         digest: String,
     },
-    /// A part of a blob was handed to the connection.
+    /// A chunk of a blob is being sent.
     Sent {
         /// The blob's digest.
         digest: String,
-        /// The bytes so far.
+        /// The number of bytes sent so far.
         bytes: usize,
-        /// The bytes of the blob.
+        /// The size of the blob in bytes.
         total: usize,
     },
 }
 
 /// Pushes an image to a registry, and returns its reference by digest.
 ///
-/// A blob that the registry has already is not sent again, so a second push continues an
-/// interrupted one. The manifest is sent last: until then the image does not exist for others.
-/// Registries on this machine are used over plain HTTP, all others over TLS.
+/// Blobs that the registry has already are not sent again, so another push continues an interrupted
+/// one. The manifest is sent last: until then, the image does not exist in the registry. Registries
+/// on this machine are used over plain HTTP, others over TLS.
 ///
-/// This function blocks. It must not be called from asynchronous code.
+/// This function blocks. Do not call it from asynchronous code.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ pub fn push(
         .as_str()
         .parse()
         .map_err(|error: oci_client::ParseError| failed(error.to_string()))?;
-    // If another part of the program has installed a provider already, that one is used.
+    // If the program has already installed a provider, that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -109,7 +109,7 @@ async fn upload(
         client.auth(reference, &auth, operation).await?;
     }
     for blob in package.layers().iter().chain([package.config()]) {
-        // A registry that does not answer the question gets the blob again.
+        // If the registry does not say whether it has the blob, the blob is sent.
         let is_present = client.blob_exists(reference, blob.digest()).await;
         if is_present.unwrap_or(false) {
             on_event(PushEvent::AlreadyPresent {
@@ -142,7 +142,7 @@ async fn upload(
     Ok(())
 }
 
-/// A blob in chunks, each of which is reported when it is taken.
+/// A blob in chunks. An event reports each chunk when the client takes it.
 fn chunks<F: Fn(PushEvent) + Send>(
     blob: &Blob,
     on_event: F,

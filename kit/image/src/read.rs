@@ -1,10 +1,10 @@
-//! Reads images that others built: directories, OCI image layouts, OCI archives, and archives of
-//! `docker save` and `podman save`.
+//! Reads images: directories, OCI image layouts, OCI archives, and archives of `docker save` and
+//! `podman save`.
 //!
-//! Nothing that is read is trusted. Digests and sizes are checked, links do not lead out of an image,
-//! and nothing is written to disk. Of one image, 1 GiB and 100,000 entries are read, and 96 MiB are
-//! kept in memory: the content of modules and of short files, and the start of others. What is beyond
-//! that is an [`Error::Limit`].
+//! Images may come from anyone: digests and sizes are checked, links do not lead out of an image,
+//! and nothing is written to disk. At most 1 GiB and 100,000 entries of an image are read, and 96
+//! MiB are kept in memory: the content of modules and of short files, and the first bytes of
+//! others. A larger image is an [`Error::Limit`].
 
 mod budget;
 mod directory;
@@ -26,16 +26,16 @@ use layout::Layout;
 
 pub use entry::{Entries, Entry, FileContent};
 pub use image::{Image, PodmanChoice};
-pub use layer::{Compression, Content, Layer};
-pub use root::{Root, find};
+pub use layer::{Compression, Layer, LayerContent};
+pub use root::{ContainerRoot, find};
 pub use tarball::{Tar, TarEntry, normalize_path};
 
 /// Reads the files of a directory, without following links.
 ///
 /// # Errors
 ///
-/// [`Error::File`] if a file can't be read, and [`Error::Limit`] if there are too many or too long
-/// ones.
+/// [`Error::File`] if a file cannot be read, and [`Error::Limit`] if the files are too many or too
+/// long.
 pub fn directory(path: &Path) -> Result<Entries> {
     directory::read(path)
 }
@@ -49,9 +49,9 @@ pub fn is_layout(directory: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// [`Error::Image`] if it is not a valid image, [`Error::Platform`] if it is an index without an image
-/// that Istio and Envoy Gateway take, [`Error::Limit`] if it is too large, and [`Error::File`] if a
-/// file can't be read.
+/// [`Error::Image`] if it is not a valid image, [`Error::Platform`] if it is an index without an
+/// image that Istio and Envoy Gateway select, [`Error::Limit`] if it is too large, and
+/// [`Error::File`] if a file cannot be read.
 pub fn layout(directory: &Path) -> Result<Image> {
     Image::read(&mut Layout::directory(directory))
 }
@@ -74,11 +74,11 @@ pub fn archive_from(reader: impl Read + Seek + 'static) -> Result<Image> {
     Image::read(&mut Layout::archive(reader)?)
 }
 
-/// Reads a layer from its blob, whose digest is not checked.
+/// Reads a layer from its blob. The digest of the blob is not checked.
 ///
 /// # Errors
 ///
-/// [`Error::Image`] if the blob can't be read. What is wrong with a tar is in [`Tar::problem`].
+/// [`Error::Image`] if the blob cannot be read. Errors in a tar archive are in [`Tar::problem`].
 pub fn layer(media_type: &str, blob: impl Read) -> Result<Layer> {
     Layer::read(
         media_type.to_owned(),

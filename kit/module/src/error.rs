@@ -9,7 +9,7 @@ use crate::limits::MAX_LENGTH;
 #[non_exhaustive]
 pub enum Error {
     /// The module is longer than [`MAX_LENGTH`].
-    #[error("it has {length} bytes, and V8 in Envoy loads modules of up to {MAX_LENGTH}")]
+    #[error("it has {length} bytes; V8 in Envoy loads modules of at most {MAX_LENGTH}")]
     TooLong {
         /// Its length in bytes.
         length: u64,
@@ -18,7 +18,7 @@ pub enum Error {
     #[error("it does not begin with the bytes `\\0asm`, as WebAssembly does")]
     NotWebAssembly,
     /// The bytes are a component.
-    #[error("it is a component, and proxies load core modules")]
+    #[error("it is a component; proxies load only core modules")]
     Component,
     /// The module is not valid.
     #[error("it is not valid WebAssembly: {message} (at offset {offset:#x})")]
@@ -28,26 +28,24 @@ pub enum Error {
         /// The byte at which it is wrong.
         offset: u64,
     },
-    /// The module is valid, and needs a proposal that no proxy's WebAssembly engine has.
-    #[error("it needs a proposal that no proxy has: {message} (at offset {offset:#x})")]
+    /// The module is valid, but needs a proposal that no proxy's WebAssembly engine supports.
+    #[error("it needs a proposal that no proxy supports: {message} (at offset {offset:#x})")]
     UnsupportedProposal {
         /// What needs the proposal.
         message: String,
         /// The byte at which it is needed.
         offset: u64,
     },
-    /// The module is valid, and uses both proposals for exceptions.
-    #[error(
-        "it has legacy instructions for exceptions beside current ones, and V8 allows only one kind"
-    )]
+    /// The module is valid, but uses both exception proposals.
+    #[error("it uses legacy and current exception instructions; V8 allows only one of the two")]
     MixedExceptions,
-    /// The module is valid, and cannot be shrunk.
+    /// The module is valid, but cannot be shrunk.
     #[error("it cannot be rewritten: {message}")]
     Rewrite {
         /// What prevents it.
         message: String,
     },
-    /// The analysis build that is to tell what the module implements cannot be read.
+    /// The analysis build cannot be read.
     #[error("its analysis build cannot be read: {0}")]
     AnalysisBuild(Box<Error>),
 }

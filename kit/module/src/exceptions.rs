@@ -1,10 +1,10 @@
-//! Which of the two proposals for exceptions a module needs.
+//! Finds out which of the two exception proposals a module needs.
 
 use wasmparser::{
     AbstractHeapType, BinaryReaderError, FunctionBody, HeapType, Operator, Parser, Payload, ValType,
 };
 
-/// The instructions for exceptions that a module has.
+/// The exception instructions in a module.
 ///
 /// Tags and `throw` belong to both proposals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instructions_tell_the_proposals_apart() {
+    fn instructions_show_the_proposal() {
         let neither = Exceptions::default();
         let legacy = Exceptions {
             legacy: true,

@@ -1,4 +1,4 @@
-//! What a module imports and exports: functions, memories, tables, globals and tags.
+//! The kinds of imports and exports: functions, memories, tables, globals and tags.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use crate::memory::{Memory, Table};
 #[non_exhaustive]
 pub enum Item {
     /// A function.
-    Function(Signature),
+    Function(FunctionType),
     /// A linear memory.
     Memory(Memory),
     /// A table.
     Table(Table),
     /// A global variable.
     Global(Global),
-    /// A tag of exceptions.
+    /// An exception tag.
     Tag,
 }
 
@@ -28,7 +28,7 @@ pub enum Item {
 ///
 /// Its text is that of the WebAssembly text format: `(i32, i64) -> i32`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Signature {
+pub struct FunctionType {
     parameters: Vec<ValType>,
     results: Vec<ValType>,
 }
@@ -44,12 +44,12 @@ impl Item {
         match entity {
             EntityType::Func(id) | EntityType::FuncExact(id) => {
                 match &types.as_ref()[id].composite_type.inner {
-                    CompositeInnerType::Func(function) => Self::Function(Signature {
+                    CompositeInnerType::Func(function) => Self::Function(FunctionType {
                         parameters: function.params().to_vec(),
                         results: function.results().to_vec(),
                     }),
                     // In a valid module, the type of a function is a function type.
-                    _ => Self::Function(Signature::default()),
+                    _ => Self::Function(FunctionType::default()),
                 }
             }
             EntityType::Memory(memory) => Self::Memory(Memory::new(memory)),
@@ -61,10 +61,10 @@ impl Item {
         }
     }
 
-    /// The first type of a function, a table or a global that V8's C++ API does not have, for example
-    /// `v128`. It has numbers, `funcref` and `externref`.
+    /// The first type in a function, table or global that V8's C++ API does not support, for
+    /// example `v128`. It supports numbers, `funcref` and `externref`.
     ///
-    /// Envoy uses this API, and crashes when it loads a module that exports such a type.
+    /// Envoy uses this API and crashes when it loads a module that exports such a type.
     pub fn type_unknown_to_v8(&self) -> Option<String> {
         let types: Vec<ValType> = match self {
             Self::Function(it) => [&it.parameters[..], &it.results].concat(),
@@ -93,8 +93,8 @@ fn is_known_to_v8(value_type: ValType) -> bool {
     }
 }
 
-impl Signature {
-    /// Whether this is the signature of a function of the ABI.
+impl FunctionType {
+    /// Whether this is the signature of an ABI function.
     ///
     /// A proxy rejects a module whose import or callback has another one.
     pub fn matches(&self, expected: &proxy_wasm_abi::Signature) -> bool {
@@ -129,7 +129,7 @@ impl fmt::Display for Item {
     }
 }
 
-impl fmt::Display for Signature {
+impl fmt::Display for FunctionType {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let list = |types: &[ValType]| {
             let names: Vec<_> = types.iter().map(ToString::to_string).collect();
@@ -150,12 +150,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_types_match() {
+    fn function_type_matches_only_the_same_types() {
         use ValType::{F64, I32, I64};
         let function = host_function("env", "proxy_increment_metric", AbiVersion::V0_2_1);
         let expected = &function.expect("a host call").signature;
         let matches = |parameters: &[ValType], results: &[ValType]| {
-            let signature = Signature {
+            let signature = FunctionType {
                 parameters: parameters.to_vec(),
                 results: results.to_vec(),
             };
@@ -169,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn v8_knows_numbers_functions_and_foreign_references() {
+    fn v8_supports_numbers_funcref_and_externref() {
         let unknown = |content| Item::Global(Global { content }).type_unknown_to_v8();
         for known in [ValType::F64, ValType::FUNCREF, ValType::EXTERNREF] {
             assert_eq!(unknown(known), None);
         }
         assert_eq!(unknown(ValType::V128).as_deref(), Some("v128"));
-        let function = Item::Function(Signature {
+        let function = Item::Function(FunctionType {
             parameters: vec![ValType::I32],
             results: vec![ValType::Ref(wasmparser::RefType::ANYREF)],
         });

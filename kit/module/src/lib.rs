@@ -16,11 +16,11 @@ mod strip;
 mod validation;
 
 pub use error::Error;
-pub use item::{Global, Item, Signature};
+pub use item::{FunctionType, Global, Item};
 pub use limits::MAX_LENGTH;
 pub use memory::{Memory, Table};
 pub use module::{Export, Import, MAGIC, Module};
 pub use proposals::{PROPOSALS, Proposal};
-pub use shrink::{Decision, Shrunk, Verdict, shrink};
+pub use shrink::{Decision, Reason, Shrunk, shrink};
 pub use size::{Size, measure};
 pub use strip::strip;

@@ -1,4 +1,4 @@
-//! What V8 limits.
+//! Limits of V8.
 
-/// The greatest length of a module that V8 compiles, in bytes.
+/// The maximum length of a module that V8 compiles, in bytes.
 pub const MAX_LENGTH: u64 = 1024 * 1024 * 1024;

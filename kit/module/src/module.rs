@@ -1,5 +1,4 @@
-//! Reading a module: what it imports, exports and needs. The language in which it was written makes
-//! no difference.
+//! Reads a module: what it imports, exports and needs.
 
 use proxy_wasm_abi::AbiVersion;
 use wasmparser::types::EntityType;
@@ -22,7 +21,7 @@ pub const MAGIC: &[u8] = b"\0asm";
 pub struct Module {
     /// Its size in bytes.
     pub size: usize,
-    /// The ABI versions whose markers it exports, for example `0.2.1`. They may be unknown ones.
+    /// The ABI versions whose markers it exports, for example `0.2.1`. They may be unknown.
     pub abi: Vec<String>,
     /// Its imports, in order.
     pub imports: Vec<Import>,
@@ -32,8 +31,8 @@ pub struct Module {
     pub memories: Vec<Memory>,
     /// Its tables, imported ones first.
     pub tables: Vec<Table>,
-    /// Whether Envoy can read the names of its functions, if it has them. Envoy rejects the module if
-    /// not.
+    /// Whether Envoy can read the function names in its name section, if it has one. Otherwise
+    /// Envoy rejects the module.
     pub names_are_readable: bool,
     /// The WebAssembly proposals that it needs, oldest first.
     pub proposals: Vec<&'static Proposal>,
@@ -67,7 +66,7 @@ impl Module {
     /// # Errors
     ///
     /// If the bytes are longer than [`MAX_LENGTH`], are not a valid core module, or need a proposal
-    /// that the WebAssembly engine of no proxy has.
+    /// that no proxy's WebAssembly engine supports.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let length = bytes.len() as u64;
         if length > MAX_LENGTH {
@@ -122,8 +121,8 @@ impl Module {
         })
     }
 
-    /// The ABI version with which Envoy runs the module: that of the first marker that it knows, in
-    /// the order of the exports. A marker is a function.
+    /// The ABI version with which Envoy runs the module: that of the first marker that Envoy knows,
+    /// in the order of the exports. Exports that are not functions do not count.
     pub fn abi_version(&self) -> Option<AbiVersion> {
         self.exports
             .iter()
@@ -139,7 +138,7 @@ impl Module {
             .map(|export| &export.item)
     }
 
-    /// Whether it exports a function of this name. Proxies look at no other exports but memories.
+    /// Whether it exports a function of this name. Proxies ignore other exports, except memories.
     pub fn has_function(&self, name: &str) -> bool {
         self.exports
             .iter()
@@ -155,7 +154,7 @@ impl Module {
             .filter(|name| name.starts_with("proxy_on_"))
     }
 
-    /// The memory that it exports as `memory`, the name by which proxies find it.
+    /// The memory that it exports as `memory`, the name that proxies look for.
     pub fn memory(&self) -> Option<Memory> {
         match self.export("memory") {
             Some(Item::Memory(memory)) => Some(*memory),
@@ -163,8 +162,8 @@ impl Module {
         }
     }
 
-    /// The memory through which Envoy passes data: the last one that is exported, whatever its name,
-    /// or else the one that is imported.
+    /// The memory through which Envoy passes data: the last exported one, whatever its name, or
+    /// else the imported one.
     pub fn memory_in_envoy(&self) -> Option<Memory> {
         let exports = self.exports.iter().rev().map(|export| &export.item);
         let imports = self.imports.iter().map(|import| &import.item);

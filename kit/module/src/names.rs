@@ -1,17 +1,17 @@
-//! The names of functions, as Envoy reads them.
+//! The name section, as Envoy reads it.
 
 use wasmparser::{BinaryReader, Parser, Payload};
 
-/// The subsection that has the names of functions.
+/// The subsection with the function names.
 const FUNCTIONS: u8 = 1;
 
-/// Envoy reads no larger number.
+/// Envoy rejects larger numbers.
 const MAX_NUMBER: u32 = 0x3fff_ffff;
 
-/// Whether Envoy can read the names of a module's functions. It reads the first section with the name
+/// Whether Envoy can read the function names of a module. It reads the first section that is named
 /// `name`, for stack traces, and rejects the module if it cannot.
 ///
-/// Unlike other tools, it looks at no other subsection, and accepts names that are not UTF-8.
+/// Unlike other tools, Envoy ignores other subsections and accepts names that are not UTF-8.
 pub fn are_readable(module: &[u8]) -> bool {
     Parser::new(0)
         .parse_all(module)
@@ -39,7 +39,7 @@ fn section_is_readable(section: &[u8]) -> bool {
     read().is_some()
 }
 
-/// A list of functions, each an index and a name, which fills its subsection.
+/// Reads a list of functions, each an index and a name. It must fill the subsection.
 fn functions(subsection: &[u8]) -> Option<()> {
     let mut reader = BinaryReader::new(subsection, 0);
     for _ in 0..number(&mut reader)? {
@@ -49,7 +49,7 @@ fn functions(subsection: &[u8]) -> Option<()> {
     reader.eof().then_some(())
 }
 
-/// Bytes, with their number before them.
+/// Reads bytes that follow their count.
 fn bytes<'a>(reader: &mut BinaryReader<'a>) -> Option<&'a [u8]> {
     let length = usize::try_from(number(reader)?).ok()?;
     reader.read_bytes(length).ok()
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn list_of_functions_fills_its_subsection() {
+    fn list_of_functions_must_fill_its_subsection() {
         for (section, is_readable) in [
             (&[][..], true),
             (&[1, 4, 1, 0, 1, b'f'], true),

@@ -11,18 +11,18 @@ pub struct Proposal {
     pub name: &'static str,
     /// The version of V8 that enabled it by default.
     pub v8: &'static str,
-    /// The oldest Envoy release that loads a module which needs it.
+    /// The oldest Envoy release that loads a module that needs it.
     pub since: EnvoyVersion,
     pub(crate) features: WasmFeatures,
 }
 
-/// V8 8.8, and 9.0 since 1.17.1. Envoy 1.18 has V8 9.0, too.
+/// V8 8.8, since 1.17.1 9.0. Envoy 1.18 also has V8 9.0.
 const ENVOY_1_17: EnvoyVersion = EnvoyVersion::OLDEST;
-/// V8 9.2, as Envoy 1.20.
+/// V8 9.2. Envoy 1.20 has the same.
 const ENVOY_1_19: EnvoyVersion = EnvoyVersion::new(1, 19);
 /// V8 9.8. Envoy 1.22 has V8 10.0, 1.23 has 10.4, and 1.24 to 1.34 have 10.7.
 const ENVOY_1_21: EnvoyVersion = EnvoyVersion::new(1, 21);
-/// V8 13.8, as Envoy 1.36 and 1.37. Releases since 1.38 have V8 14.6.
+/// V8 13.8. Envoy 1.36 and 1.37 have the same; releases since 1.38 have V8 14.6.
 const ENVOY_1_35: EnvoyVersion = EnvoyVersion::new(1, 35);
 
 /// The proposals that the V8 of some Envoy release enables, oldest first.
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proposals_are_in_the_order_of_their_versions() {
+    fn proposals_are_sorted_by_version() {
         let version = |text: &str| -> Vec<u32> {
             text.split('.')
                 .map(|part| part.parse().expect(text))

@@ -1,4 +1,4 @@
-//! Copying the sections of a module.
+//! Copies the sections of a module.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use wasmparser::{Parser, Payload};
 
 use crate::error::Error;
 
-/// A module with only those of its custom sections whose names `keep` accepts. All other sections
+/// The module without the custom sections whose names `keep` does not accept. All other sections
 /// are copied byte for byte.
 pub fn with_custom_sections(module: &[u8], keep: impl Fn(&str) -> bool) -> Result<Vec<u8>, Error> {
     let mut copy = wasm_encoder::Module::HEADER.to_vec();
@@ -31,7 +31,7 @@ pub fn with_custom_sections(module: &[u8], keep: impl Fn(&str) -> bool) -> Resul
     Ok(copy)
 }
 
-/// The bytes of a module in a range that its parser gave. `None` if they are not in the module.
+/// The bytes of a module in a range from the parser. `None` if they are not in the module.
 pub fn slice(module: &[u8], range: Range<u64>) -> Option<&[u8]> {
     let start = usize::try_from(range.start).ok()?;
     let end = usize::try_from(range.end).ok()?;

@@ -1,13 +1,12 @@
 //! Removes what a module does not use.
 //!
-//! A module that is written with the Rust SDK exports every callback, so that a proxy enters the VM
-//! for nothing; and it imports nearly every host call, because the tables of its trait objects hold
-//! all methods of the SDK. Shrinking removes the callbacks that the extension does not implement, the
-//! methods that nothing can call, what only those used, the data to which nothing refers any more,
-//! and copies of functions.
+//! A module of the Rust SDK exports every callback, so a proxy also calls those that do nothing. It
+//! imports nearly every host call, because the vtables of its trait objects refer to all methods of
+//! the SDK. Shrinking removes the callbacks that the extension does not implement, methods that are
+//! never called, everything that only these used, unreferenced data, and duplicate functions.
 //!
-//! The module is encoded again, without the long form of `call_indirect`. Rust's modules need the
-//! proposal reference-types only for that.
+//! The module is encoded again, with the short form of `call_indirect`. Rust modules need the
+//! reference-types proposal only for the long form.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +17,7 @@ use crate::sections::with_custom_sections;
 use crate::size::{Size, measure};
 use analysis_build::AnalysisBuild;
 use codec::{decode, encode};
-use data::Linked;
+use data::LinkedModule;
 use decision::decide;
 
 mod analysis_build;
@@ -31,7 +30,7 @@ mod references;
 mod sdk;
 mod vtables;
 
-pub use decision::{Decision, Verdict};
+pub use decision::{Decision, Reason};
 
 /// A module that has been shrunk.
 #[derive(Debug)]
@@ -39,22 +38,23 @@ pub use decision::{Decision, Verdict};
 pub struct Shrunk {
     /// The module, with the names of its functions.
     pub module: Vec<u8>,
-    /// What became of each callback, in the order of their names.
+    /// Whether each callback was kept, sorted by name.
     pub decisions: Vec<Decision>,
-    /// What was measured before.
+    /// The size of the original module.
     pub before: Size,
-    /// What was measured after.
+    /// The size of the result.
     pub after: Size,
-    /// Whether the module was left as it was, because without what it does not use it would be
-    /// larger. Encoding a module again can make it longer.
+    /// Whether the module is the original one, because the result would be larger: encoding a
+    /// module again can make it longer.
     pub is_unchanged: bool,
 }
 
-/// Removes what a module does not use. It never makes the module larger, custom sections aside.
+/// Removes what a module does not use. It never makes the module larger, not counting custom
+/// sections.
 ///
-/// `analysis_build` is an unoptimized build of the same extension, written with the Rust SDK. The
-/// names of its functions tell which callbacks the extension implements. Without it, or if its names
-/// do not tell, every callback is kept. Data are removed only if the module has been linked with
+/// `analysis_build` is an unoptimized build of the same extension, written with the Rust SDK. Its
+/// function names show which callbacks the extension implements. Without it, or if it has no such
+/// names, every callback is kept. Data is removed only if the module was linked with
 /// `--emit-relocs`.
 ///
 /// # Errors
@@ -79,8 +79,8 @@ pub fn shrink(module: &[u8], analysis_build: Option<&[u8]>) -> Result<Shrunk, Er
         });
     }
     for decision in &mut decisions {
-        if !decision.verdict.is_kept() {
-            decision.verdict = Verdict::Unchanged;
+        if !decision.reason.is_kept() {
+            decision.reason = Reason::Unchanged;
         }
     }
     Ok(Shrunk {
@@ -92,7 +92,7 @@ pub fn shrink(module: &[u8], analysis_build: Option<&[u8]>) -> Result<Shrunk, Er
     })
 }
 
-/// Rewrites a module without what it does not use.
+/// Rewrites a module, and keeps the callbacks that receive the responses to its host calls.
 fn rewrite(
     module: &[u8],
     analysis_build: Option<&AnalysisBuild>,
@@ -108,14 +108,14 @@ fn rewrite(
     }
 }
 
-/// Rewrites a module, and keeps those callbacks that are known to receive responses.
+/// Rewrites a module. Keeps the callbacks in `receiving`, which receive responses.
 fn attempt(
     bytes: &[u8],
     analysis_build: Option<&AnalysisBuild>,
     receiving: &BTreeSet<&'static str>,
 ) -> Result<(Module, Vec<Decision>), Error> {
     let mut module = decode(bytes)?;
-    let linked = Linked::read(bytes, &module);
+    let linked = LinkedModule::read(bytes, &module);
     let decisions = decide(&module, analysis_build, receiving);
     let removed: Vec<_> = module
         .exports
@@ -123,14 +123,14 @@ fn attempt(
         .filter(|export| {
             decisions
                 .iter()
-                .any(|decision| decision.callback == export.name && !decision.verdict.is_kept())
+                .any(|decision| decision.callback == export.name && !decision.reason.is_kept())
         })
         .map(|export| export.id())
         .collect();
     for export in removed {
         module.exports.delete(export);
     }
-    // What is removed may have been the only user of something else.
+    // Removed code may have been the only user of other code or data.
     loop {
         walrus::passes::gc::run(&mut module);
         let cleared = linked
@@ -143,13 +143,12 @@ fn attempt(
     }
 }
 
-/// The callbacks that were removed although the module makes a host call whose response arrives in
-/// them.
+/// The removed callbacks that receive the response to a host call that the module makes.
 fn missing_callbacks(module: &Module, decisions: &[Decision]) -> Vec<&'static str> {
     let is_removed = |callback: &&'static str| {
         decisions
             .iter()
-            .any(|decision| decision.callback == *callback && !decision.verdict.is_kept())
+            .any(|decision| decision.callback == *callback && !decision.reason.is_kept())
     };
     module
         .imports

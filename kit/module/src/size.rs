@@ -1,4 +1,4 @@
-//! What a module costs a proxy.
+//! The size of a module.
 
 use crate::error::Error;
 use crate::item::Item;
@@ -8,7 +8,7 @@ use crate::strip::strip;
 /// The size of a page of memory, in bytes.
 const PAGE: u64 = 65536;
 
-/// The sizes of a module that a proxy pays for.
+/// The size of a module, as far as it matters to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Size {

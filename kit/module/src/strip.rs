@@ -1,4 +1,4 @@
-//! Removes what only people and tools read.
+//! Removes custom sections, which only people and tools read.
 
 use crate::error::Error;
 use crate::sections::with_custom_sections;

@@ -7,11 +7,11 @@ use crate::error::Error;
 use crate::exceptions::Exceptions;
 use crate::proposals::{PROPOSALS, Proposal};
 
-/// Validates a module with every proposal that a proxy has. Then disables proposals, the newest
-/// first, and leaves them disabled if the module is still valid.
+/// Validates a module with every proposal that a proxy supports. Then disables proposals, newest
+/// first, as long as the module stays valid.
 pub fn validate(bytes: &[u8]) -> Result<(Types, Vec<&'static Proposal>), Error> {
-    // These two are not proposals: floating point has always been there, and the other one only
-    // allows the types of enabled proposals.
+    // These two are not proposals: every engine has floating point, and the other one only allows
+    // the types of enabled proposals.
     let mut features = WasmFeatures::FLOATS.union(WasmFeatures::GC_TYPES);
     for proposal in &PROPOSALS {
         features.insert(proposal.features);
@@ -24,14 +24,14 @@ pub fn validate(bytes: &[u8]) -> Result<(Types, Vec<&'static Proposal>), Error> 
         },
     };
     disable(bytes, &mut features, &PROPOSALS);
-    exceptions(bytes, &mut features)?;
+    select_exceptions(bytes, &mut features)?;
     let is_needed = |proposal: &&Proposal| features.contains(proposal.features);
     Ok((types, PROPOSALS.iter().filter(is_needed).collect()))
 }
 
-/// Disables those of some proposals that the module does not need: all of them if it needs none,
-/// else the newer half, then the older half. Most modules are validated a few times so, instead of
-/// once for each proposal.
+/// Disables the proposals that the module does not need: all at once if it needs none of them,
+/// otherwise the newer half, then the older half. So most modules are validated a few times only,
+/// not once for each proposal.
 fn disable(bytes: &[u8], features: &mut WasmFeatures, proposals: &[Proposal]) {
     let mut without = *features;
     for proposal in proposals {
@@ -46,9 +46,9 @@ fn disable(bytes: &[u8], features: &mut WasmFeatures, proposals: &[Proposal]) {
     }
 }
 
-/// Tells the proposals for exceptions apart. For the validator, tags and `throw` belong to the current
-/// one; they belong to the legacy one, too, and V8 has had that one for longer.
-fn exceptions(bytes: &[u8], features: &mut WasmFeatures) -> Result<(), Error> {
+/// Finds out which of the two exception proposals the module needs. The validator assigns tags and
+/// `throw` to the current one; the legacy one has them, too, and V8 has supported it for longer.
+fn select_exceptions(bytes: &[u8], features: &mut WasmFeatures) -> Result<(), Error> {
     if !features.contains(WasmFeatures::EXCEPTIONS) {
         return Ok(());
     }

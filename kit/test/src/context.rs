@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use proxy_wasm_abi::BufferType;
+
 use crate::filter_state::FilterState;
 use crate::header_map::Kind;
 use crate::headers::Headers;
 use crate::local_reply::LocalReply;
 use crate::message::Reply;
 use crate::records::HostCall;
+use crate::tcp::TcpState;
 
 /// A direction of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,11 +188,26 @@ pub(crate) type Properties = BTreeMap<Vec<u8>, Vec<u8>>;
 /// are read-only.
 pub(crate) type Declarations = BTreeMap<Vec<u8>, bool>;
 
+/// The buffer that a context has asked for last. As in Envoy, that is what the module gets as the
+/// arguments of a foreign function.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum LastBuffer {
+    /// None, or one that did not exist.
+    #[default]
+    Absent,
+    ReadOnly(BufferType),
+    /// One that could be changed, and may not exist any more.
+    Changeable(BufferType),
+}
+
 /// The context of a plugin (ABI: "Plugin Context").
 #[derive(Debug, Default)]
 pub(crate) struct PluginContext {
-    /// Only during `proxy_on_configure`.
     pub(crate) configuration: Option<Vec<u8>>,
+    /// Whether the module can read the configuration: in `proxy_on_context_create` and
+    /// `proxy_on_configure`.
+    pub(crate) is_configuration_open: bool,
+    pub(crate) last_buffer: LastBuffer,
     /// What a test has set, for the plugin and its streams.
     pub(crate) properties: Properties,
     pub(crate) declarations: Declarations,
@@ -205,6 +223,14 @@ pub(crate) struct PluginContext {
     pub(crate) awaits_done: bool,
 }
 
+impl PluginContext {
+    /// The configuration, if the module can read it now.
+    pub(crate) fn open_configuration(&self) -> Option<&[u8]> {
+        let configuration = self.configuration.as_deref();
+        configuration.filter(|_| self.is_configuration_open)
+    }
+}
+
 /// The part of a gRPC response that the extension can read now.
 #[derive(Debug, Default)]
 pub(crate) struct GrpcResponse {
@@ -218,6 +244,9 @@ pub(crate) struct GrpcResponse {
 pub(crate) struct StreamContext {
     /// The plugin that it belongs to.
     pub(crate) plugin: u32,
+    pub(crate) last_buffer: LastBuffer,
+    /// Of a TCP connection: its state. Such a stream has no request and no response.
+    pub(crate) tcp: Option<TcpState>,
     pub(crate) request: DirectionState,
     pub(crate) response: DirectionState,
     /// When the request began, and when the stream ended.

@@ -13,10 +13,12 @@ use crate::error::Error;
 use crate::host::{Action, Host, Posted};
 use crate::module::Module;
 use crate::options::{MAX_TIME, Options};
+use crate::tcp::{Closer, End};
 use crate::vm::Vm;
 
 mod breaks;
 mod calls;
+mod connections;
 mod filter;
 mod forward;
 mod replies;
@@ -54,13 +56,19 @@ impl Core {
     }
 
     /// Creates a plugin context and starts it (ABI: "Context lifecycle", `proxy_on_vm_start`).
-    pub(crate) fn start_plugin(&mut self) -> Result<u32, Error> {
+    pub(crate) fn start_plugin(&mut self, configuration: Option<&[u8]>) -> Result<u32, Error> {
         self.vm.refuel()?;
         let host = self.host_mut();
         let id = host.new_context();
-        host.plugins.insert(id, PluginContext::default());
+        let plugin = PluginContext {
+            configuration: configuration.map(<[u8]>::to_vec),
+            is_configuration_open: configuration.is_some(),
+            ..PluginContext::default()
+        };
+        host.plugins.insert(id, plugin);
         let size = host.options.vm_configuration.len();
         self.call("proxy_on_context_create", id, &[0])?;
+        self.plugin(id)?.is_configuration_open = false;
         let started = self.call("proxy_on_vm_start", id, &[length(size)])?;
         let accepted = self.accepted("proxy_on_vm_start", started);
         self.run_pending()?;
@@ -74,9 +82,11 @@ impl Core {
     pub(crate) fn configure(&mut self, id: u32, configuration: &[u8]) -> Result<(), Error> {
         self.vm.refuel()?;
         let size = length(configuration.len());
-        self.plugin(id)?.configuration = Some(configuration.to_vec());
+        let plugin = self.plugin(id)?;
+        plugin.configuration = Some(configuration.to_vec());
+        plugin.is_configuration_open = true;
         let result = self.call("proxy_on_configure", id, &[size]);
-        self.plugin(id)?.configuration = None;
+        self.plugin(id)?.is_configuration_open = false;
         let accepted = self.accepted("proxy_on_configure", result?);
         self.run_pending()?;
         accepted
@@ -122,10 +132,17 @@ impl Core {
     /// Runs what callbacks have asked for, until nothing is left.
     fn run_pending(&mut self) -> Result<(), Error> {
         self.run_actions()?;
-        while let Some(Posted::QueueReady { plugin, queue }) = self.host_mut().posted.pop_front() {
-            // The plugin may have been shut down.
-            if self.host().plugins.contains_key(&plugin) {
-                self.call("proxy_on_queue_ready", plugin, &[queue])?;
+        while let Some(posted) = self.host_mut().posted.pop_front() {
+            match posted {
+                // The plugin may have been shut down.
+                Posted::QueueReady { plugin, queue } => {
+                    if self.host().plugins.contains_key(&plugin) {
+                        self.call("proxy_on_queue_ready", plugin, &[queue])?;
+                    }
+                }
+                Posted::Connected(id) => self.on_connected(id)?,
+                Posted::Drained(id) => self.on_drained(id)?,
+                Posted::Closed(id) => self.remove_connection(id),
             }
         }
         Ok(())
@@ -144,6 +161,10 @@ impl Core {
                 Action::Close(id) => {
                     self.check_can_close(id)?;
                     self.close(id)?;
+                }
+                Action::ContinueReading(id) => self.continue_reading(id)?,
+                Action::CloseConnection(id) => {
+                    self.close_connection(id, Closer::Proxy, End::Ended)?;
                 }
                 Action::DeletePlugin(id) => self.delete_plugin(id)?,
                 Action::GrpcUnavailable { plugin, call } => self.grpc_unavailable(plugin, call)?,

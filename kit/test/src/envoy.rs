@@ -79,13 +79,30 @@ impl Builder {
 
     /// Adds a listener, which passes requests through the extension to the upstream. All listeners
     /// share one VM for each worker.
-    pub fn listener(mut self, name: &str, root_id: &str, configuration: &Configuration) -> Self {
+    pub fn listener(self, name: &str, root_id: &str, configuration: &Configuration) -> Self {
+        self.add_listener(name, root_id, configuration, false)
+    }
+
+    /// Adds a listener, which passes TCP connections through the extension to the upstream: see
+    /// [`Envoy::address_of`].
+    pub fn tcp_listener(self, name: &str, root_id: &str, configuration: &Configuration) -> Self {
+        self.add_listener(name, root_id, configuration, true)
+    }
+
+    fn add_listener(
+        mut self,
+        name: &str,
+        root_id: &str,
+        configuration: &Configuration,
+        is_tcp: bool,
+    ) -> Self {
         self.listeners.push(Listener {
             name: name.to_owned(),
             root_id: root_id.to_owned(),
             configuration: configuration.clone(),
             port: 0,
             answers_direct: true,
+            is_tcp,
             allow_on_headers_stop_iteration: false,
         });
         self
@@ -190,8 +207,19 @@ impl Envoy {
     ///
     /// If there is no such listener.
     pub fn url_of(&self, listener: &str, path: &str) -> Result<String, Error> {
-        let address = self.addresses.get(listener).ok_or(UNKNOWN_LISTENER)?;
-        Ok(format!("http://{address}{path}"))
+        Ok(format!("http://{}{path}", self.address_of(listener)?))
+    }
+
+    /// The address on which the listener of that name accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such listener.
+    pub fn address_of(&self, listener: &str) -> Result<SocketAddr, Error> {
+        self.addresses
+            .get(listener)
+            .copied()
+            .ok_or(UNKNOWN_LISTENER)
     }
 
     /// Updates the configuration of the extension in the first listener, as a mesh does while traffic

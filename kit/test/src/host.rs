@@ -7,7 +7,7 @@ use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
 use wasmi::{Caller, Memory, TypedFunc};
 
 use crate::backtrace;
-use crate::context::{Direction, Part, PluginContext, StreamContext};
+use crate::context::{Direction, LastBuffer, Part, PluginContext, StreamContext};
 use crate::grpc::GrpcCall;
 use crate::header_map::Kind;
 use crate::headers::Headers;
@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::phase::Phase;
 use crate::queue::Queue;
 use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
+use crate::tcp::Source;
 
 mod metrics;
 mod properties;
@@ -44,6 +45,9 @@ pub(crate) enum Action {
     Resume(u32, Direction),
     LocalReply(u32, LocalReply),
     Close(u32),
+    /// Forwards what the extension holds of what a TCP client has sent.
+    ContinueReading(u32),
+    CloseConnection(u32),
     DeletePlugin(u32),
     /// Reports a gRPC call to a cluster that does not exist as closed.
     GrpcUnavailable {
@@ -55,7 +59,16 @@ pub(crate) enum Action {
 /// What the host does when no callback runs.
 #[derive(Debug)]
 pub(crate) enum Posted {
-    QueueReady { plugin: u32, queue: u32 },
+    QueueReady {
+        plugin: u32,
+        queue: u32,
+    },
+    /// A TCP connection has its connection to the upstream.
+    Connected(u32),
+    /// The extension holds nothing any more of what a client or the upstream has sent.
+    Drained(u32),
+    /// A TCP connection is closed, and its context deleted.
+    Closed(u32),
 }
 
 /// All that host calls read and change.
@@ -180,6 +193,18 @@ impl Host {
         self.streams.get_mut(&id)
     }
 
+    /// Whether a context is that of an HTTP stream.
+    pub(crate) fn is_http_stream(&self, id: u32) -> bool {
+        let stream = self.streams.get(&id);
+        stream.is_some_and(|stream| stream.tcp.is_none())
+    }
+
+    /// Whether a context is that of a TCP connection.
+    pub(crate) fn is_connection(&self, id: u32) -> bool {
+        let stream = self.streams.get(&id);
+        stream.is_some_and(|stream| stream.tcp.is_some())
+    }
+
     /// The identifier of the plugin that the context belongs to.
     pub(crate) fn plugin_id(&self) -> u32 {
         let id = self.context();
@@ -284,9 +309,44 @@ impl Host {
     /// A buffer that the module can read now (ABI: "Buffers"). Those of a stream are empty in
     /// callbacks to which they do not belong.
     pub(crate) fn buffer(&mut self, buffer: BufferType) -> Option<&[u8]> {
+        if buffer == BufferType::ForeignFunctionArguments {
+            return Some(match *self.last_buffer()? {
+                LastBuffer::Absent => &[],
+                LastBuffer::ReadOnly(BufferType::PluginConfiguration) => {
+                    let plugin = self.plugin()?;
+                    plugin.configuration.as_deref().unwrap_or_default()
+                }
+                LastBuffer::ReadOnly(last) | LastBuffer::Changeable(last) => {
+                    self.readable_buffer(last).unwrap_or_default()
+                }
+            });
+        }
+        let last = match buffer {
+            _ if self.readable_buffer(buffer).is_none() => None,
+            BufferType::VmConfiguration
+            | BufferType::PluginConfiguration
+            | BufferType::CallResponseBody => Some(LastBuffer::ReadOnly(buffer)),
+            _ if self.buffer_mut(buffer).is_some() => Some(LastBuffer::Changeable(buffer)),
+            _ => Some(LastBuffer::Absent),
+        };
+        if let (Some(last), Some(current)) = (last, self.last_buffer()) {
+            *current = last;
+        }
+        self.readable_buffer(buffer)
+    }
+
+    pub(crate) fn last_buffer(&mut self) -> Option<&mut LastBuffer> {
+        let id = self.context();
+        match self.plugins.get_mut(&id) {
+            Some(plugin) => Some(&mut plugin.last_buffer),
+            None => Some(&mut self.streams.get_mut(&id)?.last_buffer),
+        }
+    }
+
+    fn readable_buffer(&mut self, buffer: BufferType) -> Option<&[u8]> {
         match buffer {
             BufferType::VmConfiguration => Some(&self.options.vm_configuration),
-            BufferType::PluginConfiguration => self.plugin()?.configuration.as_deref(),
+            BufferType::PluginConfiguration => self.plugin()?.open_configuration(),
             BufferType::CallResponseBody => {
                 let reply = self.plugin()?.call_response.as_ref()?;
                 Some(reply.chunks.first().map_or(&[], Vec::as_slice))
@@ -300,10 +360,16 @@ impl Host {
         let direction = match buffer {
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
+            BufferType::DownstreamData => return self.tcp_buffer(Source::Downstream),
+            BufferType::UpstreamData => return self.tcp_buffer(Source::Upstream),
             BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
         self.stream()?.state(direction).body()
+    }
+
+    fn tcp_buffer(&mut self, source: Source) -> Option<&mut Vec<u8>> {
+        self.stream()?.tcp.as_mut()?.flow(source).open_buffer()
     }
 
     /// Counts a host call that copies so many bytes, and returns its cost.

@@ -7,6 +7,7 @@ mod binary;
 #[cfg(feature = "cases")]
 pub mod cases;
 mod compiled;
+mod connection;
 mod context;
 mod core;
 #[doc = include_str!("differences.md")]
@@ -47,12 +48,14 @@ mod proxy;
 mod queue;
 mod records;
 mod stream;
+mod tcp;
 #[cfg(feature = "envoy")]
 mod upstream;
 mod validation;
 mod vm;
 mod wasi;
 
+pub use connection::Connection;
 pub use error::{Error, Frame, Limit, Trap};
 pub use extension::{extension, module_path};
 pub use grpc::{GrpcCall, GrpcReply};
@@ -64,5 +67,6 @@ pub use proxy::Proxy;
 pub use proxy_wasm_abi::{LogLevel, Status};
 pub use records::{ForeignCall, HostCall, HttpCall, LogLine, Metric};
 pub use stream::{Request, Stream};
+pub use tcp::{End, Received};
 #[cfg(feature = "envoy")]
 pub use upstream::Upstream;

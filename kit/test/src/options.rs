@@ -43,6 +43,7 @@ impl fmt::Debug for ForeignFunction {
 pub struct Options {
     pub(crate) vm_id: String,
     pub(crate) vm_configuration: Vec<u8>,
+    pub(crate) configuration: Option<Vec<u8>>,
     pub(crate) plugin_name: String,
     pub(crate) root_id: String,
     pub(crate) environment: BTreeMap<String, String>,
@@ -62,6 +63,7 @@ impl Default for Options {
         Self {
             vm_id: String::new(),
             vm_configuration: Vec::new(),
+            configuration: None,
             plugin_name: "extension".to_owned(),
             root_id: String::new(),
             environment: BTreeMap::new(),
@@ -93,6 +95,13 @@ impl Options {
     /// The configuration of the VM, which `proxy_on_vm_start` reads.
     pub fn vm_configuration(mut self, configuration: impl AsRef<[u8]>) -> Self {
         self.vm_configuration = configuration.as_ref().to_vec();
+        self
+    }
+
+    /// The configuration of the first plugin. [`Options::load`] configures the plugin, as
+    /// [`Proxy::configure`](crate::Proxy::configure) does, and `proxy_on_context_create` can read it.
+    pub fn configuration(mut self, configuration: impl AsRef<[u8]>) -> Self {
+        self.configuration = Some(configuration.as_ref().to_vec());
         self
     }
 
@@ -194,7 +203,8 @@ impl Options {
     /// How much fuel one step of a test may use before the module traps: see [Fuel](crate#fuel).
     ///
     /// A step is one call of a method, for example [`Stream::send_body`](crate::Stream::send_body),
-    /// with all callbacks that follow from it.
+    /// with all callbacks that follow from it. Towards this limit, a host call counts 1,000 more, and
+    /// each byte that it copies 10 more.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
         self

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::connection::Connection;
 use crate::context::property_path;
 use crate::core::Core;
 use crate::error::Error;
@@ -52,15 +53,20 @@ impl Proxy {
     }
 
     fn start(module: &Module, options: Options) -> Result<Self, Error> {
+        let configuration = options.configuration.clone();
         let mut core = Core::load(module, options)?;
-        let id = core.start_plugin()?;
+        let id = core.start_plugin(configuration.as_deref())?;
+        if let Some(configuration) = configuration {
+            core.configure(id, &configuration)?;
+        }
         Ok(Self {
             core: Rc::new(RefCell::new(core)),
             id,
         })
     }
 
-    /// Configures the plugin for the first time (ABI: `proxy_on_configure`).
+    /// Configures the plugin for the first time (ABI: `proxy_on_configure`). In Envoy,
+    /// `proxy_on_context_create` can read the configuration as well: see [`Options::configuration`].
     ///
     /// # Errors
     ///
@@ -90,8 +96,9 @@ impl Proxy {
     /// shut down.
     pub fn add_plugin(&self, configuration: impl AsRef<[u8]>) -> Result<Self, Error> {
         let mut core = self.core.borrow_mut();
-        let id = core.start_plugin()?;
-        match core.configure(id, configuration.as_ref()) {
+        let configuration = configuration.as_ref();
+        let id = core.start_plugin(Some(configuration))?;
+        match core.configure(id, configuration) {
             Ok(()) => Ok(Self {
                 core: Rc::clone(&self.core),
                 id,
@@ -122,6 +129,15 @@ impl Proxy {
     /// Builds a request, which goes through the extension when it is sent.
     pub fn request(&self, method: &str, path: &str) -> Request {
         Request::new(Rc::clone(&self.core), self.id, method, path)
+    }
+
+    /// A client connects to the plugin's listener, as one that filters TCP.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Trap`] if the module traps.
+    pub fn connect(&self) -> Result<Connection, Error> {
+        Connection::open(Rc::clone(&self.core), self.id)
     }
 
     /// Calls the plugin's timer now (ABI: `proxy_on_tick`).
@@ -303,7 +319,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// As for [`Proxy::load`].
+    /// As for [`Proxy::load`]; with [`Options::configuration`], as for [`Proxy::configure`].
     pub fn load(self, module: impl Into<Module>) -> Result<Proxy, Error> {
         Proxy::start(&module.into(), self)
     }

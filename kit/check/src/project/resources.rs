@@ -1,11 +1,15 @@
-//! The resources of meshes, and the configuration of Envoy, in which an extension is deployed.
+//! The mesh resources and Envoy configurations that deploy an extension.
+
+use std::path::Path;
 
 use super::compare::Comparison;
 #[cfg(feature = "trial")]
 use super::configuration;
-use crate::yaml::{Node, Value};
+use super::definitions;
+use super::schema::compare_resource;
+use crate::yaml::{Node, NodeValue};
 
-/// The type of Envoy's HTTP filter.
+/// The type of Envoy's Wasm HTTP filter.
 const ENVOY_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
 /// The scheme of an image in a URL.
@@ -19,13 +23,23 @@ pub fn compare(comparison: &mut Comparison, document: &Node) {
         return;
     };
     match (version.split('/').next(), kind) {
-        (Some("maistra.io"), "ServiceMeshExtension") => maistra(comparison, document, version),
+        (Some("maistra.io"), "ServiceMeshExtension") => {
+            let definition = &definitions::SERVICE_MESH_EXTENSION;
+            compare_resource(comparison, kind, document, definition);
+            maistra(comparison, document, version);
+        }
         (Some("extensions.istio.io"), "WasmPlugin") => {
+            compare_resource(comparison, kind, document, &definitions::WASM_PLUGIN);
             istio(comparison, document, &["spec"], "UNSPECIFIED_PHASE");
         }
-        (Some("extensions.istio.io"), "TrafficExtension") => {
+        // It may have a Lua script instead.
+        (Some("extensions.istio.io"), "TrafficExtension")
+            if document.get(&["spec", "wasm"]).is_some() =>
+        {
+            compare_resource(comparison, kind, document, &definitions::TRAFFIC_EXTENSION);
             istio(comparison, document, &["spec", "wasm"], "UNSPECIFIED");
         }
+        (Some("networking.istio.io"), "EnvoyFilter") => envoy_filter(comparison, document),
         (Some("gateway.envoyproxy.io"), "EnvoyExtensionPolicy") => {
             envoy_gateway(comparison, document);
         }
@@ -33,7 +47,7 @@ pub fn compare(comparison: &mut Comparison, document: &Node) {
     }
 }
 
-/// A ServiceMeshExtension. Maistra reads a phase and a priority that it leaves out from the manifest.
+/// A ServiceMeshExtension. Maistra reads a priority that it leaves out from the manifest.
 fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
     let Some(spec) = document.get(&["spec"]) else {
         return;
@@ -69,8 +83,8 @@ fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
         ),
         #[cfg(feature = "trial")]
         _ => {
-            let setup = configuration::maistra(document, config, is_old);
-            comparison.configure(config.unwrap_or(spec), Ok(setup));
+            let settings = configuration::maistra(document, config, is_old);
+            comparison.configure(config.unwrap_or(spec), Ok(settings));
         }
         #[cfg(not(feature = "trial"))]
         _ => {}
@@ -109,8 +123,8 @@ fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecifie
         ),
         #[cfg(feature = "trial")]
         _ => {
-            let setup = configuration::istio(wasm, config);
-            comparison.configure(config.unwrap_or(wasm), Ok(setup));
+            let settings = configuration::istio(wasm, config);
+            comparison.configure(config.unwrap_or(wasm), Ok(settings));
         }
         #[cfg(not(feature = "trial"))]
         _ => {}
@@ -132,6 +146,8 @@ fn envoy_gateway(comparison: &mut Comparison, document: &Node) {
     let Some(list) = document.get(&["spec", "wasm"]) else {
         return;
     };
+    let definition = &definitions::ENVOY_EXTENSION_POLICY;
+    compare_resource(comparison, "EnvoyExtensionPolicy", document, definition);
     let extensions: Vec<_> = list.list().iter().collect();
     if let [_] = extensions.as_slice() {
         comparison.name(document, &["metadata", "name"]);
@@ -144,10 +160,27 @@ fn envoy_gateway(comparison: &mut Comparison, document: &Node) {
         #[cfg(feature = "trial")]
         {
             let config = extension.get(&["config"]).filter(|config| config.is_set());
-            let setup = configuration::envoy_gateway(extension, config);
-            comparison.configure(config.unwrap_or(extension), Ok(setup));
+            let settings = configuration::envoy_gateway(extension, config);
+            comparison.configure(config.unwrap_or(extension), Ok(settings));
         }
     }
+}
+
+/// An EnvoyFilter that adds a Wasm filter to Envoy's configuration.
+fn envoy_filter(comparison: &mut Comparison, document: &Node) {
+    let mut plugins = Vec::new();
+    find_plugins(document, &mut plugins);
+    if plugins.is_empty() {
+        return;
+    }
+    compare_resource(
+        comparison,
+        "EnvoyFilter",
+        document,
+        &definitions::ENVOY_FILTER,
+    );
+    comparison.name(document, &["metadata", "name"]);
+    envoy(comparison, document);
 }
 
 /// Any part of a configuration of Envoy.
@@ -157,6 +190,7 @@ fn envoy(comparison: &mut Comparison, document: &Node) {
     for plugin in own(comparison, document, plugins) {
         comparison.name(plugin, &["name"]);
         module_path(comparison, plugin);
+        image(comparison, plugin);
         capabilities(comparison, plugin);
         #[cfg(feature = "trial")]
         {
@@ -176,8 +210,8 @@ fn find_plugins<'a>(node: &'a Node, plugins: &mut Vec<&'a Node>) {
         plugins.extend(node.get(&["config"]));
     }
     match &node.value {
-        Value::List(items) => items.iter().for_each(|item| find_plugins(item, plugins)),
-        Value::Map(entries) => entries
+        NodeValue::List(items) => items.iter().for_each(|item| find_plugins(item, plugins)),
+        NodeValue::Map(entries) => entries
             .iter()
             .for_each(|(_, value)| find_plugins(value, plugins)),
         _ => {}
@@ -220,6 +254,26 @@ fn module_path(comparison: &mut Comparison, plugin: &Node) {
             format!("filename is {file}, and manifest.yaml has the module {expected:?}"),
             format!("write a path that ends in {expected}"),
         );
+        return;
+    }
+    // The file may be for another machine, where its path is absolute.
+    if let Some((project, image)) = &comparison.expected.directories
+        && Path::new(text).is_relative()
+        && !project.join(text).exists()
+    {
+        let problem = format!("filename is {file}, which is not a file in this project");
+        let module = image.join(expected);
+        comparison.warning(file, problem, format!("write {}", module.display()));
+    }
+}
+
+/// Istio's agent fetches an image before Envoy reads the configuration.
+fn image(comparison: &mut Comparison, plugin: &Node) {
+    let path = ["vm_config", "code", "remote", "http_uri", "uri"];
+    if let Some(uri) = plugin.get(&path)
+        && let Some(reference) = uri.text().and_then(|text| text.strip_prefix(OCI))
+    {
+        comparison.image(uri, reference);
     }
 }
 

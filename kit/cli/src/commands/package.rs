@@ -1,8 +1,10 @@
 //! `cargo proxy-wasm image`.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use proxy_wasm_check::CONSUMERS;
-use proxy_wasm_image::Engine;
+use proxy_wasm_image::{Engine, manifest};
 
 use crate::cli::{Format, Packaging};
 use crate::commands::check::{print_report, require_acceptance};
@@ -11,22 +13,57 @@ use crate::staged::{StagingDirectory, Variant};
 use crate::stdio::{print_line, shown};
 
 impl Packaging {
-    /// The files to package: those of a directory, or those that this package's build has staged.
+    /// The files to package: those of a directory, a module and its manifest, or the staged files
+    /// of this package.
     fn staged(&self) -> Result<StagingDirectory> {
-        match &self.from {
-            Some(directory) => StagingDirectory::at(directory),
-            None => StagingDirectory::of_project(&Project::find()?),
+        match (&self.from, &self.module) {
+            (Some(directory), _) => StagingDirectory::at(directory),
+            (None, Some(module)) => StagingDirectory::of_module(module, self.manifest()),
+            (None, None) => StagingDirectory::of_project(&Project::find()?),
         }
     }
 
-    /// The files to package, if every mesh accepts them.
+    /// The manifest of a module that another tool has compiled.
+    fn manifest(&self) -> &Path {
+        let default = Path::new(manifest::FILE_NAME);
+        self.manifest.as_deref().unwrap_or(default)
+    }
+
+    /// The files to package, if the required consumers accept them.
     pub fn checked(&self) -> Result<StagingDirectory> {
         let staged = self.staged()?;
         print_report(staged.report(), Format::Text)?;
-        let meshes = CONSUMERS.iter().filter(|consumer| consumer.is_mesh);
-        let meshes: Vec<_> = meshes.map(|consumer| consumer.name.to_owned()).collect();
-        require_acceptance(staged.report(), &meshes)?;
+        if self.required.is_empty() {
+            let meshes = CONSUMERS.iter().filter(|consumer| consumer.is_mesh);
+            let meshes: Vec<_> = meshes.map(|consumer| consumer.name.to_owned()).collect();
+            require_acceptance(staged.report(), &meshes)?;
+        } else {
+            require_acceptance(staged.report(), &self.required)?;
+        }
         Ok(staged)
+    }
+
+    /// The command that pushes the same files.
+    fn push_command(&self) -> String {
+        let is_project = self.from.is_none() && self.module.is_none();
+        let mut command = if is_project {
+            "cargo make push".to_owned()
+        } else {
+            "cargo proxy-wasm push".to_owned()
+        };
+        for (option, path) in [
+            ("from", &self.from),
+            ("module", &self.module),
+            ("manifest", &self.manifest),
+        ] {
+            if let Some(path) = path {
+                command += &format!(" --{option} {}", path.display());
+            }
+        }
+        if !self.required.is_empty() {
+            command += &format!(" --for {}", self.required.join(","));
+        }
+        command
     }
 
     /// The engine to use. `None` to use none: no engine packages the oci variant.
@@ -38,7 +75,7 @@ impl Packaging {
             Some(name) => {
                 ensure!(
                     self.variant == Variant::Compat,
-                    "no engine packages the oci variant; leave CONTAINER_ENGINE out, or set it to none"
+                    "no engine packages the oci variant; unset CONTAINER_ENGINE, or set it to none"
                 );
                 chosen(name).map(Some)
             }
@@ -65,10 +102,7 @@ pub fn package(packaging: &Packaging, image: Option<String>) -> Result<()> {
         print_line!("Digest:   {}", package.digest())?;
         print_line!("Size:     {} bytes", std::fs::metadata(&archive)?.len())?;
     }
-    let push = match &packaging.from {
-        Some(folder) => format!("cargo proxy-wasm push --from {}", folder.display()),
-        None => "cargo make push".to_owned(),
-    };
+    let push = packaging.push_command();
     print_line!("Next:     IMAGE=REGISTRY/TEAM/{name}:{version} {push}")?;
     Ok(())
 }
@@ -78,11 +112,11 @@ fn chosen(name: &str) -> Result<Engine> {
         .into_iter()
         .find(|engine| engine.command() == name)
         .with_context(|| {
-            format!("CONTAINER_ENGINE is {name:?}; it takes podman, buildah, docker or none")
+            format!("CONTAINER_ENGINE is {name:?}; use podman, buildah, docker or none")
         })?;
     ensure!(
         engine.is_available(),
-        "{name} does not respond; `{name} info` says why. CONTAINER_ENGINE=none needs no engine"
+        "{name} does not respond; `{name} info` says why. To package without an engine, set CONTAINER_ENGINE=none"
     );
     Ok(engine)
 }

@@ -57,7 +57,9 @@ pub struct Options {
     /// Your own bootstrap configuration for Envoy, in YAML or JSON: for example deploy/envoy.yaml.
     /// Each save of its static listeners is applied. In a Wasm filter whose
     /// vm_config.code.local.filename ends in the file name of manifest.yaml's module, the built module
-    /// replaces the file. If there is none, it replaces the only .wasm file that the filters load
+    /// replaces the file. If there is none, it replaces the only .wasm file that the filters load. A
+    /// Wasm filter with config_discovery gets the configuration that the file of its
+    /// path_config_source has
     #[arg(long, env = "ENVOY_CONFIG", value_name = "FILE")]
     pub envoy_config: Option<PathBuf>,
     /// The lowest level of Envoy's own log lines to show. The level of the extension's lines is set in

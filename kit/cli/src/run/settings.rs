@@ -139,6 +139,7 @@ impl Settings {
                     recorder.propose_configuration(Some(text.clone()));
                 }
                 let listener = Listener {
+                    is_tcp: false,
                     name: "http".to_owned(),
                     root_id: String::new(),
                     configuration,

@@ -16,8 +16,8 @@ fn targets(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// The links of a page that lead nowhere, each with the page and why. What is elsewhere on the web
-/// is not looked at.
+/// The broken links of a page, each with the page and the reason. Links to other sites are not
+/// checked.
 pub fn broken(page: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(page).with_context(|| format!("no {}", page.display()))?;
     let folder = page.parent().unwrap_or(Path::new("."));
@@ -47,7 +47,7 @@ pub fn broken(page: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn what_leads_nowhere_is_found() -> Result<()> {
+fn broken_links_are_found() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let page = folder.path().join("page.md");
     fs::write(

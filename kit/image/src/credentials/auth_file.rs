@@ -50,7 +50,8 @@ pub fn look_up(text: &[u8], registry: &str, repository: &str) -> Result<Option<C
         }
     }
     if let Some(helper) = file.creds_store.filter(|helper| !helper.is_empty()) {
-        // A store has credentials by registry, under one of several names, and none by repository.
+        // A credential store has credentials by registry, under one of several names, not by
+        // repository.
         let repositories = format!("{registry}/");
         for name in names.iter().filter(|name| !name.starts_with(&repositories)) {
             if let Some(found) = helper::get(&helper, name)? {
@@ -87,7 +88,9 @@ fn decode(auth: &Auth) -> Result<Option<Credentials>, &'static str> {
         .as_deref()
         .is_some_and(|token| !token.is_empty())
     {
-        return Err("it is an identity token, which only container engines can use; push with one");
+        return Err(
+            "it is an identity token, which only container engines can use; push with podman or docker",
+        );
     }
     if let (Some(username), Some(password)) = (&auth.username, &auth.password) {
         return Ok(Some(Credentials {

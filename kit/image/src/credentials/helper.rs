@@ -9,17 +9,17 @@ use serde::Deserialize;
 use crate::credentials::login::Credentials;
 use crate::error::{Error, Result};
 
-/// What a helper prints.
+/// The output of a helper.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct HelperOutput {
     username: String,
     secret: String,
 }
 
 /// Gets the credentials for a registry from a helper. `None` if it has none.
 pub fn get(helper: &str, registry: &str) -> Result<Option<Credentials>> {
-    // A path in place of the name would run a program from anywhere.
+    // A path in place of a name could run any program.
     if Path::new(helper).file_name() != Some(helper.as_ref()) {
         return Err(Error::Credentials(format!(
             "credential helper {helper:?} is not the name of a program; correct the file"
@@ -28,7 +28,7 @@ pub fn get(helper: &str, registry: &str) -> Result<Option<Credentials>> {
     get_from(&format!("docker-credential-{helper}"), registry)
 }
 
-/// Runs a program as docker does: the registry is its input, and JSON its output.
+/// Runs a program as docker does: its input is the registry, its output JSON.
 fn get_from(program: &str, registry: &str) -> Result<Option<Credentials>> {
     let cannot_run = |error| {
         Error::Credentials(format!(
@@ -43,7 +43,7 @@ fn get_from(program: &str, registry: &str) -> Result<Option<Credentials>> {
         .spawn()
         .map_err(cannot_run)?;
     if let Some(mut input) = process.stdin.take() {
-        // If it exits without reading, its status says whether it failed.
+        // If it exits without reading its input, the exit status says whether it failed.
         let _ = input.write_all(registry.as_bytes());
     }
     let output = process.wait_with_output().map_err(cannot_run)?;
@@ -59,12 +59,12 @@ fn get_from(program: &str, registry: &str) -> Result<Option<Credentials>> {
         )));
     }
     // The output may contain the password, so the error does not repeat it.
-    let answer: Answer = serde_json::from_slice(&output.stdout).map_err(|_| {
+    let answer: HelperOutput = serde_json::from_slice(&output.stdout).map_err(|_| {
         Error::Credentials(format!("{program} get did not print Username and Secret"))
     })?;
     if answer.username == "<token>" {
         return Err(Error::Credentials(format!(
-            "{program} has an identity token, which only container engines can use; push with one"
+            "{program} has an identity token, which only container engines can use; push with podman or docker"
         )));
     }
     Ok(Some(Credentials {

@@ -11,7 +11,7 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// Does not print the password.
+/// Omits the password.
 impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "Credentials of {:?}", self.username)

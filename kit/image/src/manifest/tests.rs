@@ -19,7 +19,7 @@ fn valid_manifest_is_parsed() -> Result<()> {
 }
 
 #[test]
-fn metadata_may_be_missing() {
+fn metadata_is_optional() {
     let text = VALID.replace("name: a\ndescription: b\nversion: 1.0.0\n", "");
     let manifest = Manifest::parse(&text).expect("valid without metadata");
     let annotations = manifest.annotations();
@@ -27,7 +27,7 @@ fn metadata_may_be_missing() {
 }
 
 #[test]
-fn missing_required_key_is_named() {
+fn error_names_the_missing_key() {
     for (line, key) in [
         ("schemaVersion: 1\n", "schemaVersion"),
         ("phase: PreStats\n", "phase"),
@@ -40,7 +40,7 @@ fn missing_required_key_is_named() {
 }
 
 #[test]
-fn invalid_value_is_named_with_line_and_column() {
+fn error_has_line_and_column_of_the_invalid_value() {
     assert_eq!(
         error("schemaVersion: 1", "schemaVersion: 2"),
         "manifest.yaml: schemaVersion is 2; write 1, the only version of this format"
@@ -70,7 +70,7 @@ fn module_outside_the_image_is_rejected() {
 }
 
 #[test]
-fn manifest_file_is_named_in_errors() {
+fn error_names_the_manifest_file() {
     let missing = Manifest::read(Path::new("no/manifest.yaml")).expect_err("no file");
     assert!(
         missing

@@ -1,4 +1,4 @@
-//! What an error of the registry client means to the user.
+//! Translates errors of the registry client.
 
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
@@ -51,7 +51,7 @@ pub fn explain(
     }
 }
 
-/// An error and its causes, for example that the connection was refused.
+/// The messages of an error and its causes, for example "connection refused".
 fn reasons(error: &OciDistributionError) -> String {
     let mut reasons = vec![error.to_string().trim().to_owned()];
     let mut source = std::error::Error::source(error);

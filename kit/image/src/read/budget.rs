@@ -1,21 +1,22 @@
-//! Limits of what is read of one image, in time and in memory.
+//! Limits the time and the memory for reading an image.
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::error::{Error, Result};
 
-/// How many bytes are read and unpacked: more than any extension has, and a few seconds of work.
+/// The maximum number of bytes that are read and unpacked. No extension is that large, and reading
+/// them takes a few seconds.
 const MAX_LENGTH: u64 = 1024 * 1024 * 1024;
 
-/// How many bytes of paths and files are kept in memory: two modules of the greatest length, and
-/// some more.
+/// The maximum number of bytes of paths and files that are kept in memory: enough for two large
+/// modules.
 const MAX_KEPT_LENGTH: u64 = 96 * 1024 * 1024;
 
-/// The entries of a directory, an archive, or an image's layers together.
+/// The maximum number of entries of a directory, of an archive, or of all layers of an image.
 const MAX_ENTRIES: usize = 100_000;
 
-/// How much may still be read.
+/// What may still be read of an image.
 #[derive(Debug)]
 pub struct Budget {
     bytes: Cell<u64>,
@@ -38,19 +39,20 @@ impl Budget {
         }
     }
 
-    /// A reader that takes what is read from the budget, and fails where it ends.
+    /// A reader whose bytes count against the budget. It fails when the budget is used up.
     pub fn meter<R: Read>(&self, reader: R) -> Metered<'_, R> {
         Metered::new(reader, &self.bytes)
     }
 
-    /// Takes bytes that were read without a meter.
+    /// Counts bytes that were read without [`Budget::meter`].
     pub fn spend(&self, count: u64) -> Result<()> {
         let left = self.bytes.get().checked_sub(count);
         self.bytes.set(left.unwrap_or_default());
         left.map(|_| ()).ok_or_else(too_long)
     }
 
-    /// The error of a reader: the end of the budget, or else what `problem` makes of it.
+    /// Translates the error of a reader: an [`Error::Limit`] if the budget is used up, otherwise
+    /// the result of `problem`.
     pub fn error(&self, error: io::Error, problem: impl FnOnce(io::Error) -> Error) -> Error {
         if self.bytes.get() == 0 {
             too_long()
@@ -64,12 +66,12 @@ impl Budget {
         self.kept.get()
     }
 
-    /// Takes the memory of a file's content, as far as there is any.
+    /// Counts the memory for a file's content, as far as the budget allows.
     pub fn keep(&self, count: u64) {
         self.kept.set(self.kept.get().saturating_sub(count));
     }
 
-    /// Takes an entry, and the memory of its path.
+    /// Counts an entry, and the memory for its path.
     pub fn take_entry(&self, path: &str) -> Result<()> {
         let entries = self.entries.get().checked_sub(1);
         let kept = self.kept.get().checked_sub(path.len() as u64);

@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::read::budget::Budget;
 use crate::read::entry::{Entries, Entry, FileContent};
 
-/// How deep directories may be nested.
+/// The maximum depth of nested directories.
 const MAX_DEPTH: usize = 32;
 
-/// Reads the files of a directory, in the order of their paths.
+/// Reads the files of a directory, sorted by path.
 pub fn read(directory: &Path) -> Result<Entries> {
     let mut entries = Entries::new();
     let budget = Budget::default();

@@ -1,20 +1,20 @@
-//! What a path of a directory or a layer is.
+//! The entries of a directory or a layer.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::read::budget::Budget;
 
-/// So much of every file is kept, in bytes.
+/// How many bytes of every file are kept.
 const START_LENGTH: u64 = 64;
 
-/// The greatest length of a file that is kept though it is not a module, in bytes.
+/// The maximum length of a file that is kept although it is not a module, in bytes.
 const MAX_TEXT_LENGTH: u64 = 64 * 1024;
 
-/// The bytes with which a module begins.
+/// The first bytes of every module.
 const MODULE_MAGIC: &[u8] = b"\0asm";
 
-/// A file, or what is in the place of one.
+/// A file, a directory, a link, or another entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A regular file.
@@ -23,23 +23,23 @@ pub enum Entry {
     Directory,
     /// A symbolic link.
     SymbolicLink {
-        /// Where it leads.
+        /// The target of the link.
         target: String,
     },
     /// A hard link of an archive.
     HardLink {
-        /// The path of the file in the archive, or in a layer below.
+        /// The path of the file in the archive, or in a lower layer.
         target: String,
     },
     /// A device, a pipe, or a socket.
     Special,
-    /// An entry of an archive that only some tools unpack, for example a sparse file of GNU tar, and
-    /// what it holds.
+    /// An archive entry that only some tools unpack, for example a sparse file of GNU tar, and its
+    /// content.
     Unusual(FileContent),
 }
 
-/// The content of a file. A large file that cannot be a module has only its length and its first
-/// bytes. Clones share the bytes.
+/// The content of a file. Only the length and the first bytes of a large file are kept, unless it
+/// may be a module. Clones share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileContent {
     length: u64,
@@ -57,7 +57,7 @@ impl FileContent {
         (self.bytes.len() as u64 == self.length).then_some(&self.bytes)
     }
 
-    /// The first bytes: all that are kept.
+    /// The bytes that are kept, from the first one.
     pub fn start(&self) -> &[u8] {
         &self.bytes
     }
@@ -65,7 +65,7 @@ impl FileContent {
     /// A file whose content is not read.
     pub(crate) fn unread(length: u64) -> Self {
         Self {
-            // A file of no bytes would count as read.
+            // An empty file would count as read.
             length: length.max(1),
             bytes: Arc::default(),
         }
@@ -105,5 +105,5 @@ impl<T: AsRef<[u8]>> From<T> for FileContent {
     }
 }
 
-/// Paths without a leading `/` or `./`, and what they are, in the order of their names.
+/// Paths without a leading `/` or `./`, and their entries, sorted by path.
 pub type Entries = Vec<(String, Entry)>;

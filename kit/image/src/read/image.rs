@@ -1,4 +1,4 @@
-//! Images: manifest, layers, and which image of an index consumers take.
+//! Images: manifest, layers, and the image of an index that consumers select.
 
 use serde::de::DeserializeOwned;
 
@@ -9,54 +9,54 @@ use crate::read::budget::Budget;
 use crate::read::layer::Layer;
 use crate::read::layout::Layout;
 
-/// The length of a JSON document, in bytes. Registries have the same limit.
+/// The maximum length of a JSON document, in bytes. Registries have the same limit.
 const MAX_DOCUMENT_LENGTH: u64 = 4 * 1024 * 1024;
 
-/// How deep indexes may be nested.
+/// The maximum depth of nested indexes.
 const MAX_DEPTH: usize = 8;
 
-/// The most platforms of an index that an error lists.
+/// The maximum number of platforms that an error lists.
 const MAX_LISTED: usize = 8;
 
-/// The platform whose image Istio and Envoy Gateway take from an index, on any machine.
+/// The platform whose image Istio and Envoy Gateway select from an index, on any machine.
 const CONSUMERS_PLATFORM: &str = "linux/amd64";
 
 /// The list of images in an archive of `docker save` or `podman save`.
 const SAVED_IMAGES: &str = "manifest.json";
 
-/// An image: of an index, the one that Istio and Envoy Gateway take.
+/// An image. From an index, it is the one that Istio and Envoy Gateway select.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Image {
     /// The digest of its manifest, `sha256:…`. `None` for an archive of a container engine that is
-    /// not an OCI layout: the manifest is only written by a push.
+    /// not an OCI layout: only a push writes the manifest.
     pub digest: Option<String>,
-    /// The media type that its manifest states. Docker's own manifests always state it.
+    /// The media type in its manifest. It is always present in a Docker manifest.
     pub media_type: Option<String>,
     /// The media type of its configuration.
     pub config_media_type: String,
-    /// Its layers, from the lowest to the last.
+    /// Its layers, lowest first.
     pub layers: Vec<Layer>,
     /// The number of other images in the same layout or index.
     pub other_images: usize,
     /// The number of attestations in the same index. Docker's BuildKit adds them.
     pub attestations: usize,
-    /// What podman takes from the index that the image is in.
+    /// The image that podman selects from the same index.
     pub podman: PodmanChoice,
-    /// Whether `docker save` or `podman save` wrote it. A push from the engine compresses layers that
-    /// are not compressed.
+    /// Whether `docker save` or `podman save` wrote it. A push from the engine compresses
+    /// uncompressed layers.
     pub is_saved: bool,
 }
 
-/// Which image of an index podman takes, on a machine with linux/amd64.
+/// The image that podman selects from an index on linux/amd64.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PodmanChoice {
-    /// The image that Istio and Envoy Gateway take. So it is for an image without an index.
+    /// The same as Istio and Envoy Gateway, or the image has no index.
     Same,
     /// Another image.
     Other,
-    /// None, and why.
+    /// No image, for this reason.
     None(&'static str),
 }
 
@@ -69,11 +69,11 @@ impl Image {
         }
         let bytes = layout.read("index.json", MAX_DOCUMENT_LENGTH)?;
         let mut index: ImageIndex = parse(&bytes, "index.json is not an image index")?;
-        let mut siblings = Siblings::default();
+        let mut others = OtherManifests::default();
         let mut podman = None;
         let mut depth = 0;
         let descriptor = loop {
-            // The only entry of index.json is what a push of the layout writes to a registry.
+            // A push of the layout writes the only entry of index.json to a registry.
             let selected = match index.manifests.as_slice() {
                 [_] if depth == 0 => 0,
                 manifests => {
@@ -84,7 +84,7 @@ impl Image {
                     select(manifests)?
                 }
             };
-            siblings.count(&index.manifests, selected);
+            others.count(&index.manifests, selected);
             let descriptor = index.manifests.swap_remove(selected);
             if !is_index(&descriptor) {
                 break descriptor;
@@ -120,20 +120,20 @@ impl Image {
             media_type: manifest.media_type,
             config_media_type: manifest.config.media_type,
             layers,
-            other_images: siblings.images,
-            attestations: siblings.attestations,
+            other_images: others.images,
+            attestations: others.attestations,
             is_saved,
         })
     }
 }
 
-/// Reads the first image of an archive in Docker's own format, as what a push of it writes: a
-/// manifest of Docker's, and layers that are compressed with gzip.
+/// Reads the first image of an archive in Docker's own format. The result is the image that a push
+/// of the archive writes: a Docker manifest, and gzip-compressed layers.
 fn saved(layout: &mut Layout) -> Result<Image> {
     let bytes = layout.read(SAVED_IMAGES, MAX_DOCUMENT_LENGTH)?;
     let mut images: Vec<SavedImage> = parse(&bytes, "manifest.json is not a list of images")?;
     if images.is_empty() {
-        return Err(Error::Image("manifest.json names no image".to_owned()));
+        return Err(Error::Image("manifest.json has no images".to_owned()));
     }
     let other_images = images.len() - 1;
     let image = images.swap_remove(0);
@@ -143,7 +143,7 @@ fn saved(layout: &mut Layout) -> Result<Image> {
     let digests = digests.unwrap_or_default();
     if digests.len() != image.layers.len() {
         return Err(Error::Image(format!(
-            "it has {} layers, but the configuration names {}",
+            "it has {} layers, but the configuration lists {}",
             image.layers.len(),
             digests.len()
         )));
@@ -170,7 +170,8 @@ fn saved(layout: &mut Layout) -> Result<Image> {
     })
 }
 
-/// Reads layers with one budget. The last one comes first: most consumers read no other.
+/// Reads layers with one budget. The last layer is read first, because most consumers read only
+/// that one.
 fn read_layers<T>(
     layers: &[T],
     mut read: impl FnMut(&T, &Budget) -> Result<Layer>,
@@ -193,14 +194,14 @@ fn is_index(descriptor: &Descriptor) -> bool {
     [INDEX, DOCKER_INDEX].contains(&descriptor.media_type.as_str())
 }
 
-/// What stands beside the image in its indexes.
+/// The other manifests in the indexes of an image.
 #[derive(Default)]
-struct Siblings {
+struct OtherManifests {
     images: usize,
     attestations: usize,
 }
 
-impl Siblings {
+impl OtherManifests {
     fn count(&mut self, manifests: &[Descriptor], selected: usize) {
         for (number, descriptor) in manifests.iter().enumerate() {
             if number == selected {
@@ -215,11 +216,11 @@ impl Siblings {
     }
 }
 
-/// The position of the image that Istio and Envoy Gateway take from an index: the first for
+/// The position of the image that Istio and Envoy Gateway select from an index: the first for
 /// linux/amd64.
 fn select(manifests: &[Descriptor]) -> Result<usize> {
     if manifests.is_empty() {
-        return Err(Error::Image("its index names no image".to_owned()));
+        return Err(Error::Image("its index has no images".to_owned()));
     }
     manifests
         .iter()
@@ -233,7 +234,7 @@ fn select(manifests: &[Descriptor]) -> Result<usize> {
         })
 }
 
-/// The digest of the image that podman takes from an index, or why it takes none.
+/// The digest of the image that podman selects from an index, or why it selects none.
 fn podman_choice(manifests: &[Descriptor], is_docker: bool) -> Result<String, &'static str> {
     let fits = |platform: &Platform| {
         let variant = platform.variant.as_deref().unwrap_or_default();
@@ -254,7 +255,7 @@ fn podman_choice(manifests: &[Descriptor], is_docker: bool) -> Result<String, &'
     }
 }
 
-/// The platform of a descriptor. One that states none counts as the one that consumers look for.
+/// The platform of a descriptor. Without one, it counts as the platform that consumers look for.
 fn platform(descriptor: &Descriptor) -> String {
     match &descriptor.platform {
         Some(platform) => format!("{}/{}", platform.os, platform.architecture),

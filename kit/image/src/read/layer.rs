@@ -1,4 +1,4 @@
-//! Layers: their compression, and what they hold.
+//! Layers: their compression and their content.
 
 use std::io::{Cursor, Read};
 
@@ -15,36 +15,36 @@ use crate::read::zstd::ZstdReader;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Layer {
-    /// The digest of its blob, or, in an archive of an engine that is not an OCI layout, of its tar:
-    /// `sha256:…`.
+    /// The digest of its blob: `sha256:…`. In an archive of a container engine that is not an OCI
+    /// layout, it is the digest of the uncompressed tar.
     pub digest: String,
     /// Its media type.
     pub media_type: String,
-    /// How its bytes are compressed, whatever the media type says.
+    /// The compression of its bytes, independent of the media type.
     pub compression: Compression,
-    /// What it holds.
-    pub content: Content,
+    /// Its content.
+    pub content: LayerContent,
 }
 
-/// How bytes are compressed.
+/// The compression of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// They are not compressed.
+    /// Not compressed.
     None,
-    /// With gzip.
+    /// gzip.
     Gzip,
-    /// With zstd.
+    /// zstd.
     Zstd,
-    /// With bzip2, which is not unpacked.
+    /// bzip2, which is not unpacked.
     Bzip2,
-    /// With xz, which is not unpacked.
+    /// xz, which is not unpacked.
     Xz,
 }
 
-/// What a layer holds.
+/// The content of a layer.
 #[derive(Debug)]
-pub enum Content {
+pub enum LayerContent {
     /// The entries of a tar.
     Tar(Tar),
     /// The bytes of a layer of the Wasm image specification, which is not a tar.
@@ -52,7 +52,7 @@ pub enum Content {
 }
 
 impl Compression {
-    /// The compression of bytes that begin like this, by the rules of podman and buildah.
+    /// Detects the compression by the first bytes, with the rules of podman and buildah.
     fn of(start: &[u8]) -> Self {
         if start.starts_with(&[0x1f, 0x8b, 0x08]) {
             Self::Gzip
@@ -69,11 +69,11 @@ impl Compression {
 }
 
 impl Layer {
-    /// Its entries, as far as they can be read, if it is a tar.
+    /// Its entries, as far as they can be read. `None` if it is not a tar.
     pub fn tar(&self) -> Option<&Tar> {
         match &self.content {
-            Content::Tar(tar) => Some(tar),
-            Content::Bytes(_) => None,
+            LayerContent::Tar(tar) => Some(tar),
+            LayerContent::Bytes(_) => None,
         }
     }
 
@@ -82,11 +82,11 @@ impl Layer {
         self.compression != Compression::None
     }
 
-    /// The layer, if its blob has the right digest. If the budget ended before that of the blob was
-    /// known, it is a problem of the content.
+    /// The layer, if its blob has the right digest. If the budget was used up before the digest was
+    /// known, the error is in the content.
     pub(crate) fn unless_limited(mut self, checked: Result<()>) -> Result<Self> {
         match (checked, &mut self.content) {
-            (Err(error @ Error::Limit(_)), Content::Tar(tar)) => {
+            (Err(error @ Error::Limit(_)), LayerContent::Tar(tar)) => {
                 tar.problem.get_or_insert(error);
             }
             (checked, _) => checked?,
@@ -94,7 +94,7 @@ impl Layer {
         Ok(self)
     }
 
-    /// Reads a layer. The end of the budget is a problem of its content, unless that has only bytes.
+    /// Reads a layer. If the budget is used up, a tar has an error in its content.
     pub(crate) fn read(
         media_type: String,
         digest: String,
@@ -116,9 +116,9 @@ impl Layer {
         let is_bytes =
             [WASM_CONFIG_LAYER, WASM_CONTENT_LAYER, CNCF_WASM_LAYER].contains(&media_type.as_str());
         let content = if is_bytes {
-            Content::Bytes(FileContent::read(blob, budget).map_err(unreadable)?)
+            LayerContent::Bytes(FileContent::read(blob, budget).map_err(unreadable)?)
         } else {
-            Content::Tar(match compression {
+            LayerContent::Tar(match compression {
                 Compression::None => Tar::read(blob, budget),
                 Compression::Gzip => Tar::read(MultiGzDecoder::new(blob), budget),
                 Compression::Zstd => Tar::read(ZstdReader::new(blob), budget),

@@ -1,4 +1,4 @@
-//! OCI image layouts and archives of container engines: where documents and blobs are.
+//! OCI image layouts and archives of container engines: finds their documents and blobs.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::read::budget::{Budget, Metered};
 use crate::read::tarball::{MAX_HEADER_LENGTH, incomplete, normalize_path};
 
-/// How many links of an archive are followed to a file.
+/// The maximum number of links to a file in an archive.
 const MAX_LINKS: usize = 8;
 
 /// A directory or an archive with the documents and blobs of images.
@@ -21,18 +21,19 @@ pub enum Layout {
     Directory(PathBuf),
     Archive {
         reader: Box<dyn ReadSeek>,
-        files: BTreeMap<String, Position>,
+        files: BTreeMap<String, ArchiveFile>,
     },
 }
 
-/// What is at a path of an archive.
-pub enum Position {
+/// A file or a link in an archive.
+pub enum ArchiveFile {
     File {
         start: u64,
-        /// Its length as the archive claims.
+        /// The length in the archive's header.
         length: u64,
     },
-    /// A link to another path of the archive, as `docker save` writes for a layer that occurs twice.
+    /// A link to another path of the archive. `docker save` writes one for a layer that occurs
+    /// twice.
     Link(String),
 }
 
@@ -58,7 +59,7 @@ impl Layout {
         }
         let mut files = BTreeMap::new();
         let budget = Budget::default();
-        // Between two entries, only headers are read.
+        // Only headers are read here, not the content of entries.
         let header = Cell::new(u64::MAX);
         let mut archive = tar::Archive::new(Metered::new(reader, &header));
         let mut entries = archive.entries_with_seek().map_err(incomplete)?;
@@ -70,16 +71,16 @@ impl Layout {
             budget.take_entry(&path)?;
             let kind = entry.header().entry_type();
             if kind.is_file() {
-                let position = Position::File {
+                let file = ArchiveFile::File {
                     start: entry.raw_file_position(),
                     length: entry.size(),
                 };
-                files.insert(path, position);
+                files.insert(path, file);
             } else if kind.is_symlink() {
                 let target = entry.link_name_bytes().unwrap_or_default();
                 let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
                 let target = [directory.as_bytes(), b"/", &target].concat();
-                files.insert(path, Position::Link(normalize_path(&target)));
+                files.insert(path, ArchiveFile::Link(normalize_path(&target)));
             }
         }
         Ok(Self::Archive {
@@ -88,7 +89,7 @@ impl Layout {
         })
     }
 
-    /// Whether there is something at a path.
+    /// Whether a path exists.
     pub fn contains(&self, path: &str) -> bool {
         match self {
             Self::Directory(directory) => directory.join(path).exists(),
@@ -109,8 +110,7 @@ impl Layout {
         Ok(bytes)
     }
 
-    /// Reads a document of at most `limit` bytes, whose digest and size must be those of its
-    /// descriptor.
+    /// Reads a document of at most `limit` bytes. Its digest and size must match its descriptor.
     pub fn document(&mut self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>> {
         let budget = Budget::default();
         let mut blob = self.blob(descriptor, &budget)?;
@@ -128,7 +128,11 @@ impl Layout {
     }
 
     /// Opens a blob of an OCI layout.
-    pub fn blob<'a>(&'a mut self, descriptor: &Descriptor, budget: &'a Budget) -> Result<Blob<'a>> {
+    pub fn blob<'a>(
+        &'a mut self,
+        descriptor: &Descriptor,
+        budget: &'a Budget,
+    ) -> Result<HashingReader<'a>> {
         let digest = &descriptor.digest;
         let hex = digest
             .strip_prefix("sha256:")
@@ -138,8 +142,8 @@ impl Layout {
     }
 
     /// Opens a file.
-    pub fn file<'a>(&'a mut self, path: &str, budget: &'a Budget) -> Result<Blob<'a>> {
-        Ok(Blob {
+    pub fn file<'a>(&'a mut self, path: &str, budget: &'a Budget) -> Result<HashingReader<'a>> {
+        Ok(HashingReader {
             path: path.to_owned(),
             reader: self.open(path)?,
             budget,
@@ -165,7 +169,7 @@ impl Layout {
 }
 
 /// A file that is being read and hashed.
-pub struct Blob<'a> {
+pub struct HashingReader<'a> {
     path: String,
     reader: Box<dyn Read + 'a>,
     budget: &'a Budget,
@@ -173,7 +177,7 @@ pub struct Blob<'a> {
     length: u64,
 }
 
-impl Read for Blob<'_> {
+impl Read for HashingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.budget.meter(&mut self.reader).read(buffer)?;
         self.hash.update(buffer.get(..count).unwrap_or_default());
@@ -182,8 +186,8 @@ impl Read for Blob<'_> {
     }
 }
 
-impl Blob<'_> {
-    /// Reads the rest, and compares the blob with its descriptor.
+impl HashingReader<'_> {
+    /// Reads the rest, and compares the size and the digest with the descriptor.
     pub fn check(self, descriptor: &Descriptor) -> Result<()> {
         let (path, length, digest) = self.finish()?;
         let size = descriptor.size;
@@ -215,17 +219,17 @@ fn check_digest(path: &str, digest: &str, expected: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::Image(format!(
-        "{path} has other content than its digest says"
+        "the content of {path} does not match its digest"
     )))
 }
 
-/// The start and the length of a file in an archive, which may be behind links.
-fn locate(files: &BTreeMap<String, Position>, path: &str) -> Result<(u64, u64)> {
+/// The start and the length of a file in an archive. Links are followed.
+fn locate(files: &BTreeMap<String, ArchiveFile>, path: &str) -> Result<(u64, u64)> {
     let mut at = path;
     for _ in 0..MAX_LINKS {
         match files.get(at) {
-            Some(Position::File { start, length }) => return Ok((*start, *length)),
-            Some(Position::Link(target)) => at = target,
+            Some(ArchiveFile::File { start, length }) => return Ok((*start, *length)),
+            Some(ArchiveFile::Link(target)) => at = target,
             None => break,
         }
     }

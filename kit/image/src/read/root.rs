@@ -1,33 +1,33 @@
-//! The root of a container that is made from an image.
+//! The root file system of a container that is created from an image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::read::entry::Entry;
 use crate::read::image::Image;
-use crate::read::layer::Content;
+use crate::read::layer::LayerContent;
 use crate::read::tarball::{Tar, normalize_path};
 
-/// How many symbolic links are followed on the way to a file, as in Linux.
+/// The maximum number of symbolic links in a path, as in Linux.
 const MAX_LINKS: usize = 40;
 
-/// What is at each path of a container's root.
-pub type Root = BTreeMap<String, Entry>;
+/// The entries of a container's root file system, by path.
+pub type ContainerRoot = BTreeMap<String, Entry>;
 
 impl Image {
-    /// What a container of the image has at its root: the layers, each applied to those below, as
-    /// podman does it (OCI image specification, `layer.md`, "Applying Changesets").
+    /// The root file system of a container that podman creates from the image: each layer is
+    /// applied to the layers below it (OCI image specification, `layer.md`, "Applying Changesets").
     ///
     /// # Errors
     ///
     /// [`Error::Image`] if podman does not unpack a layer, and [`Error::Limit`] if a layer was not
-    /// read to its end.
-    pub fn root(&self) -> Result<Root> {
-        let mut root = Root::new();
+    /// read completely.
+    pub fn root(&self) -> Result<ContainerRoot> {
+        let mut root = ContainerRoot::new();
         for (number, layer) in (1..).zip(&self.layers) {
             let applied = match &layer.content {
-                Content::Tar(tar) => apply(&mut root, tar),
-                Content::Bytes(_) => Err(Error::Image("it is not a tar archive".to_owned())),
+                LayerContent::Tar(tar) => apply(&mut root, tar),
+                LayerContent::Bytes(_) => Err(Error::Image("it is not a tar archive".to_owned())),
             };
             applied.map_err(|error| error.in_part(&format!("layer {number}")))?;
         }
@@ -35,14 +35,14 @@ impl Image {
     }
 }
 
-/// The entry at a path, behind symbolic links, and its own path. `None` if there is none.
-pub fn find<'a>(root: &'a Root, path: &str) -> Option<(String, &'a Entry)> {
+/// The entry at a path, and its own path. Symbolic links are followed. `None` if there is none.
+pub fn find<'a>(root: &'a ContainerRoot, path: &str) -> Option<(String, &'a Entry)> {
     let path = resolve(root, path, true)?;
     let entry = root.get(&path)?;
     Some((path, entry))
 }
 
-fn apply(root: &mut Root, tar: &Tar) -> Result<()> {
+fn apply(root: &mut ContainerRoot, tar: &Tar) -> Result<()> {
     let mut own = BTreeSet::new();
     for item in &tar.entries {
         let path = item.path.as_str();
@@ -60,7 +60,7 @@ fn apply(root: &mut Root, tar: &Tar) -> Result<()> {
             // An opaque directory hides what lower layers have in it.
             Some(".wh..opq") => remove_below(root, directory, |path| !own.contains(path)),
             Some(name) if name.starts_with(".wh.") => {}
-            // A whiteout removes what was there before it, in its own layer, too.
+            // A whiteout also removes entries before it in its own layer.
             Some(name) => {
                 let path = format!("{directory}{name}");
                 root.remove(&path);
@@ -76,12 +76,12 @@ fn apply(root: &mut Root, tar: &Tar) -> Result<()> {
     }
 }
 
-fn insert(root: &mut Root, path: &str, entry: &Entry) -> Result<()> {
+fn insert(root: &mut ContainerRoot, path: &str, entry: &Entry) -> Result<()> {
     let shown = path.escape_debug();
     let nowhere = || Error::Image(format!("{shown} is in a directory that does not exist"));
     let given = path;
     let path = resolve(root, given, false).ok_or_else(nowhere)?;
-    // Directories are made as needed, but not behind a link.
+    // Missing directories are created, but not behind a link.
     let (directory, _) = path.rsplit_once('/').unwrap_or_default();
     if path != given && !directory.is_empty() && !is_directory(root, directory) {
         return Err(nowhere());
@@ -110,8 +110,8 @@ fn insert(root: &mut Root, path: &str, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is a directory at a path. Layers do not need to have an entry for it.
-fn is_directory(root: &Root, path: &str) -> bool {
+/// Whether there is a directory at a path. It need not have an entry of its own.
+fn is_directory(root: &ContainerRoot, path: &str) -> bool {
     let below = format!("{path}/");
     let mut inside = root.range(below.clone()..);
     root.get(path) == Some(&Entry::Directory)
@@ -120,9 +120,9 @@ fn is_directory(root: &Root, path: &str) -> bool {
             .is_some_and(|(path, _)| path.starts_with(&below))
 }
 
-/// The path without symbolic links in its directories, and, if `follow` is set, behind it. `None` if
-/// it is below something that is not a directory, or if its links are a circle.
-fn resolve(root: &Root, path: &str, follow: bool) -> Option<String> {
+/// Resolves the symbolic links in the directories of a path, and, if `follow` is set, in its last
+/// part. `None` if a part is not a directory, or if the links form a cycle.
+fn resolve(root: &ContainerRoot, path: &str, follow: bool) -> Option<String> {
     let path = normalize_path(path.as_bytes());
     let mut ahead: Vec<&str> = path.split('/').rev().collect();
     let mut at = String::new();
@@ -158,8 +158,8 @@ fn resolve(root: &Root, path: &str, follow: bool) -> Option<String> {
     Some(at)
 }
 
-/// Removes all paths that begin with `prefix` and fulfil a condition.
-fn remove_below(root: &mut Root, prefix: &str, condition: impl Fn(&str) -> bool) {
+/// Removes all paths that begin with `prefix` and meet a condition.
+fn remove_below(root: &mut ContainerRoot, prefix: &str, condition: impl Fn(&str) -> bool) {
     let paths: Vec<_> = root
         .range(prefix.to_owned()..)
         .map(|(path, _)| path)

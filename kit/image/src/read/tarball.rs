@@ -10,14 +10,14 @@ use crate::read::entry::{Entry, FileContent};
 /// The length of a block, in bytes.
 const BLOCK_LENGTH: u64 = 512;
 
-/// The headers of one entry, in bytes: with long names and extended attributes. Go's reader, which
-/// all consumers use, allows 1 MiB for each of them.
+/// The maximum length of the headers of one entry, in bytes, including long names and extended
+/// attributes. Go's reader, which all consumers use, allows 1 MiB for each of them.
 pub const MAX_HEADER_LENGTH: u64 = 4 * 1024 * 1024;
 
-/// The length of a path, as in Linux.
+/// The maximum length of a path, as in Linux.
 const MAX_PATH_LENGTH: usize = 4096;
 
-/// The directories of a path. It bounds the time that following links takes.
+/// The maximum number of directories in a path. It limits the time for following links.
 const MAX_PATH_DEPTH: usize = 128;
 
 /// The entries of a tar archive.
@@ -26,8 +26,8 @@ const MAX_PATH_DEPTH: usize = 128;
 pub struct Tar {
     /// Its entries, in their order.
     pub entries: Vec<TarEntry>,
-    /// Why it has no more entries, if that is not its end: [`Error::Image`] if it is damaged, and
-    /// [`Error::Limit`] if there is more than is read.
+    /// The error that ended reading, if there was one: [`Error::Image`] if the archive is damaged,
+    /// and [`Error::Limit`] if it exceeds a limit.
     pub problem: Option<Error>,
 }
 
@@ -44,7 +44,7 @@ pub struct TarEntry {
 }
 
 impl Tar {
-    /// Reads a tar archive that is not compressed, to the end of the reader.
+    /// Reads an uncompressed tar archive, to the end of the reader.
     pub(crate) fn read(reader: impl Read, budget: &Budget) -> Self {
         let mut entries = Vec::new();
         let problem = collect(reader, budget, &mut entries).err();
@@ -96,19 +96,19 @@ fn collect(reader: impl Read, budget: &Budget, found: &mut Vec<TarEntry>) -> Res
     second.read_to_end(&mut block).map_err(failed)?;
     if block.iter().any(|byte| *byte != 0) {
         return Err(Error::Image(
-            "it is not a complete tar archive: it goes on after one block of zeros".to_owned(),
+            "it is not a complete tar archive: it continues after one block of zeros".to_owned(),
         ));
     }
-    // podman also decompresses what comes after the end.
+    // podman also decompresses what follows the end of the archive.
     io::copy(&mut rest, &mut io::sink()).map_err(failed)?;
     Ok(())
 }
 
-/// What an entry is.
+/// The kind and the content of an entry.
 fn kind_of(entry: &mut tar::Entry<impl Read>, path: &str, budget: &Budget) -> Result<Entry> {
     let kind = entry.header().entry_type();
     Ok(match kind {
-        // Formats older than POSIX end the path of a directory with a slash.
+        // In formats before POSIX, the path of a directory ends with a slash.
         tar::EntryType::Regular
             if entry.header().as_bytes().get(156) == Some(&0)
                 && entry.path_bytes().ends_with(b"/") =>
@@ -147,8 +147,8 @@ fn content(entry: &mut tar::Entry<impl Read>, path: &str, budget: &Budget) -> Re
     }
 }
 
-/// The path and the length of a sparse file in the formats of GNU tar for POSIX archives. Consumers
-/// unpack them. Nothing that packages images writes them, so they are not read.
+/// The path and the length of a sparse file in a pax archive of GNU tar. Consumers unpack such
+/// files. They are not read here, because no tool that packages images writes them.
 fn sparse_file(entry: &mut tar::Entry<impl Read>) -> Option<(String, u64)> {
     let own_path = normalize_path(&entry.path_bytes());
     let mut path = None;
@@ -170,7 +170,7 @@ fn sparse_file(entry: &mut tar::Entry<impl Read>) -> Option<(String, u64)> {
     is_sparse.then(|| (path.unwrap_or(own_path), length.unwrap_or(u64::MAX)))
 }
 
-/// Linux has no longer paths, so no consumer that unpacks an archive accepts them.
+/// No consumer that unpacks an archive accepts a path that Linux does not allow.
 fn check_path(path: &str) -> Result<()> {
     if path.len() > MAX_PATH_LENGTH {
         return Err(Error::Image(format!(
@@ -186,7 +186,7 @@ fn check_path(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// An error of the tar reader. Its message contains that of the reader below.
+/// An error of the tar reader. Its message contains the message of the underlying reader.
 pub fn incomplete(error: io::Error) -> Error {
     Error::Image(format!("it is not a complete tar archive: {error}"))
 }

@@ -9,7 +9,7 @@ use super::budget::Budget;
 use super::*;
 use crate::{Annotations, Package, WasmConfig};
 
-/// The entries of a tar that is not compressed.
+/// The entries of an uncompressed tar.
 fn tarball(reader: impl Read) -> Tar {
     Tar::read(reader, &Budget::default())
 }
@@ -22,7 +22,7 @@ fn header(kind: tar::EntryType, size: u64) -> tar::Header {
     header
 }
 
-/// Appends an entry whose name is written as it is: the tar crate would reject some of them.
+/// Appends an entry without checking its name: the tar crate would reject some names.
 fn append(builder: &mut tar::Builder<Vec<u8>>, name: &str, mut header: tar::Header, bytes: &[u8]) {
     let field = &mut header.as_old_mut().name;
     field[..name.len()].copy_from_slice(name.as_bytes());
@@ -36,7 +36,7 @@ fn tar_with(name: &str, header: tar::Header, bytes: &[u8]) -> Vec<u8> {
     builder.into_inner().expect("memory")
 }
 
-/// The entries of a tar, which has no other problem.
+/// The entries of a tar that has no errors.
 fn entries(tar: &[u8]) -> Vec<(String, Entry)> {
     let tar = tarball(tar);
     assert!(tar.problem.is_none(), "{:?}", tar.problem);
@@ -78,7 +78,7 @@ fn paths_are_relative_to_the_root() {
 }
 
 #[test]
-fn links_are_reported_and_not_followed() {
+fn links_are_listed_and_not_followed() {
     for (kind, expected) in [
         (
             tar::EntryType::Symlink,
@@ -101,7 +101,7 @@ fn links_are_reported_and_not_followed() {
 }
 
 #[test]
-fn entries_end_where_their_content_ends() {
+fn end_of_an_entry_is_the_end_of_its_content() {
     let mut builder = tar::Builder::new(Vec::new());
     for bytes in [&b"x"[..], &[b'y'; 600], b""] {
         let header = header(tar::EntryType::Regular, bytes.len() as u64);
@@ -154,7 +154,7 @@ fn memory_for_content_is_limited() {
 
 #[test]
 fn endless_entry_is_an_error_in_bounded_memory() {
-    // The header says eight exabytes, and the stream does not end.
+    // The header says eight exabytes, and the reader never ends.
     let file = tar_with("a", header(tar::EntryType::Regular, 0), b"");
     let mut start = file[..512].to_vec();
     let mut header = header(tar::EntryType::Regular, u64::MAX / 2);
@@ -183,7 +183,7 @@ fn gzip_bomb_is_an_error_in_bounded_memory() {
 }
 
 #[test]
-fn too_many_entries_are_a_limit() {
+fn too_many_entries_are_a_limit_error() {
     let mut builder = tar::Builder::new(Vec::new());
     for _ in 0..=10 {
         append(&mut builder, "a", header(tar::EntryType::Regular, 0), b"");
@@ -219,14 +219,15 @@ fn every_truncation_of_an_archive_is_an_error() -> Result<()> {
     let image = archive_from(Cursor::new(whole.clone()))?;
     assert_eq!(image.root()?.len(), 1);
 
-    // After the last blob there are only the zeros that end a tar.
+    // Only the zeros at the end of the tar follow the last blob.
     let end = whole.len() - whole.iter().rev().take_while(|byte| **byte == 0).count();
     for length in (0..end).step_by(7) {
         let truncated = whole[..length].to_vec();
         assert!(archive_from(Cursor::new(truncated)).is_err(), "{length}");
         let mut flipped = whole.clone();
         flipped[length] ^= 0x10;
-        // A flipped bit that nobody reads (an owner, a time) may leave the image valid.
+        // An image stays valid if the flipped bit is in a field that is not read, such as an owner
+        // or a time.
         drop(archive_from(Cursor::new(flipped)));
     }
     Ok(())
@@ -264,7 +265,7 @@ fn blob_must_match_its_descriptor() {
     let mut other = bytes.clone();
     other[0] ^= 1;
     fs::write(&layer, &other).expect("a file");
-    assert!(problem().contains("other content than its digest says"));
+    assert!(problem().contains("does not match its digest"));
     fs::write(&layer, &bytes[1..]).expect("a file");
     assert!(problem().contains("its descriptor says"));
     fs::remove_file(&layer).expect("a file");
@@ -294,7 +295,7 @@ fn digest_does_not_lead_out_of_the_layout() -> Result<()> {
 
 #[test]
 fn layers_of_the_same_blob_share_the_budget() {
-    // A few kilobytes of documents, and 127 layers that name the same 20 MiB.
+    // A few kilobytes of documents, and 127 layers that refer to the same 20 MiB.
     let module = vec![0; 20 << 20];
     let config = WasmConfig {
         abi_versions: Vec::new(),
@@ -357,7 +358,7 @@ fn directory_lists_files_and_links() -> Result<()> {
 }
 
 #[test]
-fn compression_is_told_by_the_first_bytes() -> Result<()> {
+fn compression_is_detected_by_the_first_bytes() -> Result<()> {
     let tar = tar_with("a", header(tar::EntryType::Regular, 1), b"x");
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&tar).expect("memory");

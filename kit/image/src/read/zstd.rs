@@ -4,10 +4,10 @@ use std::io::{self, Cursor, Read};
 
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
-/// The first bytes of skippable frames, but for four bits.
+/// The magic number of skippable frames, except for four bits.
 const SKIPPABLE_MAGIC: u32 = 0x184d_2a50;
 
-/// A frame is decoded with its magic, which was read to tell its kind.
+/// The decoder reads the magic number again, which was read to find the kind of frame.
 type Frame<R> = StreamingDecoder<io::Chain<Cursor<[u8; 4]>, R>, FrameDecoder>;
 
 /// Decompresses a stream of frames.
@@ -16,7 +16,7 @@ pub struct ZstdReader<R: Read> {
 }
 
 enum State<R: Read> {
-    /// Before the first frame, or after one. The decoder's memory is used again.
+    /// Before the first frame, or after a frame. The decoder is reused.
     BetweenFrames(R, FrameDecoder),
     InFrame(Frame<R>),
     Ended,

@@ -25,20 +25,18 @@ fn reference_is_split_into_registry_and_repository() {
 }
 
 #[test]
-fn reference_that_no_registry_accepts_is_rejected() {
+fn invalid_reference_is_rejected() {
     let long_tag = format!("registry.example/a:{}", "x".repeat(129));
     for (text, problem) in [
-        ("", "names no registry"),
-        ("a", "names no registry"),
-        ("a:1", "names no registry"),
-        ("team/a:1", "names no registry"),
+        ("", "has no registry"),
+        ("a", "has no registry"),
+        ("a:1", "has no registry"),
+        ("team/a:1", "has no registry"),
         ("registry.example:80 /a", "not a host name"),
-        ("registry.example/", "names no repository"),
-        ("registry.example/:1", "names no repository"),
-        ("registry.example/Team/a:1", "lower-case"),
+        ("registry.example/", "has no repository"),
+        ("registry.example/:1", "has no repository"),
         ("registry.example/team//a:1", "lower-case"),
         ("registry.example/-a:1", "lower-case"),
-        ("registry.example/a:", "a tag"),
         ("registry.example/a:.1", "a tag"),
         ("registry.example/a:1:2", "a tag"),
         (&long_tag, "a tag"),
@@ -52,7 +50,58 @@ fn reference_that_no_registry_accepts_is_rejected() {
 }
 
 #[test]
-fn only_registries_of_this_machine_are_local() {
+fn error_has_the_correct_form() {
+    let upper_case = DIGEST.to_uppercase();
+    let lower_case = format!("registry.example/a@{DIGEST}");
+    for (text, problem, correct) in [
+        (
+            "oci://registry.example/a:1",
+            "it has a scheme",
+            "registry.example/a:1",
+        ),
+        (
+            "https://registry.example/A:1",
+            "it has a scheme",
+            "registry.example/a:1",
+        ),
+        (
+            "registry.example/Team/a:1",
+            "lower-case",
+            "registry.example/team/a:1",
+        ),
+        (
+            "registry.example/a:",
+            "its tag is empty",
+            "registry.example/a:TAG",
+        ),
+        (
+            "registry.example/a:1.0.0+b",
+            "a tag",
+            "registry.example/a:1.0.0_b",
+        ),
+        (
+            &format!("registry.example/a@{upper_case}"),
+            "a digest",
+            &lower_case,
+        ),
+    ] {
+        let error = ImageReference::parse(text).expect_err(text).to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(error.ends_with(&format!("; write {correct}")), "{error}");
+    }
+}
+
+#[test]
+fn tag_and_digest_are_optional() {
+    let parse = |text: &str| ImageReference::parse(text).expect(text);
+    let both = parse(&format!("registry.example/a:1@{DIGEST}"));
+    assert_eq!((both.tag(), both.digest()), (Some("1"), Some(DIGEST)));
+    let none = parse("registry.example/a");
+    assert_eq!((none.tag(), none.digest()), (None, None));
+}
+
+#[test]
+fn only_registries_on_this_machine_are_local() {
     let is_local = |registry: &str| {
         ImageReference::parse(&format!("{registry}/a"))
             .expect(registry)

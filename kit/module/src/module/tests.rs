@@ -83,7 +83,7 @@ fn only_needed_proposals_are_found() {
 }
 
 #[test]
-fn proposal_that_builds_on_another_needs_both() {
+fn proposal_that_extends_another_one_needs_both() {
     assert_eq!(
         needs("(module (type $s (struct)) (func (param (ref null $s))))"),
         ["reference-types", "gc"]
@@ -95,7 +95,7 @@ fn proposal_that_builds_on_another_needs_both() {
 }
 
 #[test]
-fn tags_belong_to_both_proposals_for_exceptions() {
+fn tags_belong_to_both_exception_proposals() {
     const TAG: &str = "(module (tag $t) (func throw $t)";
     assert_eq!(needs(&format!("{TAG})")), ["legacy-exceptions"]);
     let legacy = "(func try throw $t catch $t end)";
@@ -135,7 +135,7 @@ fn only_functions_are_callbacks() {
 }
 
 #[test]
-fn names_are_those_that_envoy_reads() {
+fn first_name_section_must_be_readable() {
     let readable = |section: &[u8]| {
         let module = [b"\0asm\x01\0\0\0", section].concat();
         Module::read(&module).expect("a module").names_are_readable
@@ -157,7 +157,7 @@ fn long_table_index_needs_reference_types() {
     .expect("a module");
     assert!(Module::read(&module).expect("valid").proposals.is_empty());
 
-    // call_indirect, type 0, table 0 in one byte: in five, the code and its section grow by four.
+    // call_indirect, type 0, table 0. The table index takes five bytes in place of one, so the lengths of the function and of the section grow by four.
     let at = module
         .windows(3)
         .position(|bytes| bytes == [0x11, 0, 0])
@@ -188,7 +188,7 @@ fn bytes_that_are_not_a_module_are_an_error() {
 }
 
 #[test]
-fn proposal_that_no_proxy_has_is_an_error() {
+fn proposal_that_no_proxy_supports_is_an_error() {
     let wide = "(module (func (param i64 i64 i64 i64) (result i64 i64) \
                 local.get 0 local.get 1 local.get 2 local.get 3 i64.add128))";
     let error = error(&wat::parse_str(wide).expect(wide));
@@ -234,8 +234,8 @@ fn first_known_marker_is_the_abi_version() {
 }
 
 #[test]
-fn long_module_is_not_read() {
-    // The system gives pages of zeros when they are read, and these are not.
+fn module_that_is_too_long_is_an_error() {
+    // The operating system allocates zeroed pages on first access, and the error comes before that.
     let module = vec![0; MAX_LENGTH as usize + 1];
     let length = MAX_LENGTH + 1;
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Which callbacks an extension implements.
 //!
-//! Nothing is inlined in an unoptimized build, so that every function has its name.
+//! The compiler inlines nothing in an unoptimized build, so every function has a name.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use wasmparser::{KnownCustom, Name, Parser, Payload};
 use super::sdk;
 use crate::error::Error;
 
-/// What an unoptimized build tells.
+/// What is known from an unoptimized build.
 #[derive(Default)]
 pub struct AnalysisBuild {
-    /// Callbacks, and a function that implements each.
+    /// The implemented callbacks, each with a function that implements it.
     pub implemented: BTreeMap<&'static str, String>,
-    /// Whether it has names of the SDK at all.
+    /// Whether it has function names of the SDK.
     pub has_sdk_symbols: bool,
 }
 
@@ -29,11 +29,11 @@ impl AnalysisBuild {
             let KnownCustom::Name(names) = section.as_known() else {
                 continue;
             };
-            // A custom section that is not valid does not make the module invalid.
+            // An invalid custom section does not make the module invalid.
             for subsection in names.into_iter().map_while(Result::ok) {
                 if let Name::Function(functions) = subsection {
                     for function in functions.into_iter().map_while(Result::ok) {
-                        build.add(sdk::readable(function.name));
+                        build.add(sdk::demangled(function.name));
                     }
                 }
             }

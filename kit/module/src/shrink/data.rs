@@ -1,10 +1,9 @@
-//! Removes data to which nothing refers any more, and zeros.
+//! Removes unreferenced data, and zeros.
 //!
-//! A function that is removed leaves its data behind: messages, tables of numbers, tables of trait
-//! objects, and with these the functions that only they hold. If the module has relocations, all that
-//! cannot be reached is replaced: data by zeros, functions by one that traps. No address changes.
-//! Memory is zero before a module's data are written to it, so that the module need not hold runs of
-//! zeros.
+//! Data that only a removed function used is still there: messages, tables of numbers, and vtables,
+//! which keep functions alive. If the module has relocations, everything that cannot be reached is
+//! replaced: data by zeros, functions by one that traps. No address changes. Memory is zero at
+//! first, so long runs of zeros are removed from the module's data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,29 +13,29 @@ use walrus::{
 };
 
 use super::function_table::{self, DirectCalls};
-use super::references::{References, Target};
+use super::references::{References, RelocationTarget};
 
-/// The bytes that a segment takes beside its data: its kind, its address, and its length.
-const SEGMENT_HEAD: usize = 8;
+/// The overhead of a data segment in bytes: its kind, its address, and its length.
+const SEGMENT_OVERHEAD: usize = 8;
 
-/// The functions and data of a module as the linker has written it.
-pub struct Linked {
+/// The functions and data of a module that the linker wrote.
+pub struct LinkedModule {
     references: References,
     /// The functions, in the order of the indexes that the linker gave them.
     functions: Vec<FunctionId>,
 }
 
-/// What can be reached.
+/// The functions and data that can be reached.
 #[derive(Default)]
 struct Reached {
     functions: BTreeSet<FunctionId>,
-    pieces: BTreeSet<u32>,
+    data_symbols: BTreeSet<u32>,
 }
 
-impl Linked {
-    /// Reads what refers to what. `module` has just been decoded from the bytes. `None` if the bytes
-    /// do not tell, or do not tell all: something outside the module may write its data or call the
-    /// functions in its table.
+impl LinkedModule {
+    /// Reads the references in a module. `module` is the decoded form of `bytes`. `None` if the
+    /// references are not known or not complete: code outside the module may write its memory or
+    /// call the functions in its table.
     pub fn read(bytes: &[u8], module: &Module) -> Option<Self> {
         let is_open = module.tables.iter().any(|table| table.import.is_some())
             || module
@@ -52,10 +51,10 @@ impl Linked {
         })
     }
 
-    /// Replaces what cannot be reached. Returns the number of functions and pieces of data.
+    /// Replaces what cannot be reached. Returns the number of replaced functions and data symbols.
     pub fn clear(&self, module: &mut Module) -> usize {
         let reached = self.reach(module);
-        // The functions that the linker did not know are traps that have replaced others.
+        // Functions that the linker did not write are traps that replaced others.
         let known: BTreeSet<FunctionId> = self.functions.iter().copied().collect();
         let removed: BTreeSet<FunctionId> = function_table::functions(module)
             .into_values()
@@ -74,14 +73,14 @@ impl Linked {
             let Ok(length) = u32::try_from(data.value.len()) else {
                 continue;
             };
-            let pieces = self
+            let data_symbols = self
                 .references
-                .pieces
+                .data_symbols
                 .range(start..start.saturating_add(length));
-            for (address, piece) in pieces {
+            for (address, data_symbol) in data_symbols {
                 let offset = (address - start) as usize;
-                let end = offset + piece.length as usize;
-                let is_reached = reached.pieces.contains(address);
+                let end = offset + data_symbol.length as usize;
+                let is_reached = reached.data_symbols.contains(address);
                 if let Some(bytes) = data.value.get_mut(offset..end).filter(|_| !is_reached)
                     && bytes.iter().any(|byte| *byte != 0)
                 {
@@ -108,7 +107,7 @@ impl Linked {
                     if let GlobalKind::Local(ConstExpr::Value(Value::I32(address))) =
                         module.globals.get(global).kind
                     {
-                        targets.push(Target::Data(address.cast_unsigned()));
+                        targets.push(RelocationTarget::Data(address.cast_unsigned()));
                     }
                 }
                 _ => {}
@@ -119,7 +118,7 @@ impl Linked {
                 if !present.contains(&function) || !reached.functions.insert(function) {
                     continue;
                 }
-                // Calls that the linker has added have no relocations.
+                // Calls that the linker added have no relocations.
                 if let FunctionKind::Local(local) = &module.funcs.get(function).kind {
                     let mut direct = DirectCalls::default();
                     dfs_in_order(&mut direct, local, local.entry_block());
@@ -130,14 +129,14 @@ impl Linked {
                 targets.extend(referred.into_iter().flatten());
             } else if let Some(target) = targets.pop() {
                 match target {
-                    Target::Function(index) => {
+                    RelocationTarget::Function(index) => {
                         functions.extend(self.functions.get(index as usize));
                     }
-                    Target::Data(address) => {
-                        if let Some((start, piece)) = self.references.piece_at(address)
-                            && reached.pieces.insert(start)
+                    RelocationTarget::Data(address) => {
+                        if let Some((start, data_symbol)) = self.references.data_symbol_at(address)
+                            && reached.data_symbols.insert(start)
                         {
-                            targets.extend(&piece.targets);
+                            targets.extend(&data_symbol.targets);
                         }
                     }
                 }
@@ -148,7 +147,7 @@ impl Linked {
     }
 }
 
-/// The address of a segment in memory, if it is a number.
+/// The address of a segment in memory, if it is constant.
 fn start_address(kind: &DataKind) -> Option<u32> {
     match kind {
         DataKind::Active {
@@ -159,7 +158,7 @@ fn start_address(kind: &DataKind) -> Option<u32> {
     }
 }
 
-/// Whether code refers to segments of data.
+/// Whether code refers to data segments.
 #[derive(Default)]
 struct Segments {
     are_referred_to: bool,
@@ -171,8 +170,8 @@ impl Visitor<'_> for Segments {
     }
 }
 
-/// Removes zeros from the data if the memory is zero anyway: the module defines it, and no segment
-/// is written over another.
+/// Removes zeros from the data if the memory is zero without them: the module defines the memory,
+/// and no segment overlaps another.
 pub fn remove_zeros(module: &mut Module) {
     let mut memories = module.memories.iter();
     let (Some(memory), None) = (memories.next(), memories.next()) else {
@@ -229,8 +228,8 @@ fn split(module: &mut Module, memory: MemoryId, id: DataId) {
     }
 }
 
-/// The parts of data between runs of zeros that are longer than the head of a segment, with their
-/// offsets.
+/// The parts of data between runs of zeros that are longer than the overhead of a segment, with
+/// their offsets.
 fn parts(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut place = 0;
     std::iter::from_fn(move || {
@@ -240,7 +239,7 @@ fn parts(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         for (offset, byte) in data.iter().enumerate().skip(begin) {
             if *byte != 0 {
                 end = offset + 1;
-            } else if offset - end >= SEGMENT_HEAD {
+            } else if offset - end >= SEGMENT_OVERHEAD {
                 break;
             }
         }
@@ -257,9 +256,9 @@ mod tests {
     fn only_long_runs_of_zeros_are_removed() {
         let mut data = vec![0; 30];
         data.extend([1, 0, 0, 2]);
-        data.extend([0; SEGMENT_HEAD]);
+        data.extend([0; SEGMENT_OVERHEAD]);
         data.push(3);
-        data.extend([0; SEGMENT_HEAD + 1]);
+        data.extend([0; SEGMENT_OVERHEAD + 1]);
         data.extend([4, 0]);
         let parts: Vec<_> = parts(&data).collect();
         let second = data.len() - 2;

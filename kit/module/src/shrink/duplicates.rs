@@ -1,6 +1,7 @@
-//! Merges functions that are the same, byte for byte.
+//! Merges functions that are identical, byte for byte.
 //!
-//! Compilers leave many: a method of a generic type that is the same for several types.
+//! Compilers emit many of them, for example a generic method whose code is the same for several
+//! types.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,8 @@ use super::codec::{decode, encode};
 use crate::error::Error;
 use crate::sections::slice;
 
-/// Replaces each function by the first one that is the same, as long as that removes functions.
+/// Replaces each function by the first identical one, and repeats it as long as that removes
+/// functions: the callers of merged functions may have become identical.
 pub fn merge(mut module: Module) -> Result<Module, Error> {
     loop {
         let bytes = encode(module);
@@ -30,7 +32,7 @@ pub fn merge(mut module: Module) -> Result<Module, Error> {
     }
 }
 
-/// The functions that are the same as an earlier one, with the first such function.
+/// The functions that are identical to an earlier one, with the first such function.
 fn duplicates(module: &Module, bytes: &[u8]) -> Result<HashMap<FunctionId, FunctionId>, Error> {
     let mut bodies = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -51,8 +53,7 @@ fn duplicates(module: &Module, bytes: &[u8]) -> Result<HashMap<FunctionId, Funct
     Ok(duplicates)
 }
 
-/// Replaces functions by others where they are called or referred to. A constant expression that
-/// refers to a function keeps it.
+/// Replaces functions where they are called or referred to, except in constant expressions.
 struct Replace(HashMap<FunctionId, FunctionId>);
 
 impl VisitorMut for Replace {
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_of_each_is_kept_and_used_in_place_of_the_others() {
+    fn first_of_identical_functions_replaces_the_others() {
         let module = wat::parse_str(
             r#"(module
               (table (export "table") 2 funcref)

@@ -1,4 +1,4 @@
-//! The module's table of functions.
+//! The module's function table.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,10 +1,10 @@
-//! Reads what refers to what in a module, from the relocations of its linker.
+//! Reads the references in a module, from the linker's relocations.
 //!
-//! An address in code is a number like any other. With `--emit-relocs` the linker says which numbers
-//! are addresses: the section `linking` names each piece of data, and the sections `reloc.*` say
-//! where the address of a piece, or the index of a function in the table, is written (tool
-//! conventions of WebAssembly, Linking.md). Tools that rewrite a module may leave these sections as
-//! they were, so a relocation counts only if the module has the number that it says.
+//! An address in code is a number like any other. With `--emit-relocs` the linker records which
+//! numbers are addresses: the section `linking` lists the data symbols, and the sections `reloc.*`
+//! list the places that hold the address of a symbol, or the table index of a function (WebAssembly
+//! tool conventions, Linking.md). Tools that rewrite a module may not update these sections, so a
+//! relocation counts only if the module has the expected number at its place.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,52 +14,52 @@ use wasmparser::{
     Parser, Payload, RelocSectionReader, RelocationEntry, RelocationType, SymbolFlags, SymbolInfo,
 };
 
-/// What code or data refers to.
+/// A function or data that code or data refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum RelocationTarget {
     /// The function with this index.
     Function(u32),
-    /// The piece of data at this address.
+    /// The data at this address.
     Data(u32),
 }
 
-/// A piece of data: a constant, a table of a trait object, a variable.
+/// A data symbol: a constant, a vtable, a variable.
 #[derive(Debug, Default)]
-pub struct Piece {
-    /// Its length in bytes; it ends within memory.
+pub struct DataSymbol {
+    /// Its length in bytes. It does not exceed the memory.
     pub length: u32,
     /// What it refers to.
-    pub targets: Vec<Target>,
+    pub targets: Vec<RelocationTarget>,
 }
 
-/// What refers to what in a module.
+/// The references in a module.
 #[derive(Debug, Default)]
 pub struct References {
-    /// What each function refers to, by its index.
-    pub functions: BTreeMap<u32, Vec<Target>>,
-    /// The pieces of data, by their addresses. None overlaps another.
-    pub pieces: BTreeMap<u32, Piece>,
+    /// The references of each function, by its index.
+    pub functions: BTreeMap<u32, Vec<RelocationTarget>>,
+    /// The data symbols, by their addresses. They do not overlap.
+    pub data_symbols: BTreeMap<u32, DataSymbol>,
     /// What is needed even if nothing refers to it.
-    pub roots: Vec<Target>,
+    pub roots: Vec<RelocationTarget>,
 }
 
-/// What can be read only when the layout is known.
-struct Pending<'a> {
+/// The symbols and relocations, which can be read only when the layout is known.
+struct LinkerSections<'a> {
     symbols: Vec<SymbolInfo<'a>>,
     relocations: Vec<RelocSectionReader<'a>>,
 }
 
-/// The places of the parts of a module.
+/// Where the parts of a module are.
 #[derive(Default)]
-struct Layout {
+struct ModuleLayout {
     /// The content of each section, in order, with its kind.
     sections: Vec<(u8, Range<u64>)>,
-    /// The bodies of the functions.
+    /// The function bodies.
     bodies: Vec<Range<u64>>,
     imported_functions: u32,
-    /// The segments of data: the range in the module, and the address in memory.
+    /// The data segments: the range in the module, and the address in memory.
     segments: Vec<(Range<u64>, u32)>,
-    /// The table of functions.
+    /// The function table.
     table: BTreeMap<u32, u32>,
 }
 
@@ -71,14 +71,14 @@ impl References {
     /// Reads the relocations. `None` if there are none, or if one of them is unknown or does not
     /// agree with the module.
     pub fn read(module: &[u8]) -> Option<Self> {
-        let (layout, pending) = read_layout(module)?;
+        let (layout, linker_sections) = read_layout(module)?;
         let mut references = Self::default();
-        for symbol in &pending.symbols {
-            references.add_piece(symbol, &layout)?;
+        for symbol in &linker_sections.symbols {
+            references.add_data_symbol(symbol, &layout)?;
         }
-        references.join();
+        references.merge_overlapping();
         let mut has_code = false;
-        for section in pending.relocations {
+        for section in linker_sections.relocations {
             let (kind, range) = layout.sections.get(section.section_index() as usize)?;
             match *kind {
                 CODE => has_code = true,
@@ -89,7 +89,13 @@ impl References {
             for relocation in section.entries() {
                 let relocation = relocation.ok()?;
                 let place = range.start.checked_add(u64::from(relocation.offset))?;
-                let target = target(module, &layout, &pending.symbols, &relocation, place)?;
+                let target = target(
+                    module,
+                    &layout,
+                    &linker_sections.symbols,
+                    &relocation,
+                    place,
+                )?;
                 if let Some(target) = target {
                     references.add(*kind, place, target, &layout)?;
                 }
@@ -98,7 +104,7 @@ impl References {
         has_code.then_some(references)
     }
 
-    fn add_piece(&mut self, symbol: &SymbolInfo, layout: &Layout) -> Option<()> {
+    fn add_data_symbol(&mut self, symbol: &SymbolInfo, layout: &ModuleLayout) -> Option<()> {
         let SymbolInfo::Data {
             flags,
             symbol: Some(defined),
@@ -111,39 +117,45 @@ impl References {
         if !flags.contains(SymbolFlags::BINDING_LOCAL)
             || flags.intersects(SymbolFlags::EXPORTED | SymbolFlags::NO_STRIP)
         {
-            self.roots.push(Target::Data(address));
+            self.roots.push(RelocationTarget::Data(address));
         }
-        // An empty one holds nothing.
+        // An empty symbol has no data.
         if defined.size > 0 {
-            let piece = self.pieces.entry(address).or_default();
-            piece.length = piece.length.max(defined.size);
+            let data_symbol = self.data_symbols.entry(address).or_default();
+            data_symbol.length = data_symbol.length.max(defined.size);
         }
         Some(())
     }
 
-    /// Joins pieces that overlap. Of two texts with the same end, the linker writes only one.
-    fn join(&mut self) {
-        let mut joined: BTreeMap<u32, Piece> = BTreeMap::new();
-        for (address, piece) in std::mem::take(&mut self.pieces) {
-            match joined.last_entry() {
+    /// Merges overlapping symbols. The linker writes only one of two strings with the same end.
+    fn merge_overlapping(&mut self) {
+        let mut merged: BTreeMap<u32, DataSymbol> = BTreeMap::new();
+        for (address, data_symbol) in std::mem::take(&mut self.data_symbols) {
+            match merged.last_entry() {
                 Some(mut last) if address - last.key() < last.get().length => {
-                    let length = address - last.key() + piece.length;
+                    let length = address - last.key() + data_symbol.length;
                     let last = last.get_mut();
                     last.length = last.length.max(length);
                 }
-                _ => drop(joined.insert(address, piece)),
+                _ => drop(merged.insert(address, data_symbol)),
             }
         }
-        self.pieces = joined;
+        self.data_symbols = merged;
     }
 
-    /// The piece at an address, and the address of its first byte.
-    pub fn piece_at(&self, address: u32) -> Option<(u32, &Piece)> {
-        let (start, piece) = self.pieces.range(..=address).next_back()?;
-        (address - start < piece.length).then_some((*start, piece))
+    /// The symbol at an address, and the address of its first byte.
+    pub fn data_symbol_at(&self, address: u32) -> Option<(u32, &DataSymbol)> {
+        let (start, data_symbol) = self.data_symbols.range(..=address).next_back()?;
+        (address - start < data_symbol.length).then_some((*start, data_symbol))
     }
 
-    fn add(&mut self, kind: u8, place: u64, target: Target, layout: &Layout) -> Option<()> {
+    fn add(
+        &mut self,
+        kind: u8,
+        place: u64,
+        target: RelocationTarget,
+        layout: &ModuleLayout,
+    ) -> Option<()> {
         if kind == CODE {
             let index = layout.bodies.partition_point(|body| body.end <= place);
             layout.bodies.get(index)?.contains(&place).then_some(())?;
@@ -159,18 +171,20 @@ impl References {
         let (range, start) = layout.segments.get(index)?;
         let offset: u32 = place.checked_sub(range.start)?.try_into().ok()?;
         let address = start.checked_add(offset)?;
-        match self.pieces.range_mut(..=address).next_back() {
-            Some((start, piece)) if address - start < piece.length => piece.targets.push(target),
-            // It is in no known piece.
+        match self.data_symbols.range_mut(..=address).next_back() {
+            Some((start, data_symbol)) if address - start < data_symbol.length => {
+                data_symbol.targets.push(target)
+            }
+            // It does not belong to a known symbol.
             _ => self.roots.push(target),
         }
         Some(())
     }
 }
 
-/// Finds the parts of a module that are needed. `None` if one is missing or of an unknown kind.
-fn read_layout(module: &[u8]) -> Option<(Layout, Pending<'_>)> {
-    let mut layout = Layout::default();
+/// Finds the parts of a module. `None` if one is missing or of an unknown kind.
+fn read_layout(module: &[u8]) -> Option<(ModuleLayout, LinkerSections<'_>)> {
+    let mut layout = ModuleLayout::default();
     let mut symbols = None;
     let mut relocations = Vec::new();
     for payload in Parser::new(0).parse_all(module) {
@@ -235,14 +249,14 @@ fn read_layout(module: &[u8]) -> Option<(Layout, Pending<'_>)> {
     let symbols = symbols?;
     Some((
         layout,
-        Pending {
+        LinkerSections {
             symbols,
             relocations,
         },
     ))
 }
 
-/// The value of an expression that is one constant.
+/// The value of an expression that consists of one constant.
 fn constant(expression: &ConstExpr) -> Option<u32> {
     let mut operators = expression.get_operators_reader().into_iter();
     match (operators.next()?.ok()?, operators.next()?.ok()?) {
@@ -251,8 +265,8 @@ fn constant(expression: &ConstExpr) -> Option<u32> {
     }
 }
 
-/// The address of a piece of data in memory.
-fn address_of(symbol: &SymbolInfo, layout: &Layout) -> Option<u32> {
+/// The address of a data symbol in memory.
+fn address_of(symbol: &SymbolInfo, layout: &ModuleLayout) -> Option<u32> {
     let SymbolInfo::Data {
         symbol: Some(defined),
         flags,
@@ -271,19 +285,19 @@ fn address_of(symbol: &SymbolInfo, layout: &Layout) -> Option<u32> {
     start.checked_add(defined.offset)
 }
 
-/// What a relocation refers to, if that is a function or data. `None` if the relocation is unknown,
+/// The target of a relocation, if that is a function or data. `None` if the relocation is unknown,
 /// or if the module has another number at its place.
 #[expect(
     clippy::option_option,
-    reason = "an unknown relocation is not one that refers to nothing"
+    reason = "an unknown relocation may refer to something"
 )]
 fn target(
     module: &[u8],
-    layout: &Layout,
+    layout: &ModuleLayout,
     symbols: &[SymbolInfo],
     relocation: &RelocationEntry,
     place: u64,
-) -> Option<Option<Target>> {
+) -> Option<Option<RelocationTarget>> {
     use RelocationType as Kind;
     if matches!(relocation.ty, Kind::TypeIndexLeb | Kind::TableNumberLeb) {
         return Some(None);
@@ -302,17 +316,17 @@ fn target(
     let (target, agrees) = match (relocation.ty, symbol) {
         (Kind::GlobalIndexLeb, SymbolInfo::Global { .. }) => return Some(None),
         (Kind::FunctionIndexLeb, SymbolInfo::Func { index, .. }) => {
-            (Target::Function(*index), written == *index)
+            (RelocationTarget::Function(*index), written == *index)
         }
         (Kind::TableIndexSleb | Kind::TableIndexI32, SymbolInfo::Func { index, .. }) => (
-            Target::Function(*index),
+            RelocationTarget::Function(*index),
             layout.table.get(&written) == Some(index),
         ),
         (Kind::MemoryAddrLeb | Kind::MemoryAddrSleb | Kind::MemoryAddrI32, symbol) => {
             let address = address_of(symbol, layout)?;
             let addend = i32::try_from(relocation.addend).ok()?;
             (
-                Target::Data(address),
+                RelocationTarget::Data(address),
                 written == address.wrapping_add_signed(addend),
             )
         }

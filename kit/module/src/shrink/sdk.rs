@@ -1,8 +1,9 @@
-//! What the Rust SDK calls its methods, and in which callbacks it calls them.
+//! The names of the Rust SDK's methods, and the callbacks in which it calls them.
 //!
-//! The SDK's traits have a default for each method. The names of functions tell the two apart:
+//! The SDK's traits have a default for each method. Function names show which of the two it is:
 //! `<Type as proxy_wasm::traits::T>::method` is an implementation, whatever defined it (a macro, a
-//! generic type, a crate that the extension uses), and `proxy_wasm::traits::T::method` is the default.
+//! generic type, a crate that the extension uses), and `proxy_wasm::traits::T::method` is the
+//! default.
 
 use rustc_demangle::demangle;
 
@@ -111,7 +112,7 @@ const METHODS: [(&str, &str, &str); 30] = [
     ("RootContext", "get_type", "proxy_on_context_create"),
 ];
 
-/// Callbacks that an extension needs whatever it implements, and why.
+/// Callbacks that every extension needs, and why.
 const ESSENTIAL: [(&str, &str); 3] = [
     (
         "proxy_on_memory_allocate",
@@ -121,8 +122,8 @@ const ESSENTIAL: [(&str, &str); 3] = [
     ("proxy_on_delete", "the SDK frees contexts in it"),
 ];
 
-/// The host calls whose response arrives in callbacks. If a module makes them without exporting the
-/// callbacks, the SDK keeps what it remembers of each call for ever.
+/// The host calls whose response arrives in callbacks. If a module makes such a call without
+/// exporting the callbacks, the SDK never frees its record of the call.
 const CALLS_WITH_RESPONSE: [(&str, &[&str]); 3] = [
     ("proxy_http_call", &["proxy_on_http_call_response"]),
     ("proxy_grpc_call", GRPC_CALLBACKS),
@@ -136,18 +137,17 @@ const GRPC_CALLBACKS: &[&str] = &[
     "proxy_on_grpc_close",
 ];
 
-/// The name of a function as in the source.
-pub fn readable(name: &str) -> String {
+/// The demangled name of a function.
+pub fn demangled(name: &str) -> String {
     format!("{:#}", demangle(name))
 }
 
-/// Whether a function of this readable name is a method of the SDK's traits that is not implemented,
-/// but the SDK's default.
+/// Whether a function of this demangled name is the default of a method in the SDK's traits.
 pub fn is_default(name: &str) -> bool {
     name.starts_with(TRAITS)
 }
 
-/// The callbacks that a function of this readable name implements.
+/// The callbacks that a function of this demangled name implements.
 pub fn implemented_by(name: &str) -> Vec<&'static str> {
     let Some((_, implementation)) = name.split_once(&format!(" as {TRAITS}")) else {
         return Vec::new();
@@ -164,9 +164,9 @@ pub fn implemented_by(name: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// Whether a function of this readable name is a method that the SDK offers to extensions, and so
-/// never calls through a trait object itself.
-pub fn is_offered(name: &str) -> bool {
+/// Whether a function of this demangled name is a method that only extensions call. The SDK never
+/// calls it through a trait object.
+pub fn is_only_for_extensions(name: &str) -> bool {
     let Some((of_trait, method)) = name
         .strip_prefix(TRAITS)
         .and_then(|path| path.split_once("::"))
@@ -178,12 +178,12 @@ pub fn is_offered(name: &str) -> bool {
         .any(|(t, m, _)| *t == of_trait && *m == method)
 }
 
-/// Whether the SDK calls a method of the extension in this callback.
+/// Whether the SDK calls methods of the extension in this callback.
 pub fn calls_methods_in(callback: &str) -> bool {
     METHODS.iter().any(|(.., name)| *name == callback)
 }
 
-/// Why an extension needs this callback whatever it implements.
+/// Why every extension needs this callback, if it does.
 pub fn why_essential(callback: &str) -> Option<&'static str> {
     ESSENTIAL
         .iter()
@@ -226,21 +226,21 @@ mod tests {
     }
 
     #[test]
-    fn methods_that_the_sdk_calls_are_not_offered() {
-        assert!(is_offered(
+    fn methods_that_the_sdk_calls_are_not_only_for_extensions() {
+        assert!(is_only_for_extensions(
             "proxy_wasm::traits::HttpContext::get_http_request_body"
         ));
-        assert!(!is_offered(
+        assert!(!is_only_for_extensions(
             "proxy_wasm::traits::HttpContext::on_http_request_body"
         ));
-        assert!(!is_offered(
+        assert!(!is_only_for_extensions(
             "proxy_wasm::traits::RootContext::create_http_context"
         ));
-        assert!(!is_offered("proxy_wasm::hostcalls::get_map"));
+        assert!(!is_only_for_extensions("proxy_wasm::hostcalls::get_map"));
     }
 
     #[test]
-    fn names_are_those_of_the_abi() {
+    fn callbacks_and_host_calls_are_in_the_abi() {
         const VERSION: AbiVersion = AbiVersion::V0_2_1;
         let methods = METHODS.iter().map(|(.., callback)| callback);
         let essential = ESSENTIAL.iter().map(|(callback, _)| callback);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn every_callback_of_the_specification_is_known() {
+    fn every_callback_of_the_specification_is_listed() {
         for callback in CALLBACKS {
             let name = callback.name;
             if name.starts_with("proxy_on_") && callback.section.is_some() {

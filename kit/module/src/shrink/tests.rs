@@ -2,7 +2,7 @@ use super::*;
 use crate::Module;
 use crate::strip;
 
-/// The names of an extension that implements `on_tick` only.
+/// The analysis build of an extension that implements only `on_tick`.
 const ANALYSIS_BUILD: &str = r#"(module
     (func $"proxy_wasm::traits::Context::on_done")
     (func $"<example::Root as proxy_wasm::traits::RootContext>::on_tick"))"#;
@@ -15,7 +15,7 @@ fn decisions(shrunk: &Shrunk) -> Vec<String> {
     shrunk.decisions.iter().map(ToString::to_string).collect()
 }
 
-/// A module that is longer when it is encoded again: the function that is called most often gets
+/// A module that gets longer when it is encoded again: the function that is called most often gets
 /// the last index, which takes two bytes in each call.
 fn growing_module() -> Vec<u8> {
     let calls = "local.get 0 call $often ".repeat(10);
@@ -34,7 +34,7 @@ fn growing_module() -> Vec<u8> {
 }
 
 #[test]
-fn module_that_would_grow_is_left_as_it_was() {
+fn module_that_would_grow_is_unchanged() {
     let module = growing_module();
     let analysis_build = wasm(ANALYSIS_BUILD);
     let (rewritten, _) = rewrite(&module, None).expect("rewritten");
@@ -49,7 +49,7 @@ fn module_that_would_grow_is_left_as_it_was() {
         );
         assert_eq!(shrunk.after, shrunk.before);
         assert_eq!(measure(&shrunk.module).expect("valid"), shrunk.before);
-        assert!(shrunk.decisions.iter().all(|d| d.verdict.is_kept()));
+        assert!(shrunk.decisions.iter().all(|d| d.reason.is_kept()));
     }
 }
 
@@ -74,7 +74,7 @@ fn unchanged_module_exports_callbacks_that_nothing_implements() {
         decisions(&shrunk),
         [
             "kept:    proxy_on_delete, because the SDK frees contexts in it",
-            "kept:    proxy_on_log, because the module is smaller as it was",
+            "kept:    proxy_on_log, because the original module is smaller",
         ]
     );
     let module = Module::read(&shrunk.module).expect("valid");
@@ -97,7 +97,7 @@ fn callbacks_that_nothing_implements_are_removed() {
         [
             "kept:    proxy_on_delete, because the SDK frees contexts in it",
             "removed: proxy_on_log, because nothing implements it",
-            "kept:    proxy_on_something, because nothing tells whether it is implemented",
+            "kept:    proxy_on_something, because it is not known whether the extension implements it",
             "kept:    proxy_on_tick, because <example::Root as proxy_wasm::traits::RootContext>\
              ::on_tick implements it",
         ]
@@ -107,7 +107,7 @@ fn callbacks_that_nothing_implements_are_removed() {
 }
 
 #[test]
-fn callback_that_receives_a_response_is_kept() {
+fn callback_that_receives_responses_is_kept() {
     let module = wasm(
         r#"(module
             (import "env" "proxy_grpc_call" (func $call (param i32) (result i32)))
@@ -119,8 +119,8 @@ fn callback_that_receives_a_response_is_kept() {
     assert_eq!(
         decisions(&shrunk)[..2],
         [
-            "kept:    proxy_on_grpc_close, because the response to a call that the module makes \
-             arrives in it",
+            "kept:    proxy_on_grpc_close, because it receives the response to a host call that the \
+             module makes",
             "removed: proxy_on_http_call_response, because nothing implements it",
         ]
     );
@@ -133,13 +133,13 @@ fn every_callback_is_kept_if_no_names_of_the_sdk_are_found() {
         let shrunk = shrink(&module, names.as_deref()).expect("shrunk");
         assert_eq!(
             decisions(&shrunk),
-            ["kept:    proxy_on_log, because nothing tells whether it is implemented"]
+            ["kept:    proxy_on_log, because it is not known whether the extension implements it"]
         );
     }
 }
 
 #[test]
-fn error_says_which_of_the_two_modules_is_not_valid() {
+fn error_names_the_module_that_is_not_valid() {
     let module = wasm("(module (func))");
     let error = |module: &[u8], analysis_build: Option<&[u8]>| {
         let error = shrink(module, analysis_build).expect_err("an error");

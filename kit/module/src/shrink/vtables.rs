@@ -1,14 +1,13 @@
-//! Removes methods that nothing calls through a trait object.
+//! Removes methods that are never called through a trait object.
 //!
-//! The table of a trait object (its vtable) has a slot for each method of the trait. A vtable is in
-//! the module's data: one function after the other, as indexes into the module's table of functions.
-//! A call through a trait object reads a slot at a fixed offset from the start of the vtable, and
-//! calls the function with a fixed signature. So a function can be called only if some call has its
-//! signature, and if that call's offset, added to an address in the module, is a slot with the
-//! function.
+//! A trait object's vtable has a slot for each method of the trait. It is in the module's data, and
+//! each slot holds an index into the module's function table. A call through a trait object reads
+//! the slot at a fixed offset from the start of the vtable, and calls the function with a fixed
+//! signature. So a function can be called only if a call has its signature, and if that call's
+//! offset, added to an address in the module, is a slot with the function.
 //!
-//! If there is no such call of a method that the SDK only offers to extensions, the method is
-//! replaced by a function that traps. Then the method is removed, with the host call that it makes.
+//! If there is no such call of a method that only extensions call, a function that traps replaces
+//! the method in the table. Then the method is removed, with the host call that it makes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -24,33 +23,33 @@ use super::sdk;
 /// The aligned words of a module's data, by address.
 type Words = BTreeMap<u32, u32>;
 
-/// The length of a vtable before its first method: drop, size, alignment.
-const HEAD: u32 = 12;
+/// The length of a vtable's header: drop, size, alignment.
+const HEADER_LENGTH: u32 = 12;
 
-/// The sources of the values of a function's variables, as far as these can be indexes of
-/// functions. Rust does not calculate with such indexes: they are loaded as words, copied, or
-/// constant.
+/// The sources of the values of a function's local variables that can be function indexes. Rust
+/// does not calculate with function indexes: it loads them as words, copies them, or has them as
+/// constants.
 #[derive(Default)]
 struct Variables {
-    sources: BTreeMap<LocalId, Vec<Source>>,
+    sources: BTreeMap<LocalId, Vec<IndexSource>>,
 }
 
-/// The source of an index of a function.
+/// The source of a function index.
 #[derive(Clone, Copy)]
-enum Source {
+enum IndexSource {
     /// A word that is loaded at this offset from an address.
     Load(u32),
-    /// A number in the code.
+    /// A constant.
     Constant(u32),
     /// Another variable.
     Copy(LocalId),
-    /// A caller, or anything else.
+    /// An argument, or anything else.
     Unknown,
 }
 
-impl Source {
-    /// The source of the result of the instruction before this place. `None` if it is not an index
-    /// of a function.
+impl IndexSource {
+    /// The source of the result of the instruction before this position. `None` if it is not a
+    /// function index.
     fn before(sequence: &InstrSeq, place: usize) -> Option<Self> {
         let place = place.checked_sub(1)?;
         match sequence
@@ -80,7 +79,7 @@ impl Source {
     }
 }
 
-/// The last place before `end` at which a variable is set, if no block or loop is between them.
+/// The last position before `end` at which a variable is set, if no block or loop is between them.
 fn last_set(sequence: &InstrSeq, end: usize, variable: LocalId) -> Option<usize> {
     let line = sequence.instrs.iter().enumerate().take(end).rev();
     line.map_while(|(place, (instruction, _))| match instruction {
@@ -102,23 +101,25 @@ fn last_set(sequence: &InstrSeq, end: usize, variable: LocalId) -> Option<usize>
 impl Variables {
     fn of(function: &LocalFunction, called_by_proxy: bool) -> Self {
         let mut variables = Self::default();
-        // A proxy passes numbers; another function may pass anything.
+        // A proxy passes numbers; another function may pass function indexes.
         if !called_by_proxy {
             let parameters = function.args.iter();
-            variables.sources = parameters.map(|id| (*id, vec![Source::Unknown])).collect();
+            variables.sources = parameters
+                .map(|id| (*id, vec![IndexSource::Unknown]))
+                .collect();
         }
         dfs_in_order(&mut variables, function, function.entry_block());
         variables
     }
 
-    /// The sources of a value, without copies.
-    fn origins(&self, source: Option<Source>) -> Vec<Source> {
+    /// The sources of a value: copies are followed to what they copy.
+    fn origins(&self, source: Option<IndexSource>) -> Vec<IndexSource> {
         let mut seen = BTreeSet::new();
         let mut origins = Vec::new();
-        let mut open: Vec<Source> = source.into_iter().collect();
+        let mut open: Vec<IndexSource> = source.into_iter().collect();
         while let Some(source) = open.pop() {
             match source {
-                Source::Copy(variable) => {
+                IndexSource::Copy(variable) => {
                     if seen.insert(variable) {
                         open.extend(self.sources.get(&variable).into_iter().flatten());
                     }
@@ -139,26 +140,26 @@ impl<'instr> Visitor<'instr> for Variables {
                 _ => continue,
             };
             let sources = self.sources.entry(variable).or_default();
-            sources.extend(Source::before(sequence, place));
+            sources.extend(IndexSource::before(sequence, place));
         }
     }
 }
 
-/// The calls through the module's table of functions, and the addresses in its code and data.
+/// The calls through the module's function table, and the addresses in its code and data.
 #[derive(Default)]
 struct Calls {
     variables: Variables,
     /// The standard library does not call methods of the SDK's traits.
     in_standard_library: bool,
-    /// Signatures, and the offsets from which functions are read that are called with them.
+    /// The offsets from which called functions are read, by signature.
     offsets: BTreeMap<TypeId, BTreeSet<u32>>,
     /// The signatures of calls whose function has an unknown source.
     unknown: BTreeSet<TypeId>,
-    /// The functions whose index is in the code.
+    /// The functions whose index is a constant in the code.
     constant: BTreeSet<u32>,
     /// The functions that are exported, called directly, or referred to.
     direct: BTreeSet<FunctionId>,
-    /// Every number that may be an address.
+    /// All numbers that may be addresses.
     numbers: HashSet<u32>,
 }
 
@@ -166,9 +167,11 @@ impl<'instr> Visitor<'instr> for Calls {
     fn start_instr_seq(&mut self, sequence: &'instr InstrSeq) {
         for (place, (instruction, _)) in sequence.instrs.iter().enumerate() {
             match instruction {
-                Instr::CallIndirect(call) => self.call(call.ty, Source::before(sequence, place)),
+                Instr::CallIndirect(call) => {
+                    self.call(call.ty, IndexSource::before(sequence, place))
+                }
                 Instr::ReturnCallIndirect(call) => {
-                    self.call(call.ty, Source::before(sequence, place));
+                    self.call(call.ty, IndexSource::before(sequence, place));
                 }
                 Instr::Const(constant) => {
                     if let Value::I32(number) = constant.value {
@@ -182,24 +185,24 @@ impl<'instr> Visitor<'instr> for Calls {
 }
 
 impl Calls {
-    fn call(&mut self, signature: TypeId, function: Option<Source>) {
+    fn call(&mut self, signature: TypeId, function: Option<IndexSource>) {
         if self.in_standard_library {
             return;
         }
         for origin in self.variables.origins(function) {
             match origin {
-                Source::Load(offset) => {
+                IndexSource::Load(offset) => {
                     self.offsets.entry(signature).or_default().insert(offset);
                 }
-                Source::Constant(index) => drop(self.constant.insert(index)),
-                Source::Copy(_) | Source::Unknown => drop(self.unknown.insert(signature)),
+                IndexSource::Constant(index) => drop(self.constant.insert(index)),
+                IndexSource::Copy(_) | IndexSource::Unknown => drop(self.unknown.insert(signature)),
             }
         }
     }
 }
 
-/// Whether a function of this readable name belongs to the standard library, with all types in its
-/// name: a generic function may have been compiled for a type of the extension.
+/// Whether a function of this demangled name belongs to the standard library, and so do all types
+/// in its name: a generic function may have been compiled for a type of the extension.
 fn is_standard(name: &str) -> bool {
     let is_path_character = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '.';
     let paths = name
@@ -217,7 +220,7 @@ fn is_standard(name: &str) -> bool {
     names_it
 }
 
-/// Replaces methods that nothing can call. Returns their number.
+/// Replaces methods that cannot be called. Returns their number.
 pub fn clear(module: &mut Module) -> usize {
     let mut direct = DirectCalls::default();
     for (_, function) in module.funcs.iter_local() {
@@ -235,7 +238,7 @@ pub fn clear(module: &mut Module) -> usize {
     let mut calls = Calls::default();
     for (id, function) in module.funcs.iter_local() {
         let name = module.funcs.get(id).name.as_deref().unwrap_or_default();
-        calls.in_standard_library = is_standard(&sdk::readable(name));
+        calls.in_standard_library = is_standard(&sdk::demangled(name));
         let called_by_proxy = exported.contains(&id) && !direct.contains(&id);
         calls.variables = Variables::of(function, called_by_proxy);
         dfs_in_order(&mut calls, function, function.entry_block());
@@ -250,8 +253,8 @@ pub fn clear(module: &mut Module) -> usize {
         .iter()
         .filter(|(index, function)| {
             let function = module.funcs.get(**function);
-            let name = function.name.as_deref().map(sdk::readable);
-            let is_method = name.is_some_and(|name| sdk::is_offered(&name))
+            let name = function.name.as_deref().map(sdk::demangled);
+            let is_method = name.is_some_and(|name| sdk::is_only_for_extensions(&name))
                 && matches!(function.kind, FunctionKind::Local(_));
             is_method
                 && !can_be_called(
@@ -299,19 +302,20 @@ fn can_be_called(
         })
 }
 
-/// Whether there can be a vtable that begins at `start` and has a slot at `address`. A vtable begins
-/// with the function that drops the object, or 0, and the object's size and alignment. If the two are
-/// nearer than that, it is not a vtable, but some structure that holds a function.
+/// Whether there can be a vtable that begins at `start` and has a slot at `address`. A vtable
+/// begins with a header: the function that drops the object, or 0, and the object's size and
+/// alignment. If `address` is within the header, `start` is not a vtable, but another structure
+/// that holds a function.
 fn is_slot(words: &Words, functions: &Functions, start: u32, address: u32) -> bool {
     let word = |offset: u32| words.get(&start.wrapping_add(offset)).copied();
     let is_function = |word: Option<u32>| word.is_some_and(|word| functions.contains_key(&word));
     let length = address.wrapping_sub(start);
-    if length < HEAD {
+    if length < HEADER_LENGTH {
         return true;
     }
     (word(0) == Some(0) || is_function(word(0)))
         && word(8).is_some_and(u32::is_power_of_two)
-        && (HEAD..length)
+        && (HEADER_LENGTH..length)
             .step_by(4)
             .all(|offset| is_function(word(offset)))
 }
@@ -348,7 +352,7 @@ mod tests {
     use super::is_standard;
 
     #[test]
-    fn names_tell_functions_of_the_standard_library() {
+    fn functions_of_the_standard_library_are_recognized() {
         for name in [
             "<std::panic::PanicHookInfo as core::fmt::Display>::fmt",
             "<str as core::fmt::Debug>::fmt",

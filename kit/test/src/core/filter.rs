@@ -5,9 +5,11 @@
 //! it continues. What the extension asks for in a callback is done when the callback has returned,
 //! and before its result counts.
 
+use proxy_wasm_abi::BufferType;
+
 use super::breaks::{ENDLESS, NO_RESPONSE};
 use super::{Core, length};
-use crate::context::{Direction, Iteration, Part};
+use crate::context::{Direction, Iteration, LastBuffer, Part};
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::local_reply::LocalReply;
@@ -32,9 +34,24 @@ impl Core {
         let Some(result) = self.vm.call(callback, context, arguments)? else {
             return Ok(None);
         };
+        self.run_actions()?;
+        Ok(Some(result))
+    }
+
+    /// As [`Core::call`], for a callback of a message. If the extension has sent a response, the result
+    /// does not count.
+    fn call_filter(
+        &mut self,
+        callback: &'static str,
+        context: u32,
+        arguments: &[u32],
+    ) -> Result<u32, Error> {
+        let Some(result) = self.vm.call(callback, context, arguments)? else {
+            return Ok(CONTINUE);
+        };
         let stops = std::mem::take(&mut self.host_mut().stops_iteration);
         self.run_actions()?;
-        Ok(Some(if stops { STOPPED } else { result }))
+        Ok(if stops { STOPPED } else { result })
     }
 
     /// Calls the callback of a part of a message. Returns its result, or `None` if the message does
@@ -53,13 +70,19 @@ impl Core {
         stream.shows_end = end;
         let outer = stream.callback.replace((direction, part));
         stream.state(direction).open(part);
+        if part == Part::Body {
+            let buffer = match direction {
+                Direction::Request => BufferType::RequestBody,
+                Direction::Response => BufferType::ResponseBody,
+            };
+            stream.last_buffer = LastBuffer::Changeable(buffer);
+        }
         let arguments = [length(size), u32::from(end)];
         let arguments = match part {
             Part::Headers | Part::Body => &arguments[..],
             Part::Trailers => &arguments[..1],
         };
-        let result = self.call(callback(direction, part), id, arguments)?;
-        let result = result.unwrap_or(CONTINUE);
+        let result = self.call_filter(callback(direction, part), id, arguments)?;
         let continues =
             result == CONTINUE || (part == Part::Headers && result == CONTINUE_OR_WATERMARK);
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {

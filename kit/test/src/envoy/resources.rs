@@ -43,6 +43,8 @@ pub struct Listener {
     pub port: u16,
     /// Whether Envoy answers `/direct` itself.
     pub answers_direct: bool,
+    /// Whether the extension filters TCP connections, and not HTTP.
+    pub is_tcp: bool,
     /// What a headers callback that pauses holds: see
     /// [`Builder`](super::Builder::allow_on_headers_stop_iteration).
     pub allow_on_headers_stop_iteration: bool,
@@ -50,6 +52,9 @@ pub struct Listener {
 
 impl Listener {
     fn to_json(&self, module: &Path) -> Value {
+        if self.is_tcp {
+            return self.to_tcp_json(module);
+        }
         let mut routes = vec![json!({"match": {"prefix": "/"}, "route": {"cluster": "upstream"}})];
         if self.answers_direct {
             routes.insert(
@@ -64,14 +69,29 @@ impl Listener {
         }
         http_listener(&self.name, self.port, &routes, &[extension])
     }
+
+    fn to_tcp_json(&self, module: &Path) -> Value {
+        let proxy = json!({"name": "tcp_proxy", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            "stat_prefix": self.name,
+            "cluster": "upstream",
+        }});
+        let extension = filter("network", module, &self.root_id, &self.configuration);
+        listener(&self.name, self.port, &[extension, proxy])
+    }
 }
 
 /// An HTTP filter that is a module, as it stands in a listener's list of filters.
 ///
 /// Filters of one module share a VM for each worker, whatever their `root_id`.
 pub fn wasm_filter(module: &Path, root_id: &str, configuration: &Configuration) -> Value {
+    filter("http", module, root_id, configuration)
+}
+
+/// A filter that is a module, of the layer `http` or `network`.
+fn filter(layer: &str, module: &Path, root_id: &str, configuration: &Configuration) -> Value {
     json!({"name": "extension", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "@type": format!("type.googleapis.com/envoy.extensions.filters.{layer}.wasm.v3.Wasm"),
         "config": {
             "name": "extension",
             "root_id": root_id,
@@ -102,12 +122,21 @@ pub fn http_listener(name: &str, port: u16, routes: &[Value], filters: &[Value])
         }]},
         "http_filters": filters,
     });
+    listener(
+        name,
+        port,
+        &[json!({"name": "http", "typed_config": manager})],
+    )
+}
+
+/// A listener whose connections pass through these network filters.
+fn listener(name: &str, port: u16, filters: &[Value]) -> Value {
     json!({
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
         "name": name,
         "stat_prefix": name,
         "address": loopback(port),
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        "filter_chains": [{"filters": filters}],
     })
 }
 

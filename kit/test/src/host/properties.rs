@@ -11,6 +11,7 @@ use crate::header_map;
 use crate::headers::Headers;
 use crate::local_reply;
 use crate::maps;
+use crate::tcp::UpstreamState;
 
 /// The response flag `DownstreamConnectionTermination`.
 const DOWNSTREAM_DISCONNECT: i64 = 0x4000;
@@ -122,18 +123,20 @@ impl Host {
             [b"headers"] => self.fields(MAP),
             [b"headers", name] => self.field(MAP, name),
             [b"time"] => nanoseconds(self.of_stream()?.started),
+            [b"protocol"] if self.is_tcp() => Err(Status::NotFound),
             [b"protocol"] => text("HTTP/1.1"),
             [b"size"] => {
                 let declared = self.map(MAP).and_then(|map| map.first("content-length"));
                 match declared.map(parse_number) {
                     Some(size) => number::<i64>(size.ok_or(Status::NotFound)?),
-                    None => number(self.of_stream()?.request.received),
+                    None => number(self.of_stream()?.received_size()),
                 }
             }
             [b"total_size"] => {
                 let headers = self.map(MAP).map_or(0, header_map::size);
-                number(headers + self.of_stream()?.request.received)
+                number(headers + self.of_stream()?.received_size())
             }
+            [b"duration"] if self.is_tcp() => Err(Status::NotFound),
             [b"duration"] => {
                 let stream = self.of_stream()?;
                 let ended = stream.ended.ok_or(Status::NotFound)?;
@@ -163,11 +166,11 @@ impl Host {
             [b"headers", name] => self.field(MAP, name),
             [b"trailers"] => self.fields(TRAILERS),
             [b"trailers", name] => self.field(TRAILERS, name),
-            [b"size"] => number(self.of_stream()?.response.forwarded_body.len()),
+            [b"size"] => number(self.of_stream()?.sent_size()),
             [b"total_size"] => {
                 let [headers, trailers] =
                     [MAP, TRAILERS].map(|map| self.map(map).map_or(0, header_map::size));
-                let body = self.of_stream()?.response.forwarded_body.len();
+                let body = self.of_stream()?.sent_size();
                 number(headers + body + trailers)
             }
             [b"backend_latency"] => {
@@ -186,8 +189,13 @@ impl Host {
     fn upstream_property(&mut self, path: &[&[u8]]) -> Property {
         match path {
             [] => return unreadable(),
+            // The cluster is known.
+            [b"num_endpoints"] if self.is_tcp() && !self.is_forwarded() => {
+                return Err(Status::NotFound);
+            }
             [b"num_endpoints"] => return number(1),
             [b"request_attempt_count"] => return number(i64::from(self.is_forwarded())),
+            [b"transport_failure_reason"] if self.is_tcp() => return text(""),
             _ if !self.is_forwarded() => return Err(Status::NotFound),
             _ => {}
         }
@@ -205,6 +213,14 @@ impl Host {
     fn xds_property(&mut self, path: &[&[u8]]) -> Property {
         let (name, path) = path.split_first().ok_or(Status::NotFound)?;
         match (*name, path) {
+            // TCP has no routes, and its cluster is chosen later.
+            (
+                b"route_name" | b"route_metadata" | b"virtual_host_name" | b"virtual_host_metadata",
+                _,
+            ) if self.is_tcp() => Err(Status::NotFound),
+            (b"cluster_name" | b"cluster_metadata", _) if self.is_tcp() && !self.is_forwarded() => {
+                Err(Status::NotFound)
+            }
             (b"cluster_name", []) => text("upstream"),
             (b"virtual_host_name", []) => text("all"),
             (b"route_name" | b"filter_chain_name", []) => text(""),
@@ -244,10 +260,17 @@ impl Host {
         self.stream().ok_or(Status::NotFound)
     }
 
-    /// Whether the router has chosen the upstream's host.
+    fn is_tcp(&mut self) -> bool {
+        self.stream().is_some_and(|stream| stream.tcp.is_some())
+    }
+
+    /// Whether the router, or the TCP proxy, has chosen the upstream's host.
     fn is_forwarded(&mut self) -> bool {
         let stream = self.stream();
-        stream.is_some_and(|stream| stream.request.forwarded_headers.is_some())
+        stream.is_some_and(|stream| match &stream.tcp {
+            Some(tcp) => tcp.upstream == UpstreamState::Connected,
+            None => stream.request.forwarded_headers.is_some(),
+        })
     }
 
     /// The path of the request, with the query.
@@ -298,6 +321,22 @@ impl Host {
 }
 
 impl StreamContext {
+    /// How many bytes of the body, or of the connection, have arrived from the client.
+    fn received_size(&self) -> usize {
+        match &self.tcp {
+            Some(tcp) => tcp.from_downstream.arrived,
+            None => self.request.received,
+        }
+    }
+
+    /// How many bytes of the body, or of the connection, have been sent to the client.
+    fn sent_size(&self) -> usize {
+        match &self.tcp {
+            Some(tcp) => tcp.from_upstream.received.data.len(),
+            None => self.response.forwarded_body.len(),
+        }
+    }
+
     /// The code of the response: that of the upstream until the headers are forwarded.
     fn response_code(&self) -> Option<u64> {
         let forwarded = self.response.forwarded_headers.as_ref();
@@ -322,7 +361,10 @@ impl StreamContext {
 
     /// Whether the client has disconnected before the response was complete.
     fn is_disconnected(&self) -> bool {
-        self.ended.is_some() && !self.response.forwarded_all && !self.is_closed
+        self.tcp.is_none()
+            && self.ended.is_some()
+            && !self.response.forwarded_all
+            && !self.is_closed
     }
 }
 

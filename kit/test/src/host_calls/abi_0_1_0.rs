@@ -5,12 +5,12 @@ use proxy_wasm_abi::StreamType;
 use super::{Call, Outcome};
 
 impl Call<'_> {
-    /// The plugin's configuration during `proxy_on_configure`, and otherwise that of the VM.
+    /// The plugin's configuration if the module can read it now, and otherwise that of the VM.
     pub(super) fn get_configuration(&mut self, data: u32, size: u32) -> Outcome {
         let host = self.host();
         let configuration = host
             .plugin()
-            .and_then(|plugin| plugin.configuration.clone())
+            .and_then(|plugin| plugin.open_configuration().map(<[u8]>::to_vec))
             .unwrap_or_else(|| host.options.vm_configuration.clone());
         self.return_bytes(&configuration, data, size)
     }

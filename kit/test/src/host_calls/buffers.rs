@@ -3,6 +3,7 @@
 use proxy_wasm_abi::{BufferType, Status};
 
 use super::{Call, Outcome};
+use crate::context::LastBuffer;
 
 impl Call<'_> {
     /// Returns a range of a buffer, as much of it as there is.
@@ -46,14 +47,30 @@ impl Call<'_> {
             return Err(Status::NotFound.into());
         }
         let bytes = self.read(data, data_size)?;
-        let body = self.host().buffer_mut(buffer).ok_or(Status::BadArgument)?;
-        match to_usize(start) {
-            0 => drop(body.splice(..to_usize(size).min(body.len()), bytes)),
-            start if start >= body.len() => body.extend(bytes),
-            _ => return Err(Status::BadArgument.into()),
+        let host = self.host();
+        if buffer == BufferType::ForeignFunctionArguments {
+            let Some(&mut LastBuffer::Changeable(last)) = host.last_buffer() else {
+                return Err(Status::BadArgument.into());
+            };
+            if let Some(body) = host.buffer_mut(last) {
+                return change(body, start, size, bytes);
+            }
+            // Envoy changes what does not belong to anything any more.
+            return Ok(());
         }
-        Ok(())
+        let body = host.buffer_mut(buffer).ok_or(Status::BadArgument)?;
+        change(body, start, size, bytes)
     }
+}
+
+/// Puts bytes in the place of the first ones of a buffer, or after its last one.
+fn change(body: &mut Vec<u8>, start: u32, size: u32, bytes: Vec<u8>) -> Outcome {
+    match to_usize(start) {
+        0 => drop(body.splice(..to_usize(size).min(body.len()), bytes)),
+        start if start >= body.len() => body.extend(bytes),
+        _ => return Err(Status::BadArgument.into()),
+    }
+    Ok(())
 }
 
 fn to_usize(number: u32) -> usize {

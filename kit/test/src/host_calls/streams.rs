@@ -17,12 +17,21 @@ impl Call<'_> {
         let direction = match StreamType::try_from(stream)? {
             StreamType::Request => Direction::Request,
             StreamType::Response => Direction::Response,
-            StreamType::Downstream => return Ok(()),
+            StreamType::Downstream => {
+                let host = self.host();
+                let id = host.context();
+                if host.is_connection(id) {
+                    host.actions.push_back(Action::ContinueReading(id));
+                }
+                return Ok(());
+            }
             StreamType::Upstream => return Err(Status::Unimplemented.into()),
         };
         let host = self.host();
         let id = host.context();
-        if let Some(stream) = host.streams.get_mut(&id) {
+        if host.is_http_stream(id)
+            && let Some(stream) = host.streams.get_mut(&id)
+        {
             stream.request.close_all();
             host.actions.push_back(Action::Resume(id, direction));
         }
@@ -34,10 +43,13 @@ impl Call<'_> {
         let host = self.host();
         let id = host.context();
         match StreamType::try_from(stream)? {
-            StreamType::Request | StreamType::Response if host.streams.contains_key(&id) => {
+            StreamType::Request | StreamType::Response if host.is_http_stream(id) => {
                 host.actions.push_back(Action::Close(id));
             }
-            // Not a stream, or a stream of TCP, of which there are none.
+            StreamType::Downstream | StreamType::Upstream if host.is_connection(id) => {
+                host.actions.push_back(Action::CloseConnection(id));
+            }
+            // The context is not of this kind.
             _ => {}
         }
         Ok(())
@@ -78,7 +90,7 @@ impl Call<'_> {
         let host = self.host();
         host.stops_iteration = true;
         let id = host.context();
-        if host.streams.contains_key(&id) {
+        if host.is_http_stream(id) {
             host.actions.push_back(Action::LocalReply(id, reply));
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod messages;
+mod tcp;
 
 use std::collections::BTreeSet;
 
@@ -11,16 +12,19 @@ use proxy_wasm_test::{
 
 use crate::messages::{Reaction, Request};
 use crate::observation::{Failure, Observation, Received};
+use crate::progress::Progress;
 use crate::scenario::{Scenario, Step};
 
 use exchange::Exchange;
 use messages::{fields, grpc_reply, received, whole};
+use tcp::Connections;
 
 /// The clusters of which the embedded proxy has to be told: it has all but the first.
 const MISSING_CLUSTER: &str = "missing";
 const DEAD_CLUSTER: &str = "dead";
 
-pub fn run(scenario: &Scenario) -> Observation {
+/// Runs a scenario. Returns what is observed, and how far it was after each step.
+pub fn run(scenario: &Scenario) -> (Observation, Vec<Progress>) {
     let options = Options::new()
         .vm_id(&scenario.name)
         .plugin_name(scenario.plugin_name())
@@ -29,19 +33,18 @@ pub fn run(scenario: &Scenario) -> Observation {
         .allow_on_headers_stop_iteration(scenario.stops_iteration)
         .missing_cluster(MISSING_CLUSTER);
     let mut observation = Observation::default();
+    let configuration = scenario.configuration.as_deref().unwrap_or_default();
+    let options = options.configuration(configuration);
     let proxy = match options.load(scenario.module.as_str()) {
         Ok(proxy) => proxy,
         Err(error) => {
             observation.log = log_of(&error);
             note(&error, &mut observation);
-            return observation;
+            return (observation, Vec::new());
         }
     };
-    let configuration = scenario.configuration.as_deref().unwrap_or_default();
-    if let Err(error) = proxy.reconfigure(configuration) {
-        observation.log = log(&proxy);
-        note(&error, &mut observation);
-        return observation;
+    if scenario.is_tcp {
+        proxy.set_property(&["xds", "cluster_name"], "tcp");
     }
     observation.has_started = true;
     let second = scenario.second_configuration.as_ref();
@@ -50,8 +53,10 @@ pub fn run(scenario: &Scenario) -> Observation {
         scenario,
         proxy: &proxy,
         exchanges: Vec::new(),
+        connections: Connections::default(),
         answered: BTreeSet::new(),
         calls: Vec::new(),
+        progress: Vec::new(),
     };
     let result = run.steps().and_then(|()| match second {
         Some(second) => second?.shut_down(),
@@ -62,7 +67,7 @@ pub fn run(scenario: &Scenario) -> Observation {
     if let Err(error) = result {
         note(&error, &mut observation);
     }
-    observation
+    (observation, run.progress)
 }
 
 /// What an error means for an observation.
@@ -102,9 +107,11 @@ struct Run<'a> {
     scenario: &'a Scenario,
     proxy: &'a Proxy,
     exchanges: Vec<Exchange>,
+    connections: Connections,
     /// The HTTP and gRPC calls that the services have seen.
     answered: BTreeSet<u32>,
     calls: Vec<Received>,
+    progress: Vec<Progress>,
 }
 
 impl Run<'_> {
@@ -118,14 +125,20 @@ impl Run<'_> {
                         exchange.leave()?;
                     }
                 }
+                Step::Tcp(event) => self.connections.apply(event, self.proxy)?,
                 Step::Wait { time, .. } => self.proxy.advance(*time)?,
             }
             self.settle()?;
+            let responses = self.exchanges.iter().map(Exchange::response);
+            let (clients, upstreams) = self.connections.received();
+            let streams = clients.iter().chain(&upstreams);
+            self.progress.push(Progress::new(responses, streams));
         }
         // Clients that still wait leave.
         for exchange in &mut self.exchanges {
             exchange.leave()?;
         }
+        self.connections.end()?;
         self.settle()
     }
 
@@ -274,6 +287,7 @@ impl Run<'_> {
             observation.upstream.extend(upstream);
         }
         observation.calls = std::mem::take(&mut self.calls);
+        (observation.tcp_clients, observation.tcp_upstreams) = self.connections.received();
         for name in &self.scenario.metrics {
             if let Some(Metric::Counter(value) | Metric::Gauge(value)) = self.proxy.metric(name) {
                 observation.metrics.insert(name.clone(), value);

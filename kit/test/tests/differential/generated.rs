@@ -8,6 +8,7 @@ mod places;
 mod reading;
 mod state;
 mod streams;
+mod tcp;
 mod traps;
 mod wasi;
 
@@ -51,6 +52,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let groups = groups.iter().flatten();
     let mut scenarios: Vec<_> = groups.flat_map(Group::scenarios).collect();
     scenarios.extend(actions::scenarios());
+    scenarios.extend(tcp::scenarios());
     scenarios.extend(traps::scenarios());
     scenarios.extend(wasi::scenarios());
     for scenario in &mut scenarios {

@@ -10,8 +10,10 @@ mod generated;
 mod messages;
 mod module;
 mod observation;
+mod progress;
 mod real;
 mod scenario;
+mod tcp;
 mod typical;
 
 #[path = "../proxy/modules.rs"]
@@ -55,8 +57,14 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
     let mut unexplained = Vec::new();
     // How many scenarios have a difference, by its index.
     let mut found = BTreeMap::<usize, u32>::new();
-    for (scenario, envoy) in scenarios.iter().zip(run_all(&scenarios)?) {
-        let embedded = embedded::run(scenario);
+    let mut embedded = Vec::new();
+    for scenario in &mut scenarios {
+        let (observation, progress) = embedded::run(scenario);
+        scenario.progress = progress;
+        embedded.push(observation);
+    }
+    let observations = run_all(&scenarios)?.into_iter().zip(embedded);
+    for (scenario, (envoy, embedded)) in scenarios.iter().zip(observations) {
         let (envoy, embedded) = lines_of(&envoy, &embedded, scenario.is_unfiltered);
         let lines = compare(&envoy, &embedded);
         equal += usize::from(lines.is_empty());

@@ -9,7 +9,7 @@ use crate::scenario::ID;
 use crate::wat::Wat;
 
 /// The callbacks that a module logs, whether it does anything else in them or not.
-const TRACED: [&str; 19] = [
+const TRACED: [&str; 24] = [
     "proxy_on_context_create",
     "proxy_on_vm_start",
     "proxy_on_configure",
@@ -20,6 +20,11 @@ const TRACED: [&str; 19] = [
     "proxy_on_response_headers",
     "proxy_on_response_body",
     "proxy_on_response_trailers",
+    "proxy_on_new_connection",
+    "proxy_on_downstream_data",
+    "proxy_on_downstream_connection_close",
+    "proxy_on_upstream_data",
+    "proxy_on_upstream_connection_close",
     "proxy_on_http_call_response",
     "proxy_on_grpc_receive_initial_metadata",
     "proxy_on_grpc_receive",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::messages::Field;
 use crate::scenario::checksum;
+use crate::tcp::Stream;
 
 /// What one proxy did in a scenario.
 #[derive(Debug, Default)]
@@ -22,6 +23,10 @@ pub struct Observation {
     /// What the service received that the module calls.
     pub calls: Vec<Received>,
     pub metrics: BTreeMap<String, u64>,
+    /// What the client of each TCP connection received.
+    pub tcp_clients: Vec<Stream>,
+    /// What the upstream received over each TCP connection.
+    pub tcp_upstreams: Vec<Stream>,
 }
 
 /// Why a proxy did not get to the end of a scenario.
@@ -103,6 +108,14 @@ impl Observation {
         for (name, messages) in [("upstream", &self.upstream), ("call", &self.calls)] {
             for (number, message) in (1..).zip(messages) {
                 message.print(&format!("{name} {number}"), is_unfiltered, &mut lines);
+            }
+        }
+        for (name, streams) in [
+            ("client", &self.tcp_clients),
+            ("upstream", &self.tcp_upstreams),
+        ] {
+            for (number, stream) in (1..).zip(streams) {
+                stream.print(&format!("{name} {number}"), escape, &mut lines);
             }
         }
         let metrics = self.metrics.iter();

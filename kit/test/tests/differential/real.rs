@@ -10,6 +10,7 @@ mod envoy;
 mod log;
 mod resources;
 mod server;
+mod tcp;
 mod wire;
 
 use anyhow::Result;
@@ -24,7 +25,7 @@ use log::entries;
 pub fn run(scenarios: &[&Scenario]) -> Result<Vec<Observation>> {
     let (index, observation) = match try_all(scenarios)? {
         Outcome::Survived(observations) => return Ok(observations),
-        Outcome::Crashed(index, observation) => (index, observation),
+        Outcome::Crashed(index, observation) => (index, *observation),
     };
     let (before, after) = (&scenarios[..index], &scenarios[index + 1..]);
     if scenarios.len() > 1 {
@@ -45,7 +46,7 @@ pub fn run(scenarios: &[&Scenario]) -> Result<Vec<Observation>> {
 enum Outcome {
     Survived(Vec<Observation>),
     /// It has crashed in the scenario with this index.
-    Crashed(usize, Observation),
+    Crashed(usize, Box<Observation>),
 }
 
 fn try_all(scenarios: &[&Scenario]) -> Result<Outcome> {
@@ -55,7 +56,7 @@ fn try_all(scenarios: &[&Scenario]) -> Result<Outcome> {
     };
     let mut envoy = match RealEnvoy::start(scenarios) {
         Err(error) if scenarios.len() == 1 && has_crashed(&format!("{error:?}")) => {
-            return Ok(Outcome::Crashed(0, crash));
+            return Ok(Outcome::Crashed(0, Box::new(crash)));
         }
         result => result?,
     };
@@ -70,7 +71,7 @@ fn try_all(scenarios: &[&Scenario]) -> Result<Outcome> {
                     ..crash
                 };
                 envoy.observe_log(&log, &[], index, scenario, &mut observation);
-                return Ok(Outcome::Crashed(index, observation));
+                return Ok(Outcome::Crashed(index, Box::new(observation)));
             }
             Err(error) => return Err(error.context(format!("{} in Envoy", scenario.name))),
         }

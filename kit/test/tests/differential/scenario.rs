@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::messages::{Reaction, Reply, Request, reaction};
+use crate::progress::Progress;
+use crate::tcp::{Event, Side};
 use crate::wat::Wat;
 
 /// Stands in the texts of a module for what tells the scenario from all others: in the authority of
@@ -26,12 +28,16 @@ pub struct Scenario {
     pub vm_configuration: Option<String>,
     /// Envoy's `allow_on_headers_stop_iteration`.
     pub stops_iteration: bool,
+    /// Whether the module filters TCP connections, and not HTTP.
+    pub is_tcp: bool,
     /// What the upstream does with a request.
     pub upstream: Reaction,
     /// What the services that the module calls do, by the path of the call. Other calls get
     /// [`Reply::hello`].
     pub services: Vec<(String, Reaction)>,
     pub steps: Vec<Step>,
+    /// How far the embedded proxy is after each step. A real proxy gets time to come as far.
+    pub progress: Vec<Progress>,
     /// The names of the metrics to compare.
     pub metrics: Vec<String>,
     /// Whether Envoy crashes, hangs, or logs what cannot be told from other scenarios, so that it
@@ -50,6 +56,8 @@ pub enum Step {
     Request(Request),
     /// The client of the last request disconnects.
     Leave,
+    /// Something happens to the last TCP connection.
+    Tcp(Event),
     /// Time passes until the module has logged a text.
     Wait { time: Duration, text: String },
 }
@@ -66,13 +74,23 @@ impl Scenario {
             second_configuration: None,
             vm_configuration: None,
             stops_iteration: false,
+            is_tcp: false,
             upstream: Reaction::Reply(Reply::hello()),
             services: Vec::new(),
             steps: Vec::new(),
+            progress: Vec::new(),
             metrics: Vec::new(),
             is_alone: false,
             is_unfiltered: false,
             hops: 1,
+        }
+    }
+
+    /// A scenario with TCP connections.
+    pub fn tcp(name: impl Into<String>, module: &Wat) -> Self {
+        Self {
+            is_tcp: true,
+            ..Self::new(name, module)
         }
     }
 
@@ -119,6 +137,31 @@ impl Scenario {
 
     pub fn leave(mut self) -> Self {
         self.steps.push(Step::Leave);
+        self
+    }
+
+    /// A client connects. What follows happens to this connection.
+    pub fn connect(self) -> Self {
+        self.event(Event::Connect)
+    }
+
+    /// One side of a connection sends bytes.
+    pub fn send(self, side: Side, bytes: &str) -> Self {
+        self.event(Event::Send(side, bytes.to_owned()))
+    }
+
+    /// One side of a connection sends nothing more.
+    pub fn end(self, side: Side) -> Self {
+        self.event(Event::End(side))
+    }
+
+    /// One side resets a connection.
+    pub fn reset(self, side: Side) -> Self {
+        self.event(Event::Reset(side))
+    }
+
+    fn event(mut self, event: Event) -> Self {
+        self.steps.push(Step::Tcp(event));
         self
     }
 

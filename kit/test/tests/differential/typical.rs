@@ -8,6 +8,7 @@ mod lifecycle;
 mod local_responses;
 mod rare;
 mod state;
+mod tcp;
 
 use crate::scenario::Scenario;
 
@@ -21,6 +22,7 @@ pub fn scenarios() -> Vec<Scenario> {
         local_responses::scenarios(),
         rare::scenarios(),
         state::scenarios(),
+        tcp::scenarios(),
     ]
     .concat()
 }

@@ -27,6 +27,7 @@ mod queues;
 mod shared_data;
 mod statuses;
 mod stopping_headers;
+mod tcp;
 mod time;
 mod trailers;
 mod traps;

@@ -38,7 +38,7 @@ fn most_specific_repository_wins() {
 }
 
 #[test]
-fn file_without_the_registry_has_no_credentials() {
+fn no_credentials_are_found_for_another_registry() {
     for text in [
         "",
         "{}",
@@ -50,7 +50,7 @@ fn file_without_the_registry_has_no_credentials() {
 }
 
 #[test]
-fn store_is_asked_for_a_registry_that_has_the_name_of_the_repository() {
+fn credential_store_is_used_for_a_registry_with_the_name_of_the_repository() {
     let text = r#"{"credsStore": "that-does-not-exist"}"#;
     let error = look_up(text.as_bytes(), "team.example", "team").expect_err("no helper");
     let error = error.to_string();
@@ -61,7 +61,7 @@ fn store_is_asked_for_a_registry_that_has_the_name_of_the_repository() {
 }
 
 #[test]
-fn damaged_file_is_an_error_without_the_password() {
+fn error_of_a_damaged_file_does_not_contain_the_password() {
     for (text, part) in [
         ("{", "EOF"),
         (

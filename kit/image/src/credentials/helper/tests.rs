@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 
 #[test]
-fn helper_is_asked_for_the_registry() -> std::io::Result<()> {
+fn helper_gets_the_registry_and_prints_the_credentials() -> std::io::Result<()> {
     let directory = tempfile::tempdir()?;
     let program = directory.path().join("docker-credential-test");
     fs::write(

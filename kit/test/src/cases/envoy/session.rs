@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -125,10 +125,7 @@ impl<'a> EnvoySession<'a> {
     fn next(&mut self, patience: Duration) -> Option<Event> {
         let deadline = Instant::now() + patience + self.call_time;
         let rest = deadline.saturating_duration_since(Instant::now());
-        match self.events.recv_timeout(rest) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.events.recv_timeout(rest).ok()
     }
 
     /// Responds to a call of the extension.

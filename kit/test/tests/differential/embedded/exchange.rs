@@ -49,6 +49,10 @@ impl Exchange {
         self.stream.as_ref()
     }
 
+    pub fn response(&self) -> &Response {
+        &self.response
+    }
+
     /// What the client and the upstream have received.
     pub fn observe(self) -> (Response, Option<Received>) {
         let upstream = self.stream.as_ref().and_then(Stream::upstream);

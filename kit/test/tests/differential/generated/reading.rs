@@ -2,7 +2,8 @@
 
 use crate::module::Out;
 
-use super::groups::{BAD, Group, NUMBER, VALUE, each, reading, strings};
+use super::groups::{BAD, Group, NUMBER, Probe, VALUE, each, reading, strings};
+use super::places::PLACES;
 
 pub fn groups() -> Vec<Group> {
     const MAPS: [i32; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 100, -1];
@@ -69,7 +70,35 @@ pub fn groups() -> Vec<Group> {
             "#131072 #1",
         ],
     ));
+    // The buffer 8 is the one that was read last.
+    const READ: &str = "#0 #100 @out";
+    let last_buffers = [0, 1, 4, 5, 6, 7].map(|buffer| {
+        let calls = [
+            (
+                format!("$proxy_get_buffer_bytes #{buffer} {READ}"),
+                vec![VALUE],
+            ),
+            (format!("$proxy_get_buffer_bytes #8 {READ}"), vec![VALUE]),
+            (
+                "$proxy_set_buffer_bytes #8 #0 #2 @\"new\"".to_owned(),
+                vec![],
+            ),
+            (
+                format!("$proxy_get_buffer_bytes #{buffer} {READ}"),
+                vec![VALUE],
+            ),
+        ];
+        Probe {
+            calls: calls.to_vec(),
+        }
+    });
     vec![
+        Group {
+            name: "last_buffer".to_owned(),
+            is_single: true,
+            places: PLACES.to_vec(),
+            probes: last_buffers.into(),
+        },
         reading("get_log_level", &[NUMBER], strings(&["#8", BAD])),
         reading("get_current_time_nanoseconds", &[], strings(&["#8", BAD])),
         reading(

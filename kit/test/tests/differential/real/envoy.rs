@@ -14,13 +14,15 @@ use proxy_wasm_test::envoy::process::{Launch, Process};
 use proxy_wasm_test::envoy::resources::{discovery_response, replace};
 
 use crate::observation::Observation;
+use crate::progress::Progress;
 use crate::scenario::{Scenario, Step};
 
 use super::callers::{self, Callers};
 use super::client::Client;
 use super::log::{self, Entry, entries};
-use super::resources::{self, BARRIER};
+use super::resources::{self, BARRIER, Ports};
 use super::server::Server;
+use super::tcp::Connections;
 use super::wire::{Kind, Pieces, parse};
 
 /// How long an Envoy may take for something.
@@ -33,8 +35,11 @@ const POLL: Duration = Duration::from_millis(2);
 /// what one socket has sent to another.
 const IDLE_ROUNDS: u32 = 4;
 
-/// How long a client waits for a response.
+/// How long a client waits for a response if the embedded proxy sends none.
 const PATIENCE: Duration = Duration::from_millis(30);
+
+/// How long it waits if the embedded proxy sends one.
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often something may happen before a scenario counts as endless.
 const MAX_ROUNDS: u32 = 2000;
@@ -46,6 +51,7 @@ pub struct RealEnvoy {
     barrier: TcpStream,
     upstream: Server,
     service: Server,
+    connections: Connections,
     callers: Callers,
 }
 
@@ -53,6 +59,7 @@ impl RealEnvoy {
     pub fn start(scenarios: &[&Scenario]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (upstream, service) = (Server::start()?, Server::start()?);
+        let connections = Connections::start()?;
         let mut listeners = vec![resources::barrier()];
         for scenario in scenarios {
             let module = folder.path().join(format!("{}.wasm", scenario.name));
@@ -62,7 +69,12 @@ impl RealEnvoy {
         let file = listeners_file(folder.path());
         fs::write(&file, discovery_response(&listeners).to_string())?;
         let bootstrap = folder.path().join("envoy.json");
-        let written = resources::bootstrap(folder.path(), &file, upstream.port()?, service.port()?);
+        let ports = Ports {
+            upstream: upstream.port()?,
+            service: service.port()?,
+            tcp: connections.port()?,
+        };
+        let written = resources::bootstrap(folder.path(), &file, &ports);
         fs::write(&bootstrap, written.to_string())?;
 
         let binary = find_or_fetch()?;
@@ -95,6 +107,7 @@ impl RealEnvoy {
             barrier,
             upstream,
             service,
+            connections,
             callers: Callers::new(scenarios),
         })
     }
@@ -113,17 +126,23 @@ impl RealEnvoy {
             observation.has_started = true;
             let mut clients = Vec::new();
             self.settle(scenario, &mut clients)?;
+            let mut progress = scenario.progress.iter().copied();
             for step in &scenario.steps {
                 self.step(scenario, step, address, &mut clients)?;
+                let expected = progress.next().unwrap_or_default();
+                self.wait_for(expected, scenario, &mut clients)?;
             }
             observation.responses = clients.iter().map(Client::response).collect();
             observation.upstream = self.upstream.take_requests(|_| true);
+            (observation.tcp_clients, observation.tcp_upstreams) = self.connections.received();
             for client in &mut clients {
                 client.peer.is_closed = true;
             }
             drop(clients);
+            self.connections.leave();
             self.settle(scenario, &mut [])?;
             self.upstream.disconnect();
+            self.connections.disconnect();
             self.settle(scenario, &mut [])?;
             let id = scenario.id();
             observation.calls = callers::take_calls(&mut self.service, &id);
@@ -166,6 +185,7 @@ impl RealEnvoy {
                     client.leave();
                 }
             }
+            Step::Tcp(event) => self.connections.apply(event, address)?,
             Step::Wait { text, .. } => {
                 let deadline = Instant::now() + TIMEOUT;
                 while Instant::now() < deadline && !self.has_logged(scenario, text)? {
@@ -174,13 +194,34 @@ impl RealEnvoy {
                 }
             }
         }
-        // A client that still waits may do so because the system is slow.
-        let deadline = Instant::now() + PATIENCE;
-        self.settle(scenario, clients)?;
-        while clients.iter().any(Client::is_waiting) && Instant::now() < deadline {
+        self.settle(scenario, clients)
+    }
+
+    /// Waits until what the embedded proxy shows has happened here, too. A client that waits for more
+    /// may do so because the system is slow.
+    fn wait_for(
+        &mut self,
+        expected: Progress,
+        scenario: &Scenario,
+        clients: &mut [Client],
+    ) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let responses: Vec<_> = clients.iter().map(Client::response).collect();
+            let (tcp_clients, tcp_upstreams) = self.connections.received();
+            let streams = tcp_clients.iter().chain(&tcp_upstreams);
+            let patience = if !Progress::new(&responses, streams).has_reached(expected) {
+                LONG_PATIENCE
+            } else if clients.iter().any(Client::is_waiting) {
+                PATIENCE
+            } else {
+                return Ok(());
+            };
+            if start.elapsed() > patience {
+                return Ok(());
+            }
             self.settle(scenario, clients)?;
         }
-        Ok(())
     }
 
     /// Lets Envoy and the servers react until nothing happens any more.
@@ -196,6 +237,7 @@ impl RealEnvoy {
             for client in &mut *clients {
                 has_progress |= client.peer.read();
             }
+            has_progress |= self.connections.poll()?;
             has_progress |= self.upstream.poll(|_| scenario.upstream.clone())?;
             has_progress |= self.service.poll(|call| self.callers.react(call))?;
             idle_rounds = if has_progress { 0 } else { idle_rounds + 1 };

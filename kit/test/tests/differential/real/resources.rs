@@ -42,8 +42,9 @@ fn listener(
             json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text})
         })
     };
+    let layer = if scenario.is_tcp { "network" } else { "http" };
     let filter = json!({"name": "extension", "typed_config": {
-        "@type": format!("{TYPES}.extensions.filters.http.wasm.v3.Wasm"),
+        "@type": format!("{TYPES}.extensions.filters.{layer}.wasm.v3.Wasm"),
         "config": {
             "name": scenario.plugin_name(),
             "root_id": scenario.root_id(),
@@ -57,6 +58,9 @@ fn listener(
             },
         },
     }});
+    if scenario.is_tcp {
+        return tcp_listener(name, &filter);
+    }
     let routes = json!([{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}]);
     http_listener(name, &routes, Some(filter), scenario.is_unfiltered)
 }
@@ -65,6 +69,22 @@ fn listener(
 pub fn barrier() -> Value {
     let routes = json!([{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]);
     http_listener(BARRIER, &routes, None, false)
+}
+
+/// A listener whose connections pass through a filter, and then to the upstream.
+fn tcp_listener(name: &str, filter: &Value) -> Value {
+    let proxy = json!({"name": "tcp_proxy", "typed_config": {
+        "@type": format!("{TYPES}.extensions.filters.network.tcp_proxy.v3.TcpProxy"),
+        "stat_prefix": name,
+        "cluster": "tcp",
+    }});
+    json!({
+        "@type": format!("{TYPES}.config.listener.v3.Listener"),
+        "name": name,
+        "stat_prefix": name,
+        "address": loopback(0),
+        "filter_chains": [{"filters": [filter, proxy]}],
+    })
 }
 
 fn http_listener(name: &str, routes: &Value, filter: Option<Value>, adds_headers: bool) -> Value {
@@ -110,11 +130,18 @@ fn manager(
     json!({"filters": [{"name": "http", "typed_config": manager}]})
 }
 
-/// Envoy's bootstrap: the file with the listeners, and the clusters. `upstream` and `service` are
+/// The ports of the test's servers.
+pub struct Ports {
+    pub upstream: u16,
+    pub service: u16,
+    pub tcp: u16,
+}
+
+/// Envoy's bootstrap: the file with the listeners, and the clusters. `upstream`, `service` and `tcp` are
 /// servers of the test, and nothing listens where `dead` is.
 ///
 /// gRPC needs HTTP/2, which the test's servers do not speak: a listener translates it to HTTP/1.1.
-pub fn bootstrap(folder: &Path, listeners: &Path, upstream: u16, service: u16) -> Value {
+pub fn bootstrap(folder: &Path, listeners: &Path, ports: &Ports) -> Value {
     let translator = json!({"pipe": {"path": folder.join("grpc.sock")}});
     let routes =
         json!([{"match": {"prefix": "/"}, "route": {"cluster": "service", "timeout": "0s"}}]);
@@ -129,8 +156,9 @@ pub fn bootstrap(folder: &Path, listeners: &Path, upstream: u16, service: u16) -
                 "filter_chains": [manager("grpc", "HTTP2", &routes, &[router(false)], false)],
             }],
             "clusters": [
-                cluster("upstream", &[loopback(upstream)], "http_protocol_options"),
-                cluster("service", &[loopback(service)], "http_protocol_options"),
+                cluster("upstream", &[loopback(ports.upstream)], "http_protocol_options"),
+                cluster("service", &[loopback(ports.service)], "http_protocol_options"),
+                cluster("tcp", &[loopback(ports.tcp)], "http_protocol_options"),
                 cluster("dead", &[loopback(1)], "http_protocol_options"),
                 cluster("empty", &[], "http_protocol_options"),
                 cluster("grpc", &[translator], "http2_protocol_options"),

@@ -1,26 +1,25 @@
-//! Tar archives without times and owners: the same files give the same bytes.
+//! Writes tar archives without times and owners: the same files give the same bytes.
 
 use std::io;
 
-/// A tar archive in memory.
-pub struct TarFile {
+/// Writes a tar archive to memory.
+pub struct TarWriter {
     builder: tar::Builder<Vec<u8>>,
 }
 
-impl TarFile {
+impl TarWriter {
     pub fn new() -> Self {
         Self {
             builder: tar::Builder::new(Vec::new()),
         }
     }
 
-    /// Appends a file with the header that podman and buildah write, so that the layer's bytes are
-    /// the same: POSIX ustar, the type among the mode's bits, devices zero, and a checksum of six
-    /// digits.
+    /// Appends a file. The header is the same as in layers of podman and buildah: POSIX ustar, with
+    /// the file type in the mode, device numbers of zero, and a checksum of six digits.
     ///
     /// # Errors
     ///
-    /// If the path is too long for the format, 255 bytes.
+    /// If the path is longer than 255 bytes, the limit of the format.
     pub fn append(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         const REGULAR: u32 = 0o100_000;
         let mut header = tar::Header::new_ustar();
