@@ -63,8 +63,8 @@ fn index_lists_every_page() -> Result<()> {
 #[test]
 fn code_of_the_guide_is_in_the_files_that_it_shows() -> Result<()> {
     let mut sources = Vec::new();
-    for folder in ["src", "tests", "kit/examples"] {
-        for entry in fs::read_dir(template().join(folder))? {
+    for directory in ["src", "tests", "kit/examples"] {
+        for entry in fs::read_dir(template().join(directory))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "rs") {
                 sources.push(markdown::unindented(&fs::read_to_string(path)?));

@@ -12,7 +12,7 @@ fn load() -> Result<Proxy, Error> {
 }
 
 #[test]
-fn a_text_is_replaced_wherever_the_pieces_are_cut() -> Result<(), Error> {
+fn text_is_replaced_across_parts_of_the_body() -> Result<(), Error> {
     let reply = Reply::new(200).header("content-length", "14");
     let reply = reply.body("hel").body("lo, hel").body("lo").body("");
     let response = load()?.request("GET", "/").respond(reply)?;
@@ -22,7 +22,7 @@ fn a_text_is_replaced_wherever_the_pieces_are_cut() -> Result<(), Error> {
 }
 
 #[test]
-fn a_body_beyond_the_limit_passes_as_it_is() -> Result<(), Error> {
+fn body_beyond_the_limit_does_not_change() -> Result<(), Error> {
     let proxy = load()?;
     let body = "hello ".repeat(11);
     let (first, rest) = body.split_at(60);
@@ -35,7 +35,7 @@ fn a_body_beyond_the_limit_passes_as_it_is() -> Result<(), Error> {
 }
 
 #[test]
-fn what_is_no_text_passes_as_it_is() -> Result<(), Error> {
+fn bytes_that_are_not_text_do_not_change() -> Result<(), Error> {
     let proxy = load()?;
     for reply in [
         Reply::new(200)
@@ -50,7 +50,7 @@ fn what_is_no_text_passes_as_it_is() -> Result<(), Error> {
 }
 
 #[test]
-fn a_response_without_a_body_keeps_its_length() -> Result<(), Error> {
+fn response_without_a_body_keeps_its_length() -> Result<(), Error> {
     let reply = Reply::new(200).header("content-length", "5");
     let response = load()?.request("HEAD", "/").respond(reply)?;
     assert_eq!(response.header("content-length"), ["5"]);
@@ -58,17 +58,17 @@ fn a_response_without_a_body_keeps_its_length() -> Result<(), Error> {
 }
 
 #[test]
-fn a_bad_configuration_is_refused() {
+fn invalid_configuration_is_rejected() {
     let refusal = refusal("body", r#"{"find": "", "replace": "", "limit": 1}"#);
     assert!(refusal.contains("find is empty"), "{refusal}");
 }
 
 #[test]
-fn it_runs_in_envoy() -> Result<()> {
+fn text_is_replaced_in_envoy() -> Result<()> {
     let envoy = envoy("body", CONFIGURATION)?;
     let response = http::get(&envoy.url("/"))?;
     assert_eq!(response.body, b"good morning");
-    // In pieces, and larger than the limit.
+    // This body has several parts and exceeds the limit.
     assert!(
         http::get(&envoy.url("/streamed"))?
             .body
@@ -80,8 +80,8 @@ fn it_runs_in_envoy() -> Result<()> {
 }
 
 #[test]
-fn envoy_cuts_off_a_body_that_it_cannot_hold() -> Result<()> {
-    // Envoy holds 1 MiB for each stream unless it is told otherwise, and the headers have gone.
+fn envoy_cuts_off_a_body_beyond_its_own_limit() -> Result<()> {
+    // By default, Envoy buffers at most 1 MiB for each stream, and it has already sent the headers.
     let configuration = CONFIGURATION.replace("64", "100000000");
     let envoy = envoy("body", &configuration)?;
     let error = http::get(&envoy.url("/large")).expect_err("a whole response");

@@ -18,7 +18,7 @@ fn load(is_allowed: bool) -> Result<Proxy, Error> {
         .configure(CONFIGURATION)
 }
 
-/// The headers with which a request with this body reaches the upstream.
+/// The forwarded headers of a request with this body.
 fn forwarded(body: &str) -> Result<Headers, Error> {
     let request = load(true)?.request("POST", "/").header("x-model", "own");
     let stream = request.body(body).send()?;
@@ -26,7 +26,7 @@ fn forwarded(body: &str) -> Result<Headers, Error> {
 }
 
 #[test]
-fn body_decides_about_a_header() -> Result<(), Error> {
+fn header_is_set_from_the_body() -> Result<(), Error> {
     let headers = forwarded(r#"{"model": "small", "input": "hello"}"#)?;
     assert_eq!(headers.values("x-model"), ["small"]);
     for other in [
@@ -66,7 +66,7 @@ fn body_beyond_the_limit_is_rejected() -> Result<(), Error> {
 }
 
 #[test]
-fn without_the_setting_a_request_with_a_body_waits() -> Result<(), Error> {
+fn request_with_a_body_waits_without_the_setting() -> Result<(), Error> {
     let proxy = load(false)?;
     let stream = proxy.request("POST", "/").body("{}").send()?;
     assert!(stream.is_request_paused());
@@ -92,7 +92,7 @@ fn envoy(is_allowed: bool) -> Result<Envoy> {
 }
 
 #[test]
-fn body_decides_about_a_header_in_envoy() -> Result<()> {
+fn header_is_set_from_the_body_in_envoy() -> Result<()> {
     let envoy = envoy(true)?;
     let url = envoy.url("/echo/x-model");
     for (body, expected) in [(r#"{"model": "small"}"#, "small"), ("hello", "")] {
@@ -109,7 +109,7 @@ fn body_decides_about_a_header_in_envoy() -> Result<()> {
 }
 
 #[test]
-fn without_the_setting_a_request_with_a_body_waits_in_envoy() -> Result<()> {
+fn request_with_a_body_waits_without_the_setting_in_envoy() -> Result<()> {
     let envoy = envoy(false)?;
     assert_eq!(http::get(&envoy.url("/"))?.status, 200);
     let mut connection = TcpStream::connect(envoy.url("").trim_start_matches("http://"))?;

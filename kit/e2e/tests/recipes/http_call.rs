@@ -19,7 +19,7 @@ fn load(fail_open: bool) -> Result<Proxy, Error> {
 }
 
 #[test]
-fn the_service_is_asked_with_the_clients_token() -> Result<(), Error> {
+fn service_gets_the_token_of_the_client() -> Result<(), Error> {
     let proxy = load(false)?;
     let request = proxy.request("POST", "/items").header("authorization", "t");
     let stream = request.body("one item").send()?;
@@ -36,7 +36,7 @@ fn the_service_is_asked_with_the_clients_token() -> Result<(), Error> {
 }
 
 #[test]
-fn whom_the_service_denies_does_not_reach_the_upstream() -> Result<(), Error> {
+fn denied_request_is_not_forwarded() -> Result<(), Error> {
     for status in [401, 403] {
         let proxy = load(true)?;
         let stream = proxy.request("GET", "/").send()?;
@@ -51,7 +51,7 @@ fn whom_the_service_denies_does_not_reach_the_upstream() -> Result<(), Error> {
 }
 
 #[test]
-fn a_token_that_is_not_text_is_not_passed_on() -> Result<(), Error> {
+fn token_that_is_not_utf8_is_not_sent() -> Result<(), Error> {
     let proxy = load(false)?;
     let request = proxy.request("GET", "/").header("authorization", b"\xff");
     let _stream = request.send()?;
@@ -64,11 +64,11 @@ fn a_token_that_is_not_text_is_not_passed_on() -> Result<(), Error> {
     Ok(())
 }
 
-/// How a service can fail to answer.
+/// A way in which a call can fail.
 type Failure = fn(&Proxy) -> Result<(), Error>;
 
 #[test]
-fn without_an_answer_the_configuration_decides() -> Result<(), Error> {
+fn configuration_decides_if_the_service_does_not_respond() -> Result<(), Error> {
     let failures: [Failure; 3] = [
         |proxy| proxy.fail_call(proxy.http_calls()[0].id),
         |proxy| proxy.respond_to_call(proxy.http_calls()[0].id, 500),
@@ -87,7 +87,7 @@ fn without_an_answer_the_configuration_decides() -> Result<(), Error> {
 }
 
 #[test]
-fn a_cluster_that_the_proxy_does_not_know_is_no_answer() -> Result<(), Error> {
+fn unknown_cluster_is_like_no_response() -> Result<(), Error> {
     for fail_open in [false, true] {
         let options = Options::new().missing_cluster("upstream");
         let proxy = options.load(recipe("http_call"))?;
@@ -100,13 +100,13 @@ fn a_cluster_that_the_proxy_does_not_know_is_no_answer() -> Result<(), Error> {
 }
 
 #[test]
-fn a_bad_configuration_is_refused() {
+fn invalid_configuration_is_rejected() {
     let refusal = refusal("http_call", r#"{"cluster": "upstream"}"#);
     assert!(refusal.contains("missing field `authority`"), "{refusal}");
 }
 
 #[test]
-fn it_runs_in_envoy() -> Result<()> {
+fn denied_request_is_not_forwarded_in_envoy() -> Result<()> {
     let checked = envoy("http_call", &configuration("/check", false))?;
     let url = checked.url("/");
     let good = http::get_with(&url, &[("authorization", "Bearer good")])?;
@@ -118,20 +118,20 @@ fn it_runs_in_envoy() -> Result<()> {
 }
 
 #[test]
-fn envoy_answers_for_a_service_that_is_late() -> Result<()> {
+fn envoy_responds_with_504_after_a_timeout() -> Result<()> {
     for (fail_open, status) in [(false, 503), (true, 200)] {
         let late = envoy("http_call", &configuration("/silent", fail_open))?;
         assert_eq!(http::get(&late.url("/"))?.status, status);
-        late.log_until("no answer from upstream: 504")?;
+        late.log_until("no response from upstream: 504")?;
     }
     Ok(())
 }
 
 #[test]
-fn envoy_refuses_calls_to_a_cluster_that_it_does_not_know() -> Result<()> {
+fn envoy_rejects_calls_to_an_unknown_cluster() -> Result<()> {
     let configuration = configuration("/check", false).replace("upstream", "nobody");
     let lost = envoy("http_call", &configuration)?;
     assert_eq!(http::get(&lost.url("/"))?.status, 503);
-    lost.log_until("no answer from nobody: BadArgument")?;
+    lost.log_until("no response from nobody: BadArgument")?;
     Ok(())
 }

@@ -7,14 +7,14 @@ use proxy_wasm_test::{Error, LogLevel, Proxy};
 
 use crate::envoy;
 
-/// What is logged of a request, and at which level.
+/// The level and the text of the only log line.
 fn line(proxy: &Proxy) -> (LogLevel, String) {
     let line = proxy.log().pop().expect("a line");
     (line.level, line.message)
 }
 
 #[test]
-fn a_line_has_the_level_that_its_status_deserves() -> Result<(), Error> {
+fn level_of_a_line_depends_on_the_status() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("logging"))?.configure("")?;
     for (status, level) in [
         (204, LogLevel::Debug),
@@ -31,7 +31,7 @@ fn a_line_has_the_level_that_its_status_deserves() -> Result<(), Error> {
 }
 
 #[test]
-fn a_request_that_breaks_off_is_logged_without_a_status() -> Result<(), Error> {
+fn reset_request_is_logged_without_a_status() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("logging"))?.configure("")?;
     proxy.request("GET", "/").begin()?.reset()?;
     let expected = (LogLevel::Warn, "GET / - 0 ms".to_owned());
@@ -40,7 +40,7 @@ fn a_request_that_breaks_off_is_logged_without_a_status() -> Result<(), Error> {
 }
 
 #[test]
-fn no_client_writes_a_line_of_its_own_or_stops_the_vm() -> Result<(), Error> {
+fn clients_cannot_add_log_lines_or_end_the_vm() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("logging"))?.configure("")?;
     let request = proxy.request("GET", "/");
     request.header(":path", b"/\n[error] \xff").respond(200)?;
@@ -54,12 +54,12 @@ fn no_client_writes_a_line_of_its_own_or_stops_the_vm() -> Result<(), Error> {
 }
 
 #[test]
-fn it_runs_in_envoy() -> Result<()> {
+fn requests_are_logged_in_envoy() -> Result<()> {
     let envoy = envoy("logging", "")?;
     http::get(&envoy.url("/"))?;
     http::get(&envoy.url("/status/404?token=secret"))?;
     let log = envoy.log_until("GET /status/404 404 ")?;
-    // Envoy runs at the level info.
+    // Envoy's log level is info.
     assert!(!log.contains("GET / 200"), "{log}");
     Ok(())
 }

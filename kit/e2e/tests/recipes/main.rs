@@ -1,4 +1,4 @@
-//! The recipes in `examples/`: what each does in the embedded proxy, and that it does it in Envoy.
+//! Tests of the recipes in `examples/`, in the embedded proxy and in Envoy.
 
 mod body;
 mod body_to_header;
@@ -15,8 +15,8 @@ use proxy_wasm_e2e::{recipe, recipe_path, start_upstream, template};
 use proxy_wasm_test::envoy::{Configuration, Envoy};
 use proxy_wasm_test::{Error, Proxy};
 
-/// An Envoy that passes requests through an example to the service of [`start_upstream`], which
-/// the example can call as well: the cluster `upstream`.
+/// An Envoy with a recipe and the upstream of [`start_upstream`]. The recipe can call it as the
+/// cluster `upstream`.
 fn envoy(name: &str, configuration: &str) -> Result<Envoy> {
     let configuration = Configuration::Text(configuration.to_owned());
     Ok(Envoy::start(
@@ -26,7 +26,7 @@ fn envoy(name: &str, configuration: &str) -> Result<Envoy> {
     )?)
 }
 
-/// The message with which an example refuses a configuration.
+/// The message with which a recipe rejects a configuration.
 #[track_caller]
 fn refusal(name: &str, configuration: &str) -> String {
     let proxy = Proxy::load(recipe(name)).expect("a module");
@@ -37,7 +37,7 @@ fn refusal(name: &str, configuration: &str) -> String {
 }
 
 #[test]
-fn a_refusal_is_no_longer_than_a_log_line_can_take() {
+fn rejection_fits_into_a_log_line() {
     let configuration = format!("{{\"{}\": 1}}", "k".repeat(1 << 20));
     for name in [
         "body",
@@ -54,7 +54,7 @@ fn a_refusal_is_no_longer_than_a_log_line_can_take() {
 }
 
 #[test]
-fn each_recipe_has_its_tests_here() -> Result<()> {
+fn each_recipe_has_tests() -> Result<()> {
     let mut recipes = Vec::new();
     for entry in std::fs::read_dir(template().join("kit/examples"))? {
         let path = entry?.path();

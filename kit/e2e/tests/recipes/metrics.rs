@@ -8,7 +8,7 @@ use proxy_wasm_test::{Error, Metric, Proxy};
 use crate::envoy;
 
 #[test]
-fn responses_are_counted_by_class_and_timed() -> Result<(), Error> {
+fn responses_are_counted_by_class_and_measured() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("metrics"))?.configure("")?;
     for (status, milliseconds) in [(200, 5), (204, 7), (404, 11)] {
         let stream = proxy.request("GET", "/").send()?;
@@ -29,7 +29,7 @@ fn responses_are_counted_by_class_and_timed() -> Result<(), Error> {
 }
 
 #[test]
-fn a_request_that_breaks_off_is_no_longer_active() -> Result<(), Error> {
+fn reset_request_is_no_longer_active() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("metrics"))?.configure("")?;
     proxy.request("GET", "/").begin()?.reset()?;
     assert_eq!(proxy.metric("example_active"), Some(Metric::Gauge(0)));
@@ -38,7 +38,7 @@ fn a_request_that_breaks_off_is_no_longer_active() -> Result<(), Error> {
 }
 
 #[test]
-fn a_status_that_is_none_is_not_counted_and_stops_nothing() -> Result<(), Error> {
+fn invalid_status_is_not_counted() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("metrics"))?.configure("")?;
     for status in [0, 999] {
         proxy.request("GET", "/").respond(status)?;
@@ -49,7 +49,7 @@ fn a_status_that_is_none_is_not_counted_and_stops_nothing() -> Result<(), Error>
 }
 
 #[test]
-fn it_runs_in_envoy_which_makes_a_tag_of_the_class() -> Result<()> {
+fn envoy_extracts_a_tag_from_the_class() -> Result<()> {
     let envoy = envoy("metrics", "")?;
     for path in ["/", "/", "/status/404"] {
         http::get(&envoy.url(path))?;

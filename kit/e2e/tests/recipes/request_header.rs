@@ -8,7 +8,7 @@ use crate::{envoy, refusal};
 const CONFIGURATION: &str = r#"{"name": "x-environment", "value": "production"}"#;
 
 #[test]
-fn the_upstream_gets_the_configured_value_and_not_the_clients() -> Result<(), Error> {
+fn configured_value_replaces_the_clients_value() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("request_header"))?.configure(CONFIGURATION)?;
     for request in [
         proxy.request("GET", "/"),
@@ -24,7 +24,7 @@ fn the_upstream_gets_the_configured_value_and_not_the_clients() -> Result<(), Er
 }
 
 #[test]
-fn a_bad_configuration_is_refused_with_what_to_mend() {
+fn rejection_says_how_to_fix_the_configuration() {
     for (configuration, message) in [
         ("", "EOF while parsing"),
         (r#"{"name": "x-a"}"#, "missing field `value`"),
@@ -42,7 +42,7 @@ fn a_bad_configuration_is_refused_with_what_to_mend() {
 }
 
 #[test]
-fn it_runs_in_envoy() -> Result<()> {
+fn configured_value_replaces_the_clients_value_in_envoy() -> Result<()> {
     let envoy = envoy("request_header", CONFIGURATION)?;
     let url = envoy.url("/echo/x-environment");
     assert_eq!(http::get(&url)?.body, b"production");

@@ -16,7 +16,7 @@ fn send(proxy: &Proxy) -> Result<Stream, Error> {
     proxy.request("GET", "/").header("x-session", "s").send()
 }
 
-/// Responds to the only call that waits.
+/// Responds to the only open call.
 fn respond(proxy: &Proxy, path: &str, reply: impl Into<Reply>) -> Result<(), Error> {
     let calls = proxy.http_calls();
     assert_eq!(calls.len(), 1);
@@ -25,7 +25,7 @@ fn respond(proxy: &Proxy, path: &str, reply: impl Into<Reply>) -> Result<(), Err
 }
 
 #[test]
-fn second_call_has_what_the_first_one_returned() -> Result<(), Error> {
+fn second_call_gets_the_response_of_the_first() -> Result<(), Error> {
     let proxy = load()?;
     let stream = send(&proxy)?;
     assert_eq!(proxy.http_calls()[0].headers.values("x-session"), ["s"]);
@@ -40,7 +40,7 @@ fn second_call_has_what_the_first_one_returned() -> Result<(), Error> {
 }
 
 #[test]
-fn requests_wait_for_their_own_calls() -> Result<(), Error> {
+fn each_request_waits_for_its_own_calls() -> Result<(), Error> {
     let proxy = load()?;
     let streams = [send(&proxy)?, send(&proxy)?];
     // The second request's response comes first.
@@ -76,7 +76,7 @@ fn client_without_permission_does_not_reach_the_upstream() -> Result<(), Error> 
 }
 
 #[test]
-fn request_is_not_forwarded_without_a_response_of_each_service() -> Result<(), Error> {
+fn request_is_not_forwarded_without_a_response_of_both_services() -> Result<(), Error> {
     for second in [false, true] {
         for fail in [Proxy::fail_call, Proxy::reset_call] {
             let proxy = load()?;
@@ -104,7 +104,7 @@ fn incomplete_configuration_is_rejected() {
 }
 
 #[test]
-fn calls_follow_each_other_in_envoy() -> Result<()> {
+fn calls_are_made_in_sequence_in_envoy() -> Result<()> {
     let envoy = envoy("two_calls", CONFIGURATION)?;
     let url = envoy.url("/echo/x-user");
     for (session, status, body) in [
