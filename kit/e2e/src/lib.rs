@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 mod built;
+pub mod console;
 pub mod copy;
 pub mod deployed;
 pub mod load;

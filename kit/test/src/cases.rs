@@ -36,6 +36,8 @@ mod observed;
 mod pattern;
 mod report;
 mod run;
+#[cfg(test)]
+mod schema;
 mod session;
 mod text;
 mod validate;

@@ -16,7 +16,7 @@ fn load() -> Result<Proxy, Error> {
 }
 
 #[test]
-fn line_with_the_prefix_is_forwarded_with_the_rest() -> Result<(), Error> {
+fn line_with_the_prefix_passes_and_what_follows() -> Result<(), Error> {
     let proxy = load()?;
     let connection = proxy.connect()?;
     connection.send("SSH-2.")?;
@@ -48,7 +48,7 @@ fn another_line_closes_the_connection() -> Result<(), Error> {
 }
 
 #[test]
-fn line_without_an_end_is_checked_when_the_client_closes() -> Result<(), Error> {
+fn line_that_has_no_end_counts_when_the_client_has_ended() -> Result<(), Error> {
     for (line, is_accepted) in [("SSH-2.0-", true), ("SSH", false), ("", false)] {
         let proxy = load()?;
         let connection = proxy.connect()?;
@@ -65,7 +65,7 @@ fn incomplete_configuration_is_rejected() {
     assert!(refusal.contains("missing field `limit`"), "{refusal}");
 }
 
-/// What a client receives that sends these bytes through Envoy to an echo service.
+/// What a client receives that sends these bytes, through Envoy from a service that sends them back.
 fn echoed(envoy: &Envoy, bytes: &str) -> Result<String> {
     let mut connection = TcpStream::connect(envoy.address_of("tcp")?)?;
     connection.write_all(bytes.as_bytes())?;
@@ -76,12 +76,12 @@ fn echoed(envoy: &Envoy, bytes: &str) -> Result<String> {
 }
 
 #[test]
-fn connection_is_closed_by_its_first_line_in_envoy() -> Result<()> {
+fn first_line_decides_about_a_connection_in_envoy() -> Result<()> {
     let service = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = service.local_addr()?;
     thread::spawn(move || {
         for connection in service.incoming().flatten() {
-            // A failed connection is an error of the client.
+            // A connection that fails is a failure of the client.
             let _ = std::io::copy(&mut &connection, &mut &connection);
         }
     });
