@@ -99,7 +99,7 @@ fn code_of_the_guide_is_in_the_files_that_it_shows() -> Result<()> {
 fn cases_on_the_guides_pages_are_valid() -> Result<()> {
     let mut cases = 0;
     for page in pages()? {
-        for block in blocks(&fs::read_to_string(&page)?) {
+        for block in code_blocks(&fs::read_to_string(&page)?) {
             if block.language != "yaml" || !block.text.starts_with("- case: ") {
                 continue;
             }
