@@ -20,24 +20,6 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// What is deployed, and how.
-#[derive(Args)]
-pub struct Deploy {
-    /// The file's name without .yaml, for example istio
-    #[arg(long, env = "MESH")]
-    pub mesh: Option<String>,
-    /// The image: REGISTRY/TEAM/NAME:TAG, or by digest. If it was pushed from here, its digest is
-    /// deployed [default: the image of the last push]
-    #[arg(long, env = "IMAGE")]
-    pub image: Option<String>,
-    /// Only print what would be applied; no cluster is needed
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Apply it without a question
-    #[arg(long)]
-    pub yes: bool,
-}
-
 #[derive(Subcommand)]
 pub enum Command {
     /// Compile and shrink the module, and stage the image's files in target/image
