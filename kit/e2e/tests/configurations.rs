@@ -18,9 +18,9 @@ use proxy_wasm_test::{Error, Proxy};
 const REGRESSIONS: &str = "tests/configurations/regressions";
 
 /// A configuration. It is displayed as a truncated byte string.
-struct Configuration(Vec<u8>);
+struct ConfigurationBytes(Vec<u8>);
 
-impl fmt::Debug for Configuration {
+impl fmt::Debug for ConfigurationBytes {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         const MAX_LENGTH: usize = 500;
         let (start, rest) = self.0.split_at(self.0.len().min(MAX_LENGTH));
@@ -46,8 +46,8 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
         ..Config::default()
     });
     proxy.reconfigure("").expect("the default is valid");
-    let configurations = configurations.prop_map(Configuration);
-    let result = runner.run(&configurations, |Configuration(configuration)| {
+    let configurations = configurations.prop_map(ConfigurationBytes);
+    let result = runner.run(&configurations, |ConfigurationBytes(configuration)| {
         *checked.borrow_mut() += 1;
         match (proxy.reconfigure(&configuration), expected(&configuration)) {
             (Ok(()), Some(lines)) => {

@@ -9,13 +9,13 @@ use proxy_wasm_e2e::copy::contents;
 use proxy_wasm_e2e::template;
 
 /// The path of a Rust module within its crate. It is empty for the root.
-type Module = Vec<String>;
+type ModulePath = Vec<String>;
 
 /// The modules of a crate, with their source text without tests and comments.
-fn modules(krate: &Path) -> Result<BTreeMap<Module, String>> {
+fn modules(krate: &Path) -> Result<BTreeMap<ModulePath, String>> {
     let mut modules = BTreeMap::new();
     for (path, (bytes, _)) in contents(&krate.join("src"))? {
-        let mut module: Module = path
+        let mut module: ModulePath = path
             .with_extension("")
             .iter()
             .map(|part| part.to_string_lossy().into_owned())
@@ -40,7 +40,11 @@ fn modules(krate: &Path) -> Result<BTreeMap<Module, String>> {
 }
 
 /// The modules that a source text refers to by `crate::`, `super::`, or the name of a child.
-fn imports(from: &Module, text: &str, modules: &BTreeMap<Module, String>) -> BTreeSet<Module> {
+fn imports(
+    from: &ModulePath,
+    text: &str,
+    modules: &BTreeMap<ModulePath, String>,
+) -> BTreeSet<ModulePath> {
     let mut found = BTreeSet::new();
     let mut add = |base: &[String], rest: &str| {
         let parts = rest.split("::").map(|part| {
@@ -92,13 +96,13 @@ fn imports(from: &Module, text: &str, modules: &BTreeMap<Module, String>) -> BTr
 }
 
 /// A cycle of imports.
-fn cycle(graph: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<Module>> {
+fn cycle(graph: &BTreeMap<ModulePath, BTreeSet<ModulePath>>) -> Option<Vec<ModulePath>> {
     fn visit(
-        module: &Module,
-        graph: &BTreeMap<Module, BTreeSet<Module>>,
-        path: &mut Vec<Module>,
-        done: &mut BTreeSet<Module>,
-    ) -> Option<Vec<Module>> {
+        module: &ModulePath,
+        graph: &BTreeMap<ModulePath, BTreeSet<ModulePath>>,
+        path: &mut Vec<ModulePath>,
+        done: &mut BTreeSet<ModulePath>,
+    ) -> Option<Vec<ModulePath>> {
         if let Some(start) = path.iter().position(|other| other == module) {
             return Some(path[start..].to_vec());
         }
@@ -121,7 +125,7 @@ fn cycle(graph: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<Module>> {
         .find_map(|module| visit(module, graph, &mut Vec::new(), &mut done))
 }
 
-fn graph(krate: &Path) -> Result<BTreeMap<Module, BTreeSet<Module>>> {
+fn graph(krate: &Path) -> Result<BTreeMap<ModulePath, BTreeSet<ModulePath>>> {
     let modules = modules(krate)?;
     let graph = modules
         .iter()

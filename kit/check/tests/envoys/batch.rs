@@ -12,13 +12,13 @@ use proxy_wasm_test::envoy::{Configuration, resources};
 use proxy_wasm_test::{Error, http};
 use serde_json::json;
 
-use crate::case::Case;
+use crate::case::ModuleCase;
 
 /// The number of modules that one Envoy loads. It needs about 3 MB of memory for each.
 const SIZE: usize = 50;
 
 /// Whether this Envoy loads each of the modules, and serves requests with it.
-pub fn outcomes(envoy: &Path, cases: &[&Case]) -> Vec<bool> {
+pub fn outcomes(envoy: &Path, cases: &[&ModuleCase]) -> Vec<bool> {
     let (crashing, others): (Vec<usize>, Vec<usize>) =
         (0..cases.len()).partition(|index| cases[*index].crashes);
     let mut outcomes = vec![false; cases.len()];
@@ -28,7 +28,7 @@ pub fn outcomes(envoy: &Path, cases: &[&Case]) -> Vec<bool> {
         .chain(crashing.chunks(1))
         .map(<[usize]>::to_vec);
     for batch in batches {
-        let modules: Vec<&Case> = batch.iter().map(|index| cases[*index]).collect();
+        let modules: Vec<&ModuleCase> = batch.iter().map(|index| cases[*index]).collect();
         match load(envoy, &modules) {
             Ok((loaded, _)) => {
                 for (index, is_loaded) in batch.iter().zip(loaded) {
@@ -49,7 +49,7 @@ pub fn outcomes(envoy: &Path, cases: &[&Case]) -> Vec<bool> {
 }
 
 /// The log of this Envoy when it loads one module.
-pub fn log(envoy: &Path, case: &Case) -> String {
+pub fn log(envoy: &Path, case: &ModuleCase) -> String {
     match load(envoy, &[case]) {
         Ok((_, log)) => log,
         Err(log) => format!("It crashes:\n{log}"),
@@ -58,7 +58,7 @@ pub fn log(envoy: &Path, case: &Case) -> String {
 
 /// Whether an Envoy loads each module and serves requests with it, and the log. If Envoy crashes,
 /// only the log.
-fn load(envoy: &Path, cases: &[&Case]) -> Result<(Vec<bool>, String), String> {
+fn load(envoy: &Path, cases: &[&ModuleCase]) -> Result<(Vec<bool>, String), String> {
     let folder = tempfile::tempdir().expect("a directory");
     let routes = [json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}})];
     let listeners: Vec<_> = (0..)

@@ -3,7 +3,7 @@
 use proxy_wasm_abi::EnvoyVersion;
 
 /// A module.
-pub struct Case {
+pub struct ModuleCase {
     /// A description of what it tests.
     pub name: String,
     /// Its bytes.
@@ -31,7 +31,7 @@ pub const LOG: &str = r#"(import "env" "proxy_log" (func $log (param i32 i32 i32
 pub const CALL_LOG: &str = r#"(func (export "_initialize")
     (drop (call $log (i32.const 2) (i32.const 0) (i32.const 1))))"#;
 
-impl Case {
+impl ModuleCase {
     /// A module in the text format, from its fields.
     pub fn new(name: impl Into<String>, fields: &[&str]) -> Self {
         let name = name.into();

@@ -2,9 +2,9 @@
 
 use proxy_wasm_abi::EnvoyVersion;
 
-use crate::case::{ALLOCATOR, Case, MARKER, MEMORY};
+use crate::case::{ALLOCATOR, MARKER, MEMORY, ModuleCase};
 
-fn allocators() -> Vec<Case> {
+fn allocators() -> Vec<ModuleCase> {
     const RIGHT: &str = "(param i32) (result i32) i32.const 0";
     const WRONG: &str = "(param i64) (result i32) i32.const 0";
     let malloc = |text: &str| format!(r#"(func (export "malloc") {text})"#);
@@ -28,7 +28,7 @@ fn allocators() -> Vec<Case> {
         malloc(RIGHT).replace("malloc", "_malloc"),
     ]
     .map(|allocator| {
-        Case::new(
+        ModuleCase::new(
             format!("allocator {allocator}"),
             &[MEMORY, MARKER, &allocator],
         )
@@ -37,7 +37,7 @@ fn allocators() -> Vec<Case> {
 }
 
 /// All combinations of start functions, each with one of a wrong signature or none.
-fn start_functions() -> Vec<Case> {
+fn start_functions() -> Vec<ModuleCase> {
     const FUNCTIONS: [(&str, &str); 4] = [
         ("_initialize", ""),
         ("_start", ""),
@@ -60,7 +60,7 @@ fn start_functions() -> Vec<Case> {
                     format!(r#"(func (export "{name}") {signature})"#)
                 })
                 .collect();
-            let mut case = Case::with(&text);
+            let mut case = ModuleCase::with(&text);
             if wrong == "__main_void" && text.contains("_initialize") {
                 // Older releases do not look for it.
                 case.rejected_since = Some(EnvoyVersion::new(1, 39));
@@ -69,14 +69,14 @@ fn start_functions() -> Vec<Case> {
         }
     }
     // The check does not predict this.
-    cases.push(Case::with(
+    cases.push(ModuleCase::with(
         "(func $f (drop (memory.grow (i32.const 1)))) (start $f)",
     ));
     cases
 }
 
 /// Imports and exports of types that V8 supports, but its C++ API does not.
-fn types() -> Vec<Case> {
+fn types() -> Vec<ModuleCase> {
     const TYPES: &str = "(type $f (func)) (type $s (struct))";
     let mut cases = Vec::new();
     for (type_, value, crashes) in [
@@ -92,7 +92,7 @@ fn types() -> Vec<Case> {
     ] {
         let mut add = |item: String, crashes: bool| {
             let fields = [TYPES, &item, MEMORY, MARKER, ALLOCATOR];
-            cases.push(Case::new(item.clone(), &fields).crashing(crashes));
+            cases.push(ModuleCase::new(item.clone(), &fields).crashing(crashes));
         };
         add(format!(r#"(func (export "e") (param {type_}))"#), crashes);
         add(
@@ -123,12 +123,12 @@ fn types() -> Vec<Case> {
         (r#"(import "env" "t" (tag))"#, true),
         (r#"(import "env" "proxy_done" (tag (param i32)))"#, true),
     ] {
-        cases.push(Case::with(item).crashing(crashes));
+        cases.push(ModuleCase::with(item).crashing(crashes));
     }
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<ModuleCase> {
     [allocators(), start_functions(), types()]
         .into_iter()
         .flatten()

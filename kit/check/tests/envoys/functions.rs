@@ -8,7 +8,7 @@ use proxy_wasm_abi::{
     callback,
 };
 
-use crate::case::{ALLOCATOR, Case, MEMORY};
+use crate::case::{ALLOCATOR, MEMORY, ModuleCase};
 
 /// Parameters and results, as in the text format.
 #[derive(Clone, PartialEq, Eq)]
@@ -88,8 +88,8 @@ fn marker(version: AbiVersion) -> String {
     format!(r#"(func (export "{}"))"#, version.marker())
 }
 
-fn import(module: &str, name: &str, version: AbiVersion, signature: &str) -> Case {
-    Case::new(
+fn import(module: &str, name: &str, version: AbiVersion, signature: &str) -> ModuleCase {
+    ModuleCase::new(
         format!("ABI {version}: {module}.{name} {signature}"),
         &[
             &format!(r#"(import "{module}" "{name}" (func {signature}))"#),
@@ -115,13 +115,13 @@ fn body(name: &str, results: &[String]) -> String {
         .collect()
 }
 
-fn export(name: &str, version: AbiVersion, signature: &TextSignature, others: &str) -> Case {
+fn export(name: &str, version: AbiVersion, signature: &TextSignature, others: &str) -> ModuleCase {
     let text = signature.text();
     let allocator = match name {
         "malloc" | "proxy_on_memory_allocate" => "",
         _ => ALLOCATOR,
     };
-    Case::new(
+    ModuleCase::new(
         format!("ABI {version}: callback {name} {text} {others}"),
         &[
             MEMORY,
@@ -137,7 +137,7 @@ fn export(name: &str, version: AbiVersion, signature: &TextSignature, others: &s
 }
 
 /// Imports that no Envoy offers, and what is not a function.
-fn unknown() -> Vec<Case> {
+fn unknown() -> Vec<ModuleCase> {
     let mut cases = Vec::new();
     for (module, name) in [
         ("env", "abort"),
@@ -171,13 +171,13 @@ fn unknown() -> Vec<Case> {
             ALLOCATOR,
             r#"(func (export "proxy_abi_version_0_2_1"))"#,
         ];
-        cases.push(Case::new(format!("proxy_log is {item}"), &fields));
+        cases.push(ModuleCase::new(format!("proxy_log is {item}"), &fields));
     }
     cases
 }
 
 /// Exports with the name of a callback that are not functions: proxies ignore them.
-fn exported_items() -> Vec<Case> {
+fn exported_items() -> Vec<ModuleCase> {
     let mut cases = Vec::new();
     for name in [
         "proxy_on_request_headers",
@@ -191,14 +191,14 @@ fn exported_items() -> Vec<Case> {
             format!(r#"(table (export "{name}") 1 funcref)"#),
             format!(r#"(export "{name}" (memory 0))"#),
         ] {
-            cases.push(Case::with(&item));
+            cases.push(ModuleCase::with(&item));
         }
     }
     cases
 }
 
 /// All imports of an ABI version at once, and all callbacks.
-fn all(version: AbiVersion) -> Vec<Case> {
+fn all(version: AbiVersion) -> Vec<ModuleCase> {
     let is_in = |function: &&Function| function.is_in(version);
     let imports: String = [
         (HOST_MODULE, HOST_CALLS),
@@ -229,18 +229,18 @@ fn all(version: AbiVersion) -> Vec<Case> {
         .collect();
     let marker = marker(version);
     vec![
-        Case::new(
+        ModuleCase::new(
             format!("ABI {version}: all imports"),
             &[&imports, MEMORY, ALLOCATOR, &marker],
         ),
-        Case::new(
+        ModuleCase::new(
             format!("ABI {version}: all callbacks"),
             &[MEMORY, &callbacks, &marker],
         ),
     ]
 }
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<ModuleCase> {
     let mut cases = unknown();
     cases.extend(exported_items());
     cases.extend(AbiVersion::ALL.iter().copied().flat_map(all));

@@ -19,10 +19,10 @@ use proxy_wasm_abi::EnvoyVersion;
 use proxy_wasm_check::{Report, check_module};
 use proxy_wasm_test::envoy::fetched;
 
-use case::Case;
+use case::ModuleCase;
 
 /// The modules, and the reports of their checks.
-static CASES: LazyLock<Vec<(Case, Report)>> = LazyLock::new(|| {
+static CASES: LazyLock<Vec<(ModuleCase, Report)>> = LazyLock::new(|| {
     let groups = [
         exports::cases(),
         functions::cases(),
@@ -62,7 +62,7 @@ fn is_accepted(report: &Report, envoy: EnvoyVersion) -> bool {
 /// Compares the check of all modules with an Envoy release.
 fn compare(release: &str) {
     let envoy = fetched(release).expect("an Envoy");
-    let cases: Vec<&Case> = CASES.iter().map(|(case, _)| case).collect();
+    let cases: Vec<&ModuleCase> = CASES.iter().map(|(case, _)| case).collect();
     let outcomes = batch::outcomes(&envoy, &cases);
     let mut differences = String::new();
     for ((case, report), is_loaded) in CASES.iter().zip(&outcomes) {

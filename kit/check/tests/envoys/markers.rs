@@ -1,6 +1,6 @@
 //! Markers of ABI versions.
 
-use crate::case::{ALLOCATOR, Case, LOG, MEMORY};
+use crate::case::{ALLOCATOR, LOG, MEMORY, ModuleCase};
 
 /// Imports that only some ABI versions have.
 const IMPORTS: [&str; 4] = [
@@ -23,11 +23,11 @@ fn marker(version: &str) -> String {
     format!(r#"(func (export "proxy_abi_version_{version}"))"#)
 }
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<ModuleCase> {
     let mut cases = Vec::new();
     let mut add = |import: &str, markers: &str| {
         let name = format!("{import} {markers}");
-        cases.push(Case::new(name, &[import, MEMORY, ALLOCATOR, markers]));
+        cases.push(ModuleCase::new(name, &[import, MEMORY, ALLOCATOR, markers]));
     };
     for versions in [
         &[][..],

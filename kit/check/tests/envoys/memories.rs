@@ -1,6 +1,6 @@
 //! Memories and tables.
 
-use crate::case::{ALLOCATOR, CALL_LOG, Case, LOG, MARKER, MEMORY};
+use crate::case::{ALLOCATOR, CALL_LOG, LOG, MARKER, MEMORY, ModuleCase};
 
 /// Types of memories.
 const MEMORIES: [&str; 18] = [
@@ -44,12 +44,15 @@ const TABLES: [&str; 16] = [
     "1 (ref null $type)",
 ];
 
-fn memories() -> Vec<Case> {
+fn memories() -> Vec<ModuleCase> {
     const EXPORT: &str = r#"(export "memory" (memory 0))"#;
     let mut cases = Vec::new();
     let mut add = |imports: &str, memories: &str| {
         let name = format!("{imports} {memories}");
-        cases.push(Case::new(name, &[imports, memories, MARKER, ALLOCATOR]));
+        cases.push(ModuleCase::new(
+            name,
+            &[imports, memories, MARKER, ALLOCATOR],
+        ));
     };
     for memory in MEMORIES {
         let import = format!(r#"(import "env" "memory" (memory {memory}))"#);
@@ -79,8 +82,9 @@ fn memories() -> Vec<Case> {
     let two = r#"(import "env" "a" (memory 1)) (import "env" "b" (memory 1))"#;
     add(two, EXPORT);
     // A host call writes to address 0 of the process, or V8 uses memory that has been freed.
-    let crashes =
-        |case: &Case| case.name.contains(two) || case.name.contains(r#"(func (export "memory"))"#);
+    let crashes = |case: &ModuleCase| {
+        case.name.contains(two) || case.name.contains(r#"(func (export "memory"))"#)
+    };
     cases
         .into_iter()
         .map(|case| {
@@ -90,7 +94,7 @@ fn memories() -> Vec<Case> {
         .collect()
 }
 
-fn tables() -> Vec<Case> {
+fn tables() -> Vec<ModuleCase> {
     const TYPE: &str = "(type $type (func))";
     let mut cases = Vec::new();
     for table in TABLES {
@@ -110,23 +114,23 @@ fn tables() -> Vec<Case> {
             ),
         ] {
             let fields = [TYPE, &item, MEMORY, MARKER, ALLOCATOR];
-            cases.push(Case::new(item.clone(), &fields).crashing(crashes));
+            cases.push(ModuleCase::new(item.clone(), &fields).crashing(crashes));
         }
     }
     for import in [
         r#"(import "env" "proxy_log" (table 1 funcref))"#,
         r#"(import "env" "t" (table 1 (ref func)))"#,
     ] {
-        cases.push(Case::with(import));
+        cases.push(ModuleCase::with(import));
     }
-    cases.push(Case::with(
+    cases.push(ModuleCase::with(
         r#"(table (export "t") 1 (ref func) (ref.func 0))"#,
     ));
     let two = r#"(import "env" "a" (table 1 funcref)) (import "env" "b" (table 1 funcref))"#;
-    cases.push(Case::with(two).crashing(true));
+    cases.push(ModuleCase::with(two).crashing(true));
     cases
 }
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<ModuleCase> {
     [memories(), tables()].into_iter().flatten().collect()
 }

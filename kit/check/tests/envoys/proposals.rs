@@ -1,6 +1,6 @@
 //! One module for each part of each WebAssembly proposal.
 
-use crate::case::Case;
+use crate::case::ModuleCase;
 
 /// The proposals, each with modules that need it.
 const PROPOSALS: &[(&str, &[&str])] = &[
@@ -207,11 +207,11 @@ const PROPOSALS: &[(&str, &[&str])] = &[
     ),
 ];
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<ModuleCase> {
     let mut cases = Vec::new();
     for (proposal, modules) in PROPOSALS {
         for fields in *modules {
-            let mut case = Case::with(fields);
+            let mut case = ModuleCase::with(fields);
             case.name = format!("{proposal}: {fields}");
             cases.push(case);
         }

@@ -1,6 +1,6 @@
 //! Custom sections, and bytes that are not a valid module.
 
-use crate::case::Case;
+use crate::case::ModuleCase;
 
 /// Contents of name sections. Subsection 1 has the function names: their number, and for each an
 /// index, the length of the name, and the name.
@@ -83,16 +83,19 @@ fn section(name: &[u8], content: &[u8]) -> Vec<u8> {
     [&[0, length(&body)], &body[..]].concat()
 }
 
-fn custom_sections() -> Vec<Case> {
+fn custom_sections() -> Vec<ModuleCase> {
     const HEADER: usize = 8;
-    let module = Case::with("").module;
+    let module = ModuleCase::with("").module;
     let (header, rest) = module.split_at(HEADER);
     let mut cases = Vec::new();
     let mut add = |name: &str, sections: &[u8]| {
         let before = [header, sections, rest].concat();
-        cases.push(Case::binary(format!("{name}, before the rest"), before));
+        cases.push(ModuleCase::binary(
+            format!("{name}, before the rest"),
+            before,
+        ));
         let after = [header, rest, sections].concat();
-        cases.push(Case::binary(format!("{name}, after the rest"), after));
+        cases.push(ModuleCase::binary(format!("{name}, after the rest"), after));
     };
     for (name, content) in NAMES {
         add(name, &section(b"name", content));
@@ -119,20 +122,20 @@ fn custom_sections() -> Vec<Case> {
     cases
 }
 
-fn invalid() -> Vec<Case> {
-    let module = Case::with("").module;
+fn invalid() -> Vec<ModuleCase> {
+    let module = ModuleCase::with("").module;
     let mut other_version = module.clone();
     other_version[4] = 2;
     let mut cases = vec![
-        Case::binary("no bytes", Vec::new()),
-        Case::binary("text", b"<html></html>".to_vec()),
-        Case::binary("the first bytes", module[..4].to_vec()),
-        Case::binary("the header", module[..8].to_vec()),
-        Case::binary("a byte more", [&module[..], &[0]].concat()),
-        Case::binary("a byte less", module[..module.len() - 1].to_vec()),
-        Case::binary("two modules", module.repeat(2)),
-        Case::binary("another version", other_version),
-        Case::binary("a component", b"\0asm\x0d\0\x01\0".to_vec()),
+        ModuleCase::binary("no bytes", Vec::new()),
+        ModuleCase::binary("text", b"<html></html>".to_vec()),
+        ModuleCase::binary("the first bytes", module[..4].to_vec()),
+        ModuleCase::binary("the header", module[..8].to_vec()),
+        ModuleCase::binary("a byte more", [&module[..], &[0]].concat()),
+        ModuleCase::binary("a byte less", module[..module.len() - 1].to_vec()),
+        ModuleCase::binary("two modules", module.repeat(2)),
+        ModuleCase::binary("another version", other_version),
+        ModuleCase::binary("a component", b"\0asm\x0d\0\x01\0".to_vec()),
     ];
     for fields in [
         "(func (result i32))",
@@ -148,13 +151,13 @@ fn invalid() -> Vec<Case> {
         "(func $f (param i32)) (start $f)",
         "(elem (i32.const 0) func 0)",
     ] {
-        cases.push(Case::with(fields));
+        cases.push(ModuleCase::with(fields));
     }
     cases
 }
 
 /// Names of exports that proxies ignore.
-fn names() -> Vec<Case> {
+fn names() -> Vec<ModuleCase> {
     [
         ("", false),
         (" ", false),
@@ -166,11 +169,13 @@ fn names() -> Vec<Case> {
         ("\\00e", false),
         ("e\\00", true),
     ]
-    .map(|(name, crashes)| Case::with(&format!(r#"(func (export "{name}"))"#)).crashing(crashes))
+    .map(|(name, crashes)| {
+        ModuleCase::with(&format!(r#"(func (export "{name}"))"#)).crashing(crashes)
+    })
     .into()
 }
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<ModuleCase> {
     [custom_sections(), invalid(), names()]
         .into_iter()
         .flatten()

@@ -1,11 +1,11 @@
 //! Modules with very many, or very large, parts.
 
-use crate::case::Case;
+use crate::case::ModuleCase;
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<ModuleCase> {
     let mut cases = Vec::new();
     let mut add = |count: usize, part: &str, fields: String| {
-        let mut case = Case::with(&fields);
+        let mut case = ModuleCase::with(&fields);
         case.name = format!("{count} {part}");
         cases.push(case);
     };

@@ -1,12 +1,12 @@
 //! Modules that fail only when they run: the check tries them in the embedded proxy.
 
-use crate::case::{ALLOCATOR, CALL_LOG, Case, LOG, MARKER, MEMORY};
+use crate::case::{ALLOCATOR, CALL_LOG, LOG, MARKER, MEMORY, ModuleCase};
 
 /// A host call that a module may only make after its start.
 const DONE: &str = r#"(import "env" "proxy_done" (func $done (result i32)))"#;
 
-pub fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> = [
+pub fn cases() -> Vec<ModuleCase> {
+    let mut cases: Vec<ModuleCase> = [
         "(func $f unreachable) (start $f)",
         r#"(func (export "_initialize") unreachable)"#,
         r#"(func (export "_initialize")) (func (export "_start") unreachable)"#,
@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
         r#"(data (i32.const 65535) "ab")"#,
         "(table 1 funcref) (elem (i32.const 1) func 0)",
     ]
-    .map(Case::with)
+    .map(ModuleCase::with)
     .into();
     for (import, function, crashes) in [
         (LOG, CALL_LOG, false),
@@ -40,7 +40,7 @@ pub fn cases() -> Vec<Case> {
     ] {
         let name = format!("{import} {function}");
         let fields = [import, MEMORY, MARKER, ALLOCATOR, function];
-        cases.push(Case::new(name, &fields).crashing(crashes));
+        cases.push(ModuleCase::new(name, &fields).crashing(crashes));
     }
     cases
 }

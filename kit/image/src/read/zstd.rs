@@ -8,39 +8,39 @@ use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 const SKIPPABLE_MAGIC: u32 = 0x184d_2a50;
 
 /// The decoder reads the magic number again, which was read to find the kind of frame.
-type Frame<R> = StreamingDecoder<io::Chain<Cursor<[u8; 4]>, R>, FrameDecoder>;
+type ZstdFrame<R> = StreamingDecoder<io::Chain<Cursor<[u8; 4]>, R>, FrameDecoder>;
 
 /// Decompresses a stream of frames.
 pub struct ZstdReader<R: Read> {
-    state: State<R>,
+    state: FrameState<R>,
 }
 
-enum State<R: Read> {
+enum FrameState<R: Read> {
     /// Before the first frame, or after a frame. The decoder is reused.
     BetweenFrames(R, FrameDecoder),
-    InFrame(Frame<R>),
+    InFrame(ZstdFrame<R>),
     Ended,
 }
 
 impl<R: Read> ZstdReader<R> {
     pub fn new(reader: R) -> Self {
         Self {
-            state: State::BetweenFrames(reader, FrameDecoder::new()),
+            state: FrameState::BetweenFrames(reader, FrameDecoder::new()),
         }
     }
 }
 
 /// Begins the next frame that is not skippable.
-fn next_frame<R: Read>(mut reader: R, decoder: FrameDecoder) -> io::Result<State<R>> {
+fn next_frame<R: Read>(mut reader: R, decoder: FrameDecoder) -> io::Result<FrameState<R>> {
     loop {
         let Some(magic) = magic(&mut reader)? else {
-            return Ok(State::Ended);
+            return Ok(FrameState::Ended);
         };
         if u32::from_le_bytes(magic) & !0xf != SKIPPABLE_MAGIC {
             let frame = Cursor::new(magic).chain(reader);
             let frame =
                 StreamingDecoder::new_with_decoder(frame, decoder).map_err(io::Error::other)?;
-            return Ok(State::InFrame(frame));
+            return Ok(FrameState::InFrame(frame));
         }
         let mut length = [0; 4];
         reader.read_exact(&mut length)?;
@@ -66,17 +66,17 @@ impl<R: Read> Read for ZstdReader<R> {
             return Ok(0);
         }
         loop {
-            self.state = match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return Ok(0),
-                State::BetweenFrames(reader, decoder) => next_frame(reader, decoder)?,
-                State::InFrame(mut frame) => {
+            self.state = match std::mem::replace(&mut self.state, FrameState::Ended) {
+                FrameState::Ended => return Ok(0),
+                FrameState::BetweenFrames(reader, decoder) => next_frame(reader, decoder)?,
+                FrameState::InFrame(mut frame) => {
                     let count = frame.read(buffer)?;
                     if count > 0 {
-                        self.state = State::InFrame(frame);
+                        self.state = FrameState::InFrame(frame);
                         return Ok(count);
                     }
                     let (frame, decoder) = frame.into_parts();
-                    State::BetweenFrames(frame.into_inner().1, decoder)
+                    FrameState::BetweenFrames(frame.into_inner().1, decoder)
                 }
             };
         }
