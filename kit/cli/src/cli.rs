@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proxy_wasm_check::CONSUMERS;
 
-#[cfg(feature = "test")]
+#[cfg(feature = "run")]
 use crate::commands::test;
 #[cfg(feature = "run")]
 use crate::run;
@@ -120,7 +120,7 @@ pub enum Command {
     )]
     Run(run::Options),
     /// Run cases: tests in YAML of a module in any language, in the embedded proxy and in Envoy
-    #[cfg(feature = "test")]
+    #[cfg(feature = "run")]
     #[command(
         after_help = "Example:\n  cargo proxy-wasm test --module filter.wasm --proxy both tests/cases"
     )]

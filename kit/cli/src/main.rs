@@ -96,7 +96,7 @@ fn run_command(command: Command) -> Result<()> {
         Command::Deploy(options) => deploy(&Project::find()?, options),
         #[cfg(feature = "run")]
         Command::Run(options) => run::run(&Project::find()?, &options),
-        #[cfg(feature = "test")]
+        #[cfg(feature = "run")]
         Command::Test(options) => commands::test::run(&options),
         Command::Cargo { arguments } => wasm_cargo::run(&arguments),
         Command::Rename { name, force } => rename_project(&name, force),

@@ -308,6 +308,10 @@ fn test_of_cases_fails_with_the_report() -> Result<()> {
 
 #[cfg(feature = "envoy")]
 mod in_envoy {
+    use proxy_wasm_test::cases::Recorder;
+    use proxy_wasm_test::envoy::{Configuration, Envoy};
+    use proxy_wasm_test::{Reply, Upstream, http};
+
     use super::*;
 
     /// Runs cases in Envoy.
@@ -381,6 +385,63 @@ mod in_envoy {
         assert!(outcomes[0].has_passed(), "{}", outcomes[0]);
         assert!(!outcomes[1].has_passed());
         assert_eq!(outcomes[1].to_json()["observed"]["accepted"], false);
+        Ok(())
+    }
+
+    #[test]
+    fn recorded_requests_are_cases_without_secrets_that_pass_in_both_proxies() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("recorded.yaml");
+        let wasm = directory.path().join("module.wasm");
+        fs::write(&wasm, wat::parse_str(APPEND)?)?;
+        let service = Upstream::start(|request| {
+            let token = request.headers.first("authorization").unwrap_or_default();
+            Reply::new(201)
+                .header("set-cookie", "session=from-the-service; Path=/")
+                .header("x-number", "1")
+                .body([b"hello ", token].concat())
+        })?;
+        let address = service.address();
+        let upstream = (address.ip().to_string(), address.port());
+        let recorder = Recorder::start(0, upstream, &file)?;
+        let configuration = "a: \"configuration\"";
+        recorder.propose_configuration(Some(configuration.to_owned()));
+        recorder.accept_configuration();
+        let configuration = Configuration::Text(configuration.to_owned());
+        let envoy = Envoy::start(&wasm, &configuration, recorder.back())?;
+        let envoy_address = envoy.url("").trim_start_matches("http://").parse()?;
+        recorder.set_proxy(envoy_address);
+
+        let url = format!("http://{}", recorder.front());
+        let secrets = [
+            ("authorization", "Bearer opensesame"),
+            ("cookie", "a=of-the-client"),
+        ];
+        let response = http::get_with(&format!("{url}/items?a=b"), &secrets)?;
+        assert_eq!(response.status, 201);
+        assert_eq!(response.body, b"hello Bearer opensesame");
+        http::post(&format!("{url}/"), b"{\"a\": \xff}")?;
+        http::head(&format!("{url}/"))?;
+        let direct = http::get(&format!("{url}/direct"))?;
+        assert_eq!(direct.status, 403);
+
+        let text = fs::read_to_string(&file)?;
+        for secret in ["opensesame", "of-the-client", "from-the-service"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        let cases = Cases::read(&file)?;
+        let mut outcomes = Vec::new();
+        let module = Module::from(fs::read(&wasm)?);
+        cases.run_embedded(&module, |outcome| outcomes.push(outcome))?;
+        cases.run_in_envoy(&wasm, |outcome| outcomes.push(outcome))?;
+        assert_eq!(outcomes.len(), 8);
+        // The proxies of cases have no route of their own to respond to `/direct`.
+        for outcome in outcomes
+            .iter()
+            .filter(|outcome| !outcome.case().contains("/direct"))
+        {
+            assert!(outcome.has_passed(), "{outcome}\n{text}");
+        }
         Ok(())
     }
 }
