@@ -150,7 +150,7 @@ fn manifest_of_module(report: &mut Report, module: &Path, manifest: &Path) {
             }
         }
         Err(error) => report.error(
-            &consumers::that_read(Reads::Manifest),
+            &consumers::reading(Reads::Manifest),
             place,
             error.to_string(),
             "pass a manifest.yaml with --manifest, or leave the option out",

@@ -161,7 +161,7 @@ const fn release(version: &'static str, envoy_minor: u32) -> Release {
 pub type Consumers = Vec<&'static Consumer>;
 
 /// The consumers that find the module in this way.
-pub fn that_read(reads: Reads) -> Consumers {
+pub fn reading(reads: Reads) -> Consumers {
     CONSUMERS
         .iter()
         .filter(|consumer| consumer.reads == reads)

@@ -35,7 +35,7 @@ const EXPECTED: [&str; 3] = ["schemaVersion", "phase", "priority"];
 
 /// Checks the text of a manifest. Returns the module's path, if Maistra accepts the manifest.
 pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
-    let readers = consumers::that_read(Reads::Manifest);
+    let readers = consumers::reading(Reads::Manifest);
     let before = report.errors();
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -89,7 +89,7 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
             let problem = format!("unknown key {}, which Maistra ignores", excerpt(key));
             report.warning(&entry.key_place, problem, remedy);
         } else {
-            type_of(report, key, &entry.value, &entry.value_place);
+            check_type(report, key, &entry.value, &entry.value_place);
         }
     }
     for key in KEYS {
@@ -103,8 +103,8 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
             );
         }
         match last.filter(|entry| entry.value != ManifestValue::Null) {
-            Some(entry) => content(report, key, &entry.value, &entry.value_place),
-            None => missing(report, key, last.map_or(place, |entry| &entry.value_place)),
+            Some(entry) => check_content(report, key, &entry.value, &entry.value_place),
+            None => report_missing(report, key, last.map_or(place, |entry| &entry.value_place)),
         }
     }
     if report.errors() > before {
@@ -124,7 +124,7 @@ pub fn parse(report: &Report, bytes: &[u8]) -> Option<Manifest> {
 }
 
 /// The remedy for a key: the values that it accepts.
-fn wanted(key: &str) -> String {
+fn remedy_for(key: &str) -> String {
     match key {
         "schemaVersion" => "write schemaVersion: 1, the only version".to_owned(),
         "phase" => format!("write one of {}", PHASES.join(", ")),
@@ -135,8 +135,8 @@ fn wanted(key: &str) -> String {
 }
 
 /// Checks whether yaml.v2 can read a value as the type of its key.
-fn type_of(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
-    let readers = consumers::that_read(Reads::Manifest);
+fn check_type(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
+    let readers = consumers::reading(Reads::Manifest);
     let problem = match value {
         ManifestValue::Nested => format!("{key} is not a scalar"),
         ManifestValue::Tagged(_) => {
@@ -152,31 +152,36 @@ fn type_of(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
         }
         ManifestValue::Plain(_) | ManifestValue::Text(_) | ManifestValue::Null => return,
     };
-    report.error(&readers, place, problem, wanted(key));
+    report.error(&readers, place, problem, remedy_for(key));
 }
 
 /// Reports a key that is missing or empty.
-fn missing(report: &mut Report, key: &str, place: &str) {
+fn report_missing(report: &mut Report, key: &str, place: &str) {
     if key == "module" {
-        let readers = consumers::that_read(Reads::Manifest);
-        report.error(&readers, place, format!("{key} is missing"), wanted(key));
+        let readers = consumers::reading(Reads::Manifest);
+        report.error(
+            &readers,
+            place,
+            format!("{key} is missing"),
+            remedy_for(key),
+        );
     } else if key == "schemaVersion" {
         report.warning(
             place,
             format!("{key} is missing; Maistra ignores it"),
-            wanted(key),
+            remedy_for(key),
         );
     } else if EXPECTED.contains(&key) {
         report.warning(
             place,
             format!("{key} is missing, so the resource in the mesh has to set it"),
-            wanted(key),
+            remedy_for(key),
         );
     }
 }
 
 /// Checks a value that yaml.v2 reads.
-fn content(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
+fn check_content(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
     let Some(text) = value.text() else { return };
     let is_number = matches!(value, ManifestValue::Plain(_)) && text.parse::<f64>().is_ok();
     match key {
@@ -184,7 +189,7 @@ fn content(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
             report.warning(
                 place,
                 format!("{key} is {}; Maistra ignores it", excerpt(text)),
-                wanted(key),
+                remedy_for(key),
             );
         }
         "phase" if !PHASES.contains(&text) => report.warning(
@@ -193,14 +198,14 @@ fn content(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
                 "{key} is {}, which Maistra does not know, so the resource has to set it",
                 excerpt(text)
             ),
-            wanted(key),
+            remedy_for(key),
         ),
         "priority" if is_integer(text) && text.parse::<i32>().is_err() => report.warning(
             place,
             format!("{key} is {}, which only Maistra accepts", excerpt(text)),
-            wanted(key),
+            remedy_for(key),
         ),
-        "module" => module(report, text, place),
+        "module" => check_module_path(report, text, place),
         "name" if !is_repository_component(text) => report.warning(
             place,
             format!("name is {}, which can't name an image", excerpt(text)),
@@ -223,13 +228,13 @@ fn content(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
     }
 }
 
-fn module(report: &mut Report, text: &str, place: &str) {
+fn check_module_path(report: &mut Report, text: &str, place: &str) {
     let path = normalize_path(text.as_bytes());
     // If the path ends with a dot, podman copies a directory.
     if path.is_empty() || text.ends_with("/.") {
-        let readers = consumers::that_read(Reads::Manifest);
+        let readers = consumers::reading(Reads::Manifest);
         let problem = format!("module is {}", excerpt(text));
-        report.error(&readers, place, problem, wanted("module"));
+        report.error(&readers, place, problem, remedy_for("module"));
     } else if !manifest::is_inside_image(text) || path != text {
         report.warning(
             place,

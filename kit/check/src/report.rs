@@ -368,7 +368,7 @@ impl Report {
             (&mut known.not_checked_for, finding.not_checked_for),
         ] {
             all.extend(more);
-            *all = in_order(all);
+            *all = in_consumer_order(all);
         }
     }
 
@@ -415,11 +415,11 @@ fn listed(items: &[String]) -> String {
 /// The names of consumers.
 fn names(consumers: &[&'static Consumer]) -> Vec<&'static str> {
     let names: Vec<_> = consumers.iter().map(|consumer| consumer.name).collect();
-    in_order(&names)
+    in_consumer_order(&names)
 }
 
 /// Sorts names in the order of [`CONSUMERS`], and removes duplicates.
-fn in_order(names: &[&'static str]) -> Vec<&'static str> {
+fn in_consumer_order(names: &[&'static str]) -> Vec<&'static str> {
     CONSUMERS
         .iter()
         .map(|consumer| consumer.name)

@@ -137,10 +137,10 @@ fn failed(
         Error::Trap(trap) => {
             if let Some(limit) = trap.limit {
                 trial.log = lines(&trap.log);
-                trial.not_tried = Some(beyond(&trap.callback, limit));
-                return (limit == Limit::Fuel).then(|| endless(&trap.callback));
+                trial.not_tried = Some(describe_limit(&trap.callback, limit));
+                return (limit == Limit::Fuel).then(|| may_not_return(&trap.callback));
             }
-            trapped(trap)
+            trap_problem(trap)
         }
         Error::Rejected { callback, log } => {
             let (what, how) = if callback == "proxy_on_configure" {
@@ -171,7 +171,7 @@ fn failed(
             return None;
         }
     };
-    let what = format!("{what}{}", quoted(&log));
+    let what = format!("{what}{}", quote_log(&log));
     trial.log = lines(&log);
     *step(trial) = Some(false);
     Some(TrialProblem {
@@ -192,16 +192,16 @@ fn may_need_root_id(settings: &TrialSettings, trap: &Trap) -> bool {
 
 fn without_root_id(trial: &mut Trial, trap: Trap) -> TrialProblem {
     trial.not_tried = Some("its root ID is not known".to_owned());
-    let (log, what, how) = trapped(trap);
+    let (log, what, how) = trap_problem(trap);
     trial.log = lines(&log);
     TrialProblem {
         is_error: false,
-        what: format!("without a root ID, {what}{}", quoted(&log)),
+        what: format!("without a root ID, {what}{}", quote_log(&log)),
         how: how.to_owned(),
     }
 }
 
-fn trapped(trap: Trap) -> (Vec<LogLine>, String, &'static str) {
+fn trap_problem(trap: Trap) -> (Vec<LogLine>, String, &'static str) {
     let how = match trap.callback.as_str() {
         "proxy_on_context_create" => {
             "fix the error in its log; if it needs its root ID, pass --root-id"
@@ -216,7 +216,7 @@ fn trapped(trap: Trap) -> (Vec<LogLine>, String, &'static str) {
 const INVESTIGATE: &str = "load it in a test with proxy-wasm-test, whose error has a backtrace";
 
 /// Describes the limit that a trial reached.
-fn beyond(callback: &str, limit: Limit) -> String {
+fn describe_limit(callback: &str, limit: Limit) -> String {
     match limit {
         Limit::Fuel => format!("{callback} did not return within {FUEL} instructions"),
         Limit::Memory => format!("{callback} needs more memory than the embedded proxy has"),
@@ -224,19 +224,19 @@ fn beyond(callback: &str, limit: Limit) -> String {
     }
 }
 
-fn endless(callback: &str) -> TrialProblem {
+fn may_not_return(callback: &str) -> TrialProblem {
     TrialProblem {
         is_error: false,
         what: format!(
             "{}, so it may never return",
-            beyond(&format!("the module's {callback}"), Limit::Fuel)
+            describe_limit(&format!("the module's {callback}"), Limit::Fuel)
         ),
         how: "make sure that it returns: a proxy waits for it without a timeout".to_owned(),
     }
 }
 
 /// Quotes log lines: errors if there are any, otherwise the last lines.
-fn quoted(log: &[LogLine]) -> String {
+fn quote_log(log: &[LogLine]) -> String {
     let errors: Vec<_> = log
         .iter()
         .filter(|line| line.level >= LogLevel::Error)
@@ -251,7 +251,11 @@ fn quoted(log: &[LogLine]) -> String {
         let separator = if text.is_empty() { "; it logs " } else { ", " };
         let message = line.message.trim();
         // Writing to a string does not fail.
-        let _ = write!(text, "{separator}{:?}", cut(message, MAX_QUOTED_LENGTH));
+        let _ = write!(
+            text,
+            "{separator}{:?}",
+            truncate(message, MAX_QUOTED_LENGTH)
+        );
     }
     if text.is_empty() {
         text.push_str("; it logs nothing");
@@ -265,7 +269,7 @@ fn lines(log: &[LogLine]) -> Vec<TrialLogLine> {
         .skip(skipped)
         .map(|line| TrialLogLine {
             level: level(line.level),
-            message: cut(&line.message, MAX_LINE_LENGTH),
+            message: truncate(&line.message, MAX_LINE_LENGTH),
         })
         .collect()
 }
@@ -281,7 +285,7 @@ fn level(level: LogLevel) -> &'static str {
     }
 }
 
-fn cut(text: &str, length: usize) -> String {
+fn truncate(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

@@ -61,13 +61,31 @@ impl Deployment {
         &self.text
     }
 
+    /// Lets the cluster validate it, and changes nothing. A diff would leave out unknown fields.
+    ///
+    /// # Errors
+    ///
+    /// If kubectl is missing, or if the cluster rejects it; kubectl has written why to standard error.
+    pub fn validate(&self) -> Result<()> {
+        let status = self.kubectl(
+            &["apply", "--dry-run=server", "--filename", "-"],
+            Stdio::null(),
+        )?;
+        ensure!(
+            status.success(),
+            "the cluster does not accept it: kubectl apply --dry-run=server failed: {status}; the lines \
+             above say why; nothing is changed"
+        );
+        Ok(())
+    }
+
     /// Shows what applying it would change in the cluster. `false` if nothing.
     ///
     /// # Errors
     ///
     /// If kubectl is missing, or if the cluster rejects it; kubectl has written why to standard error.
     pub fn show_changes(&self) -> Result<bool> {
-        let status = self.kubectl(&["diff", "--filename", "-"])?;
+        let status = self.kubectl(&["diff", "--filename", "-"], Stdio::inherit())?;
         match status.code() {
             Some(0) => Ok(false),
             Some(1) => Ok(true),
@@ -83,7 +101,7 @@ impl Deployment {
     ///
     /// If kubectl fails; it has written why to standard error.
     pub fn apply(&self) -> Result<()> {
-        let status = self.kubectl(&["apply", "--filename", "-"])?;
+        let status = self.kubectl(&["apply", "--filename", "-"], Stdio::inherit())?;
         ensure!(
             status.success(),
             "kubectl apply failed: {status}; the lines above say why"
@@ -91,10 +109,11 @@ impl Deployment {
         Ok(())
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> Result<ExitStatus> {
+    fn kubectl(&self, arguments: &[&str], output: Stdio) -> Result<ExitStatus> {
         let mut process = Command::new("kubectl")
             .args(arguments)
             .stdin(Stdio::piped())
+            .stdout(output)
             .spawn()
             .context("cannot run kubectl; install it, and log in to the cluster")?;
         if let Some(mut input) = process.stdin.take() {

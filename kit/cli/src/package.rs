@@ -43,9 +43,9 @@ impl CargoPackage {
     /// # Errors
     ///
     /// If there is no package, or if Cargo cannot read it.
-    pub fn at(folder: &Path) -> Result<Self> {
+    pub fn at(directory: &Path) -> Result<Self> {
         let metadata = MetadataCommand::new()
-            .current_dir(folder)
+            .current_dir(directory)
             .other_options(["--filter-platform".to_owned(), TARGET.to_owned()])
             .exec()
             .context("cannot read the Cargo package")?;
@@ -147,8 +147,9 @@ impl CargoPackage {
             for_shrinking: true,
         })?;
         let analyses = compile(Profile::Analysis)?;
-        let folder = self.target().join("examples");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let directory = self.target().join("examples");
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
         let examples = self.package.targets.iter().filter(|target| {
             target.kind.contains(&TargetKind::Example)
                 && target.crate_types.contains(&CrateType::CDyLib)
@@ -160,16 +161,16 @@ impl CargoPackage {
                 Some(&read(&analyses.join(&file))?),
             )?
             .module;
-            write_whole(&folder.join(format!("{name}.names.wasm")), &with_names)?;
-            write_whole(&folder.join(file), &strip(&with_names)?)?;
+            write_whole(&directory.join(format!("{name}.names.wasm")), &with_names)?;
+            write_whole(&directory.join(file), &strip(&with_names)?)?;
         }
-        Ok(folder)
+        Ok(directory)
     }
 
     fn compile_library(&self, profile: Profile) -> Result<Vec<u8>> {
         let library = self.library()?;
-        let folder = self.compile("--lib", profile)?;
-        read(&folder.join(format!("{library}.wasm")))
+        let directory = self.compile("--lib", profile)?;
+        read(&directory.join(format!("{library}.wasm")))
     }
 
     /// Compiles the library or the examples, and returns the directory of the modules.
@@ -184,7 +185,7 @@ impl CargoPackage {
             }
             Profile::Development | Profile::Analysis => Vec::new(),
         };
-        let (arguments, folder): (&[&str], _) = match profile {
+        let (arguments, directory): (&[&str], _) = match profile {
             Profile::Ship { .. } => (&["--profile", "wasm"], "wasm"),
             Profile::Development => (&["--release"], "release"),
             Profile::Analysis => (&["--config=profile.dev.opt-level=0"], "debug"),
@@ -200,7 +201,7 @@ impl CargoPackage {
             status.success(),
             "the extension does not compile; the lines above say why"
         );
-        Ok(self.target().join(TARGET).join(folder))
+        Ok(self.target().join(TARGET).join(directory))
     }
 
     /// Flags for the release build: a small stack, and no paths of this machine, so that the same
@@ -213,9 +214,9 @@ impl CargoPackage {
             if self.metadata.workspace_members.contains(&package.id) {
                 continue;
             }
-            if let Some(folder) = package.manifest_path.parent() {
+            if let Some(directory) = package.manifest_path.parent() {
                 flags.push(format!(
-                    "--remap-path-prefix={folder}=/{}-{}",
+                    "--remap-path-prefix={directory}=/{}-{}",
                     package.name, package.version
                 ));
             }

@@ -17,7 +17,7 @@ use crate::package::CargoPackage;
 #[derive(Debug)]
 pub struct Built {
     /// The staging directory, with the files of the image's root.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// The module in it.
     pub module: PathBuf,
     /// The size of the module.
@@ -120,25 +120,25 @@ impl Project {
     /// Writes the image's files into a directory. If they differ, the directory is replaced
     /// atomically.
     fn stage(&self, module: &[u8], image_root: PathBuf, shrunk: Option<Shrunk>) -> Result<Built> {
-        let folder = tempfile::Builder::new()
+        let directory = tempfile::Builder::new()
             .prefix("image-")
             .tempdir_in(self.package.target())?;
         write_image_files(
-            folder.path(),
+            directory.path(),
             module,
             &self.manifest.module,
             &self.package.root().join(manifest::FILE_NAME),
         )?;
-        if !same_files(folder.path(), &image_root) {
+        if !same_files(directory.path(), &image_root) {
             if image_root.exists() {
                 fs::remove_dir_all(&image_root)?;
             }
-            fs::rename(folder.keep(), &image_root)
+            fs::rename(directory.keep(), &image_root)
                 .with_context(|| format!("cannot write {}", image_root.display()))?;
         }
         Ok(Built {
             module: image_root.join(&self.manifest.module),
-            folder: image_root,
+            directory: image_root,
             size: measure(module)?,
             shrunk,
         })
@@ -147,15 +147,15 @@ impl Project {
 
 /// Whether two directories have the same files with the same bytes.
 fn same_files(one: &Path, other: &Path) -> bool {
-    let files = |folder: &Path| -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let files = |directory: &Path| -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
         let mut files = BTreeMap::new();
-        let mut open = vec![folder.to_owned()];
+        let mut open = vec![directory.to_owned()];
         while let Some(next) = open.pop() {
             for entry in fs::read_dir(next)? {
                 let path = entry?.path();
                 if path.is_dir() {
                     open.push(path);
-                } else if let Ok(name) = path.strip_prefix(folder) {
+                } else if let Ok(name) = path.strip_prefix(directory) {
                     files.insert(name.to_owned(), fs::read(&path)?);
                 }
             }

@@ -193,9 +193,9 @@ fn has_target(rustc: &OsStr) -> bool {
         .stderr(Stdio::null())
         .output();
     let Ok(output) = output else { return false };
-    let folder = String::from_utf8_lossy(&output.stdout);
+    let directory = String::from_utf8_lossy(&output.stdout);
     output.status.success()
-        && fs::read_dir(folder.trim()).is_ok_and(|entries| {
+        && fs::read_dir(directory.trim()).is_ok_and(|entries| {
             entries
                 .flatten()
                 .any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
@@ -220,7 +220,7 @@ fn add_with_rustup() -> bool {
 /// Whether PATH has a command of this name.
 pub(crate) fn command_exists(name: &str) -> bool {
     let paths = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&paths).any(|folder| folder.join(name).is_file())
+    env::split_paths(&paths).any(|directory| directory.join(name).is_file())
 }
 
 fn missing_packages<'a>(names: &[&'a str]) -> Vec<&'a str> {

@@ -53,13 +53,13 @@ fn wasm_test_runner() -> Result<PathBuf> {
         .find(|package| *package.name == "wasm-bindgen")
         .context("tests in wasm need the dev-dependency wasm-bindgen-test")?
         .version;
-    let folder = cache()?.join(format!("wasm-bindgen-{version}"));
-    let runner = folder.join("bin/wasm-bindgen-test-runner");
+    let directory = cache()?.join(format!("wasm-bindgen-{version}"));
+    let runner = directory.join("bin/wasm-bindgen-test-runner");
     if !runner.is_file() {
         print_note!("Compiling the test runner for wasm, once (about a minute)");
         let status = Command::new("cargo")
             .args(["install", "--locked", "--debug", "--root"])
-            .arg(&folder)
+            .arg(&directory)
             .args(["--bin", "wasm-bindgen-test-runner"])
             .arg(format!("wasm-bindgen-cli@{version}"))
             // For this machine, whatever the project's default target is.

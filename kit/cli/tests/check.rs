@@ -49,8 +49,8 @@ fn wasm(text: &str) -> Vec<u8> {
 
 /// The findings for a module, without their place.
 fn of_module(text: &str) -> Vec<String> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let module = folder.path().join("a.wasm");
+    let directory = tempfile::tempdir().expect("a directory");
+    let module = directory.path().join("a.wasm");
     fs::write(&module, wasm(text)).expect("a file");
     let place = format!("{}: ", module.display());
     lines(&check::check(&module, None))
@@ -71,13 +71,13 @@ fn assert_module(from: &str, to: &str, findings: &[&str]) {
 
 /// A directory with the files of an image's root.
 fn root(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
+    let directory = tempfile::tempdir().expect("a directory");
     for (path, bytes) in files {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         fs::write(path, bytes).expect("a file");
     }
-    folder
+    directory
 }
 
 fn command(arguments: &[&str], path: &Path) -> Output {
@@ -287,11 +287,11 @@ fn proposal_that_old_proxies_do_not_support_is_a_warning() {
 
 #[test]
 fn invalid_module_is_an_error() {
-    let folder = root(&[
+    let directory = root(&[
         ("a.wasm", b"\0asm\x01\0\0\0\xff"),
         ("manifest.yaml", MANIFEST.as_bytes()),
     ]);
-    let findings = lines(&check::check(&folder.path().join("a.wasm"), None));
+    let findings = lines(&check::check(&directory.path().join("a.wasm"), None));
     assert!(
         findings[0].contains("a.wasm: it is not valid WebAssembly: ")
             && findings[0].ends_with("; compile it again for wasm32, as a core module"),
@@ -301,8 +301,8 @@ fn invalid_module_is_an_error() {
 
 #[test]
 fn module_is_checked_without_its_manifest() {
-    let folder = root(&[("b.wasm", &wasm(CPP)), ("manifest.yaml", b"no manifest")]);
-    let module = folder.path().join("b.wasm");
+    let directory = root(&[("b.wasm", &wasm(CPP)), ("manifest.yaml", b"no manifest")]);
+    let module = directory.path().join("b.wasm");
     let report = check::check(&module, None);
     assert_eq!(lines(&report), Vec::<String>::new());
     assert!(report.consumers.iter().all(|verdict| verdict.accepts));
@@ -315,7 +315,7 @@ fn module_is_checked_without_its_manifest() {
              manifest.yaml with --manifest, or leave the option out (rejected by maistra)"
         ]
     );
-    let manifest = folder.path().join("m.yaml");
+    let manifest = directory.path().join("m.yaml");
     fs::write(&manifest, MANIFEST).expect("a file");
     let findings = lines(&check::check(&module, Some(&manifest)));
     assert_eq!(
@@ -382,11 +382,11 @@ fn image_root_must_have_three_files_and_no_others() -> Result<()> {
         ]
     );
 
-    let folder = root(&good);
-    fs::write(folder.path().join("plugin.wasm"), wasm(GO))?;
-    fs::write(folder.path().join("notes.txt"), "")?;
+    let directory = root(&good);
+    fs::write(directory.path().join("plugin.wasm"), wasm(GO))?;
+    fs::write(directory.path().join("notes.txt"), "")?;
     assert_eq!(
-        lines(&check::check(folder.path(), None)),
+        lines(&check::check(directory.path(), None)),
         [
             "warning: plugin.wasm: it is not the same module as a.wasm; make both the same: \
              Maistra runs a.wasm, and Istio and Envoy Gateway run plugin.wasm",
@@ -400,10 +400,10 @@ fn image_root_must_have_three_files_and_no_others() -> Result<()> {
 #[test]
 fn link_in_place_of_a_file_is_an_error() -> Result<()> {
     let module = wasm(CPP);
-    let folder = root(&[("a.wasm", &module), ("manifest.yaml", MANIFEST.as_bytes())]);
-    std::os::unix::fs::symlink("a.wasm", folder.path().join("plugin.wasm"))?;
+    let directory = root(&[("a.wasm", &module), ("manifest.yaml", MANIFEST.as_bytes())]);
+    std::os::unix::fs::symlink("a.wasm", directory.path().join("plugin.wasm"))?;
     assert_eq!(
-        lines(&check::check(folder.path(), None)),
+        lines(&check::check(directory.path(), None)),
         [
             "error: plugin.wasm: is a link to \"a.wasm\"; put a file in its place: Istio and Envoy \
              Gateway read the module there, and do not follow links (rejected by istio, \
@@ -421,11 +421,11 @@ fn archive_and_layout_are_read_like_the_directory() -> Result<()> {
         ("manifest.yaml", MANIFEST.as_bytes()),
         ("plugin.wasm", &module),
     ]);
-    let folder = tempfile::tempdir()?;
-    let archive = folder.path().join("image.tar");
+    let directory = tempfile::tempdir()?;
+    let archive = directory.path().join("image.tar");
     let package = Package::compat(staged.path(), &Annotations::new())?;
     fs::write(&archive, package.to_archive("localhost/a:1")?)?;
-    let layout = folder.path().join("layout");
+    let layout = directory.path().join("layout");
     tar::Archive::new(File::open(&archive)?).unpack(&layout)?;
     let expected = check::check(staged.path(), None);
     for path in [&archive, &layout] {
@@ -440,8 +440,8 @@ fn archive_and_layout_are_read_like_the_directory() -> Result<()> {
 #[test]
 fn path_that_is_not_an_image_is_an_error() -> Result<()> {
     const REMEDY: &str = "pass a directory, an OCI layout or archive, or a .wasm file";
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("image.tar");
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("image.tar");
     let finding = |path: &Path| lines(&check::check(path, None)).join("\n");
     assert_eq!(
         finding(&path),
@@ -467,22 +467,22 @@ fn path_that_is_not_an_image_is_an_error() -> Result<()> {
 #[test]
 fn command_fails_unless_the_required_consumers_accept() -> Result<()> {
     let module = wasm(CPP);
-    let folder = root(&[
+    let directory = root(&[
         ("a.wasm", &module),
         ("manifest.yaml", MANIFEST.as_bytes()),
         ("plugin.wasm", &module),
         ("notes.txt", b""),
     ]);
     const ALL: &str = "envoy,istio,envoy-gateway,maistra";
-    let output = command(&["--for", ALL], folder.path());
+    let output = command(&["--for", ALL], directory.path());
     let text = String::from_utf8(output.stdout)?;
     assert!(output.status.success(), "{text}");
     assert!(text.contains("warning: \"notes.txt\""), "{text}");
     assert!(text.ends_with("Checked: 0 errors, 1 warning\n"), "{text}");
 
     // Without --for, one mesh is enough.
-    fs::remove_file(folder.path().join("plugin.wasm"))?;
-    let output = command(&[], folder.path());
+    fs::remove_file(directory.path().join("plugin.wasm"))?;
+    let output = command(&[], directory.path());
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8(output.stdout)?.contains("error: plugin.wasm: it is missing"));
     for (arguments, message) in [
@@ -496,28 +496,28 @@ fn command_fails_unless_the_required_consumers_accept() -> Result<()> {
             "error: check failed: rejected by istio: 1 error\n",
         ),
     ] {
-        let output = command(arguments, folder.path());
+        let output = command(arguments, directory.path());
         assert_eq!(String::from_utf8(output.stderr)?, message);
         assert_eq!(output.status.code(), Some(i32::from(!message.is_empty())));
     }
 
-    fs::remove_file(folder.path().join("manifest.yaml"))?;
-    let output = command(&[], folder.path());
+    fs::remove_file(directory.path().join("manifest.yaml"))?;
+    let output = command(&[], directory.path());
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr)?;
     assert!(text.contains("check failed: no mesh accepts it"), "{text}");
-    let output = command(&["--for", "linkerd"], folder.path());
+    let output = command(&["--for", "linkerd"], directory.path());
     assert_eq!(output.status.code(), Some(2));
     Ok(())
 }
 
 #[test]
 fn report_can_be_json() -> Result<()> {
-    let folder = root(&[
+    let directory = root(&[
         ("a.wasm", &wasm(CPP)),
         ("manifest.yaml", MANIFEST.as_bytes()),
     ]);
-    let output = command(&["--format", "json", "--for", "istio"], folder.path());
+    let output = command(&["--format", "json", "--for", "istio"], directory.path());
     assert_eq!(output.status.code(), Some(1));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let finding = &json["findings"][0];
@@ -556,18 +556,18 @@ fn modules_of_every_sdk_are_packaged() -> Result<()> {
             ("manifest.yaml", MANIFEST.as_bytes()),
             ("plugin.wasm", &module),
         ]);
-        let folder = tempfile::tempdir()?;
+        let directory = tempfile::tempdir()?;
         for (variant, file) in [
             ("compat", "a-latest.oci.tar"),
             ("oci", "a-latest-wasm.oci.tar"),
         ] {
             let output = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
-                .current_dir(folder.path())
+                .current_dir(directory.path())
                 .args(["image", "--engine", "none", "--variant", variant, "--from"])
                 .arg(staged.path())
                 .output()?;
             assert!(output.status.success(), "{output:?}");
-            let report = check::check(&folder.path().join(file), None);
+            let report = check::check(&directory.path().join(file), None);
             assert!(report.accepts("istio"), "{report}");
             assert_eq!(report.accepts("maistra"), variant == "compat");
             assert_eq!(report.module.context("a module")?.bytes, module.len());
@@ -579,23 +579,23 @@ fn modules_of_every_sdk_are_packaged() -> Result<()> {
 #[test]
 fn image_with_errors_is_not_packaged() -> Result<()> {
     let staged = root(&[("a.wasm", b"text"), ("manifest.yaml", MANIFEST.as_bytes())]);
-    let folder = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     let output = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .args(["image", "--engine", "none", "--from"])
         .arg(staged.path())
         .output()?;
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout)?;
     assert!(text.contains("error: plugin.wasm: it is missing"), "{text}");
-    assert_eq!(fs::read_dir(folder.path())?.count(), 0);
+    assert_eq!(fs::read_dir(directory.path())?.count(), 0);
     Ok(())
 }
 
 #[test]
 fn capabilities_are_printed_as_envoy_configuration() -> Result<()> {
-    let folder = root(&[("a.wasm", &wasm(CPP)), ("b.wasm", b"text")]);
-    let output = command(&["--capabilities"], &folder.path().join("a.wasm"));
+    let directory = root(&[("a.wasm", &wasm(CPP)), ("b.wasm", b"text")]);
+    let output = command(&["--capabilities"], &directory.path().join("a.wasm"));
     assert!(output.status.success(), "{output:?}");
     assert_eq!(
         String::from_utf8(output.stdout)?,
@@ -621,7 +621,7 @@ capability_restriction_config:
     proxy_on_delete: {}
 "
     );
-    let output = command(&["--capabilities"], &folder.path().join("b.wasm"));
+    let output = command(&["--capabilities"], &directory.path().join("b.wasm"));
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     Ok(())

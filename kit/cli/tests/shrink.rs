@@ -111,19 +111,19 @@ type Builds = (Vec<u8>, Vec<u8>);
 fn fixtures() -> &'static BTreeMap<&'static str, Builds> {
     static FIXTURE_BUILDS: OnceLock<BTreeMap<&'static str, Builds>> = OnceLock::new();
     FIXTURE_BUILDS.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
         for profile in ["wasm", "analysis"] {
             let status = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
                 .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"))
                 .args(["cargo", "build", "--locked", "--examples"])
                 .args(["--profile", profile, "--target-dir"])
-                .arg(&folder)
+                .arg(&directory)
                 .status()
                 .expect("the command");
             assert!(status.success(), "the fixtures compile");
         }
         let read = |profile: &str, name: &str| {
-            let examples = folder
+            let examples = directory
                 .join("wasm32-unknown-unknown")
                 .join(profile)
                 .join("examples");

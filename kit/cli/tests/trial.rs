@@ -22,10 +22,10 @@ const MODULE: &str = r#"(module
 /// A directory with the module as `a.wasm`, in which `from` is replaced by `to`.
 fn module(from: &str, to: &str) -> Result<(tempfile::TempDir, PathBuf)> {
     assert!(MODULE.contains(from), "{from}");
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("a.wasm");
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("a.wasm");
     fs::write(&path, wat::parse_str(MODULE.replacen(from, to, 1))?)?;
-    Ok((folder, path))
+    Ok((directory, path))
 }
 
 fn command(arguments: &[&str], path: &Path) -> Command {
@@ -53,8 +53,8 @@ fn module_that_does_not_start_is_rejected_by_all() -> Result<()> {
 
 #[test]
 fn configuration_is_tried() -> Result<()> {
-    let (folder, path) = module("", "")?;
-    let file = folder.path().join("configuration");
+    let (directory, path) = module("", "")?;
+    let file = directory.path().join("configuration");
     fs::write(&file, "abc")?;
     let file = file.to_string_lossy();
     for (arguments, code, expected) in [
@@ -109,8 +109,8 @@ fn root_id_option_sets_the_root_id() -> Result<()> {
         (memory",
             1,
         );
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("a.wasm");
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("a.wasm");
     fs::write(&path, wat::parse_str(module)?)?;
     let output = command(&["--root-id", "abc"], &path).output()?;
     assert!(output.status.success(), "{}", text(&output));

@@ -66,11 +66,11 @@ pub fn extension() -> Module {
 /// The path of the release build of a recipe.
 pub fn recipe_path(name: &str) -> PathBuf {
     static RECIPES: OnceLock<PathBuf> = OnceLock::new();
-    let folder = RECIPES.get_or_init(|| {
+    let directory = RECIPES.get_or_init(|| {
         build(&template().join("kit/examples"), &["build", "--examples"]);
         canonical(&template().join("target/kit/examples"))
     });
-    folder.join(format!("{name}.wasm"))
+    directory.join(format!("{name}.wasm"))
 }
 
 /// The release build of a recipe, with function names for backtraces.

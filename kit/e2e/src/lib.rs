@@ -9,6 +9,7 @@ mod built;
 pub mod console;
 pub mod copy;
 pub mod deployed;
+pub mod go;
 pub mod load;
 pub mod pulled;
 pub mod reconfigure;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use proxy_wasm_image::ImageReference;
 use proxy_wasm_test::envoy::process::KillOnDrop;
 
-/// A registry on a free port, with storage of its own.
+/// A registry on a free port, with its own storage.
 #[derive(Debug)]
 pub struct Registry {
     process: KillOnDrop,

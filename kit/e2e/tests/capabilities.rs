@@ -36,18 +36,18 @@ fn restricted(without: Option<&str>) -> Result<Value> {
 
 /// Envoy's response to a request, and its log.
 fn respond(file: &Value) -> Result<(Response, String)> {
-    let folder = tempfile::tempdir()?;
-    let bootstrap = folder.path().join("envoy.json");
+    let directory = tempfile::tempdir()?;
+    let bootstrap = directory.path().join("envoy.json");
     fs::write(&bootstrap, file.to_string())?;
     let launch = Launch {
         binary: &find_or_fetch()?,
         bootstrap: &bootstrap,
-        folder: folder.path(),
+        folder: directory.path(),
         workers: 1,
         drain_seconds: 5,
         arguments: Vec::new(),
     };
-    let envoy = Process::start(launch.command(), folder.path(), Duration::from_secs(60))?;
+    let envoy = Process::start(launch.command(), directory.path(), Duration::from_secs(60))?;
     let addresses = envoy.admin().listener_addresses()?;
     let address = addresses.get("proxy").context("no listener")?;
     // There is no upstream, so Envoy responds with 503 and the reason.

@@ -96,7 +96,7 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
     let (checked, accepted) = (checked.into_inner(), accepted.into_inner());
     let (refused, traps) = (checked.saturating_sub(accepted), traps.into_inner());
     print_line(&format!(
-        "{what}: {checked} configurations, {accepted} accepted, {refused} refused, {traps} traps"
+        "{what}: {checked} configurations, {accepted} accepted, {refused} rejected, {traps} traps"
     ));
     if let Err(error) = result {
         panic!("{what}: {error}\ncommit the seed in {REGRESSIONS}");

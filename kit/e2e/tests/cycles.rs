@@ -159,21 +159,21 @@ fn crates_have_no_import_cycles_between_files() -> Result<()> {
 #[test]
 #[cfg_attr(missing_git, ignore = "needs git: install it")]
 fn cycle_is_found() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let source = folder.path().join("src");
+    let directory = tempfile::tempdir()?;
+    let source = directory.path().join("src");
     fs::create_dir_all(source.join("a"))?;
     fs::write(source.join("lib.rs"), "mod a;\nmod b;\npub use a::A;\n")?;
     fs::write(source.join("a.rs"), "mod c;\nuse c::C;\nuse crate::b::B;\n")?;
     fs::write(source.join("a/c.rs"), "use crate::b::B; // super::A\n")?;
     fs::write(source.join("b.rs"), "")?;
-    proxy_wasm_e2e::copy::commit(folder.path())?;
-    assert_eq!(cycle(&graph(folder.path())?), None);
+    proxy_wasm_e2e::copy::commit(directory.path())?;
+    assert_eq!(cycle(&graph(directory.path())?), None);
     for text in ["use crate::A;", "use crate::a::c::C;\nuse crate::{a, b};"] {
         fs::write(source.join("b.rs"), text)?;
-        assert!(cycle(&graph(folder.path())?).is_some(), "{text}");
+        assert!(cycle(&graph(directory.path())?).is_some(), "{text}");
     }
     fs::write(source.join("b.rs"), "")?;
     fs::write(source.join("a/c.rs"), "use super::A;\n")?;
-    assert!(cycle(&graph(folder.path())?).is_some());
+    assert!(cycle(&graph(directory.path())?).is_some());
     Ok(())
 }

@@ -24,7 +24,7 @@ const MESHES: [&str; 6] = [
 ];
 
 /// Runs the command where kubectl is a script that writes down its arguments and its input, and that
-/// ends with `diff_status` if its command is `diff`.
+/// ends with `diff_status` if its command is `diff`, and with success otherwise.
 fn deploy(project: &Path, diff_status: u8, arguments: &[&str]) -> Result<(Output, String)> {
     let directory = tempfile::tempdir()?;
     let log = directory.path().join("log");
@@ -33,7 +33,7 @@ fn deploy(project: &Path, diff_status: u8, arguments: &[&str]) -> Result<(Output
     fs::write(
         &kubectl,
         format!(
-            "#!/bin/sh\necho \"$1\" >> '{0}'\ncat >> '{0}'\n[ \"$1\" != diff ] || exit {diff_status}\n",
+            "#!/bin/sh\necho \"$1 $2\" >> '{0}'\ncat >> '{0}'\n[ \"$1\" != diff ] || exit {diff_status}\n",
             log.display()
         ),
     )?;
@@ -72,9 +72,12 @@ fn what_would_change_is_shown_before_it_is_applied() -> Result<()> {
     let arguments = ["--mesh", "istio", "--image", IMAGE, "--yes"];
     let (output, log) = deploy(template(), 1, &arguments)?;
     assert!(output.status.success(), "{output:?}");
-    let (diff, apply) = log.split_once("\napply\n").expect(&log);
-    assert!(diff.starts_with("diff\n"), "{log}");
-    for text in [diff, apply] {
+    let (validated, rest) = log.split_once("\ndiff --filename\n").context(log.clone())?;
+    assert!(validated.starts_with("apply --dry-run=server\n"), "{log}");
+    let (diff, applied) = rest
+        .split_once("\napply --filename\n")
+        .context(log.clone())?;
+    for text in [validated, diff, applied] {
         assert!(text.contains(&format!("url: oci://{IMAGE}")), "{text}");
     }
     Ok(())
@@ -87,7 +90,7 @@ fn nothing_is_applied_without_a_yes() -> Result<()> {
     assert!(!output.status.success());
     let error = error(&output);
     assert!(error.contains("nothing is changed"), "{error}");
-    assert!(!log.contains("apply"), "{log}");
+    assert!(!log.contains("apply --filename"), "{log}");
     Ok(())
 }
 
@@ -97,7 +100,7 @@ fn nothing_is_applied_if_nothing_would_change_or_the_cluster_rejects_it() -> Res
         let arguments = ["--mesh", "maistra", "--image", IMAGE, "--yes"];
         let (output, log) = deploy(template(), status, &arguments)?;
         assert_eq!(output.status.success(), status == 0, "{output:?}");
-        assert!(!log.contains("apply"), "{log}");
+        assert!(!log.contains("apply --filename"), "{log}");
     }
     Ok(())
 }
@@ -267,6 +270,9 @@ fn without_a_cluster_kubectl_says_so() -> Result<()> {
         .output()?;
     let error = error(&output);
     assert!(!output.status.success());
-    assert!(error.contains("kubectl diff failed"), "{error}");
+    assert!(
+        error.contains("kubectl apply --dry-run=server failed"),
+        "{error}"
+    );
     Ok(())
 }

@@ -65,8 +65,8 @@ fn index_lists_every_page() -> Result<()> {
 #[test]
 fn code_of_the_guide_is_in_the_files_that_it_shows() -> Result<()> {
     let mut sources = Vec::new();
-    for folder in ["src", "tests", "kit/examples"] {
-        for entry in fs::read_dir(template().join(folder))? {
+    for directory in ["src", "tests", "kit/examples"] {
+        for entry in fs::read_dir(template().join(directory))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "rs") {
                 sources.push(markdown::unindented(&fs::read_to_string(path)?));
@@ -99,7 +99,7 @@ fn code_of_the_guide_is_in_the_files_that_it_shows() -> Result<()> {
 fn cases_on_the_guides_pages_are_valid() -> Result<()> {
     let mut cases = 0;
     for page in pages()? {
-        for block in blocks(&fs::read_to_string(&page)?) {
+        for block in code_blocks(&fs::read_to_string(&page)?) {
             if block.language != "yaml" || !block.text.starts_with("- case: ") {
                 continue;
             }

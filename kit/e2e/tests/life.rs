@@ -113,7 +113,9 @@ fn replace_filter(project: &Path) -> Result<()> {
     for path in git(project, &["diff", "--name-only"])?.lines() {
         let is_authors = ["src/", "tests/", "deploy/"];
         ensure!(
-            is_authors.iter().any(|folder| path.starts_with(folder)),
+            is_authors
+                .iter()
+                .any(|directory| path.starts_with(directory)),
             "{path} had to be changed"
         );
     }

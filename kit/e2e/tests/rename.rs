@@ -6,8 +6,8 @@ use anyhow::Result;
 use proxy_wasm_e2e::copy::{self, command, commit, contents, git};
 use proxy_wasm_e2e::{MAX_FILES, name, template, toolkit};
 
-fn rename(folder: &std::path::Path, to: &str) -> Result<String> {
-    command(folder, &toolkit().to_string_lossy(), &["rename", to])
+fn rename(directory: &std::path::Path, to: &str) -> Result<String> {
+    command(directory, &toolkit().to_string_lossy(), &["rename", to])
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn second_rename_gives_the_same_project_as_one_rename() -> Result<()> {
 #[test]
 #[cfg_attr(missing_git, ignore = "needs git: install it")]
 fn code_is_formatted_with_the_longest_name() -> Result<()> {
-    let folder = copy::project()?;
-    rename(folder.path(), &format!("z-{}", "z".repeat(61)))?;
-    command(folder.path(), "cargo", &["fmt", "--check"])?;
+    let directory = copy::project()?;
+    rename(directory.path(), &format!("z-{}", "z".repeat(61)))?;
+    command(directory.path(), "cargo", &["fmt", "--check"])?;
     Ok(())
 }
 

@@ -63,8 +63,8 @@ fn module_starts_in_envoy_if_and_only_if_the_check_accepts_it() -> Result<()> {
         (format!("{start} i32.const 2)"), true),
         (format!("{start} (call $say) i32.const 1)"), true),
     ] {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("a.wasm");
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("a.wasm");
         fs::write(&path, wat::parse_str(format!("(module {MODULE} {added})"))?)?;
         let report = check(&path, None);
         assert_eq!(report.accepts("envoy"), starts, "{added}: {report}");

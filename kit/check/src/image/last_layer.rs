@@ -88,7 +88,7 @@ pub fn is_docker(image: &Image) -> bool {
 }
 
 fn reject(report: &mut Report, rejection: Rejection) {
-    let readers = consumers::that_read(Reads::LastLayer);
+    let readers = consumers::reading(Reads::LastLayer);
     let Rejection {
         place,
         problem,
@@ -183,7 +183,7 @@ fn in_tar(
     if let Some(found) = first_plugin(report, place, paths)? {
         let end = tar.entries.iter().find(|item| item.path == found.path);
         let end = end.map_or(0, |item| item.end);
-        let readers = consumers::that_read(Reads::LastLayer);
+        let readers = consumers::reading(Reads::LastLayer);
         let limits = readers.iter().filter_map(|reader| reader.max_module_length);
         return match limits.min() {
             Some(limit) if end > limit => Err(Rejection::new(

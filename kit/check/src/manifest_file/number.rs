@@ -53,7 +53,7 @@ fn is_small_float(text: &str) -> bool {
     let is_decimal = text
         .chars()
         .all(|character| matches!(character, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'));
-    // The greatest integer rounds to 2⁶³.
+    // The maximum integer rounds to 2⁶³.
     is_decimal
         && text
             .parse::<f64>()

@@ -77,6 +77,6 @@ impl CheckedModule<'_> {
 }
 
 /// Whether an import or export has the signature of this ABI function.
-pub fn fits(item: &Item, function: &Function) -> bool {
+pub fn has_signature(item: &Item, function: &Function) -> bool {
     matches!(item, Item::Function(signature) if signature.matches(&function.signature))
 }

@@ -3,7 +3,7 @@
 use proxy_wasm_abi::{EnvoyVersion, callback, is_looked_up};
 use proxy_wasm_module::{Export, Import, Item};
 
-use super::checked_module::{BUILD_FOR_CURRENT_ABI, CheckedModule, MAX_COUNT, fits};
+use super::checked_module::{BUILD_FOR_CURRENT_ABI, CheckedModule, MAX_COUNT, has_signature};
 use crate::report::excerpt;
 
 pub fn check(checked: &mut CheckedModule) {
@@ -54,7 +54,7 @@ fn callbacks(checked: &mut CheckedModule) {
         let expected = callback(&export.name, version)?;
         let is_wrong = export.is_function()
             && is_looked_up(&export.name, has)
-            && !fits(&export.item, expected);
+            && !has_signature(&export.item, expected);
         is_wrong.then_some((export, expected))
     });
     for (export, expected) in wrong.take(MAX_COUNT) {

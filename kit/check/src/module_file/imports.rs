@@ -7,7 +7,7 @@ use proxy_wasm_abi::{
 };
 use proxy_wasm_module::{Import, Item};
 
-use super::checked_module::{BUILD_FOR_CURRENT_ABI, CheckedModule, fits};
+use super::checked_module::{BUILD_FOR_CURRENT_ABI, CheckedModule, has_signature};
 use crate::report::excerpt;
 
 /// The maximum number of names in one finding.
@@ -18,15 +18,15 @@ pub fn check(checked: &mut CheckedModule) {
     let imports = checked.module.imports.iter();
     checked.errors(
         "imports",
-        imports.filter_map(|import| wrong(import, version)),
+        imports.filter_map(|import| import_error(import, version)),
     );
-    newer(checked);
+    check_newer(checked);
 }
 
 /// The problem with an import, and its remedy. Envoy may create memories and tables.
-fn wrong(import: &Import, version: AbiVersion) -> Option<(String, &'static str)> {
+fn import_error(import: &Import, version: AbiVersion) -> Option<(String, &'static str)> {
     let offered = offered(import, version);
-    if offered.is_some_and(|function| fits(&import.item, function))
+    if offered.is_some_and(|function| has_signature(&import.item, function))
         || matches!(import.item, Item::Memory(_) | Item::Table(_))
     {
         return None;
@@ -58,11 +58,11 @@ fn wrong(import: &Import, version: AbiVersion) -> Option<(String, &'static str)>
 }
 
 /// Reports imports that the Envoy in a reader's newest release does not offer yet.
-fn newer(checked: &mut CheckedModule) {
+fn check_newer(checked: &mut CheckedModule) {
     let mut newer: BTreeMap<EnvoyVersion, Vec<String>> = BTreeMap::new();
     for import in &checked.module.imports {
         if let Some(function) = offered(import, checked.version)
-            && fits(&import.item, function)
+            && has_signature(&import.item, function)
         {
             let name = format!("{}.{}", import.module, import.name);
             newer.entry(function.since).or_default().push(name);

@@ -74,7 +74,7 @@ fn imported(checked: &mut CheckedModule) {
         };
         let name = format!("{}.{}", import.module, import.name);
         let problem = format!("it imports {} as {}", excerpt(&name), import.item);
-        if let Some(reason) = not_made(&import.item) {
+        if let Some(reason) = why_not_created(&import.item) {
             checked.error(format!("{problem} {reason}, which no proxy offers"), REMEDY);
         } else {
             checked.warning(format!("{problem}, which only V8 offers"), REMEDY);
@@ -83,7 +83,7 @@ fn imported(checked: &mut CheckedModule) {
 }
 
 /// Why Envoy does not create a memory or a table.
-fn not_made(item: &Item) -> Option<String> {
+fn why_not_created(item: &Item) -> Option<String> {
     match item {
         Item::Memory(memory) if memory.is_shared => Some("that is shared".to_owned()),
         Item::Memory(Memory { is_64: true, .. }) | Item::Table(Table { is_64: true, .. }) => {

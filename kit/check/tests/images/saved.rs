@@ -176,7 +176,7 @@ fn first_of_several_saved_images_is_checked() {
     );
 }
 
-/// An OCI archive of these manifests, with `manifest.json` beside it, if Docker wrote it.
+/// An OCI archive of these manifests. With `is_docker`, it also has a `manifest.json`.
 fn check_oci_archive(layout: &Layout, manifests: &[serde_json::Value], is_docker: bool) -> Report {
     layout.finish(manifests);
     if is_docker {

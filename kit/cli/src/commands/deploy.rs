@@ -1,40 +1,43 @@
 //! `cargo proxy-wasm deploy`.
 
+use std::fs;
+
 use anyhow::{Context, Result, ensure};
 
 use crate::cli::Deploy;
-use crate::deploy::{self, Deployment};
+use crate::deploy::{Deployment, image};
 use crate::project::Project;
 use crate::pushed::Pushed;
 use crate::stdio::{self, counted, print_line, print_note};
 
-/// Applies the file for a mesh, after its configuration was tried and it showed what would change.
+/// Applies the file for a mesh, after trying its configuration and showing what would change.
 pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
     let package = &project.package;
     let mesh = options
         .mesh
         .context("to which mesh? Pass --mesh istio, or set the variable MESH")?;
     let given = options.image.filter(|image| !image.is_empty());
-    let image = deploy::image(given.as_deref(), Pushed::read(&package.target())?)?;
+    let image = image(given.as_deref(), Pushed::read(&package.target())?)?;
     let deployment = Deployment::read(&package.root().join("deploy"), &mesh, &image)?;
 
     let module = project.staged_root()?.join(&project.manifest.module);
-    let module =
-        std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
     let report = deployment.check(&package.package().name, &module);
     for finding in &report.findings {
         print_note!("{finding}");
     }
+    let errors = report.errors();
     ensure!(
-        report.errors() == 0,
+        errors == 0,
         "nothing is applied: {}",
-        counted(report.errors() as u64, "error")
+        counted(errors as u64, "error")
     );
 
     stdio::write(format_args!("{}", deployment.text()))?;
     if options.dry_run {
         return Ok(());
     }
+    deployment.validate()?;
     if !deployment.show_changes()? {
         return print_line!("The cluster has it already; nothing is changed");
     }

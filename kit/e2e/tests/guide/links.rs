@@ -20,7 +20,7 @@ fn targets(page: &str) -> Vec<String> {
 /// checked.
 pub fn broken(page: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(page).with_context(|| format!("no {}", page.display()))?;
-    let folder = page.parent().unwrap_or(Path::new("."));
+    let directory = page.parent().unwrap_or(Path::new("."));
     let mut broken = Vec::new();
     for target in targets(&text) {
         if target.starts_with("https://") {
@@ -30,7 +30,7 @@ pub fn broken(page: &Path) -> Result<Vec<String>> {
         let file = if path.is_empty() {
             page.to_owned()
         } else {
-            folder.join(path)
+            directory.join(path)
         };
         let problem = if !file.exists() {
             Some("no such file")
@@ -48,8 +48,8 @@ pub fn broken(page: &Path) -> Result<Vec<String>> {
 
 #[test]
 fn broken_links_are_found() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let page = folder.path().join("page.md");
+    let directory = tempfile::tempdir()?;
+    let page = directory.path().join("page.md");
     fs::write(
         &page,
         "# A b\n[good](#a-b) [good](page.md) [far](https://registry.example) [bad](#c) ![bad](d.svg)\n",

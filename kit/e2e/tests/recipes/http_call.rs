@@ -5,7 +5,7 @@ const CONFIGURATION: &str = r#"{"cluster": "upstream", "authority": "check.examp
     "timeout_milliseconds": 200}"#;
 
 #[test]
-fn token_that_is_not_text_is_not_passed_on() -> Result<(), Error> {
+fn token_that_is_not_utf8_is_not_sent() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("http_call"))?.configure(CONFIGURATION)?;
     let request = proxy.request("GET", "/").header("authorization", b"\xff");
     let _stream = request.send()?;

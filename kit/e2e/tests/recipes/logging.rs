@@ -2,7 +2,7 @@ use proxy_wasm_e2e::recipe;
 use proxy_wasm_test::{Error, Proxy};
 
 #[test]
-fn no_client_writes_a_line_of_its_own_or_stops_the_vm() -> Result<(), Error> {
+fn clients_cannot_add_log_lines_or_end_the_vm() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("logging"))?.configure("")?;
     let request = proxy.request("GET", "/");
     request.header(":path", b"/\n[error] \xff").respond(200)?;

@@ -1,5 +1,5 @@
-//! The recipes in `examples/`: their cases, and what cases cannot express, in the embedded proxy and in
-//! Envoy.
+//! Tests of the recipes in `examples/`: their cases, and what cases cannot express, in the embedded
+//! proxy and in Envoy.
 
 mod body;
 mod first_line;
@@ -55,8 +55,8 @@ fn cases_of_each_recipe_pass_in_envoy() -> Result<()> {
     Ok(())
 }
 
-/// An Envoy that passes requests through an example to the service of [`start_upstream`], which
-/// the example can call as well: the cluster `upstream`.
+/// An Envoy with a recipe and the upstream of [`start_upstream`]. The recipe can call it as the
+/// cluster `upstream`.
 fn envoy(name: &str, configuration: &str) -> Result<Envoy> {
     let configuration = Configuration::Text(configuration.to_owned());
     Ok(Envoy::start(
@@ -66,9 +66,9 @@ fn envoy(name: &str, configuration: &str) -> Result<Envoy> {
     )?)
 }
 
-/// The message with which an example refuses a configuration.
+/// The message with which a recipe rejects a configuration.
 #[track_caller]
-fn refusal(name: &str, configuration: &str) -> String {
+fn rejection(name: &str, configuration: &str) -> String {
     let proxy = Proxy::load(recipe(name)).expect("a module");
     let Err(Error::Rejected { log, .. }) = proxy.reconfigure(configuration) else {
         panic!("{configuration} was accepted");
@@ -77,7 +77,7 @@ fn refusal(name: &str, configuration: &str) -> String {
 }
 
 #[test]
-fn a_refusal_is_no_longer_than_a_log_line_can_take() {
+fn rejection_fits_into_a_log_line() {
     let configuration = format!("{{\"{}\": 1}}", "k".repeat(1 << 20));
     for name in [
         "body",
@@ -87,9 +87,12 @@ fn a_refusal_is_no_longer_than_a_log_line_can_take() {
         "request_header",
         "two_calls",
     ] {
-        let refusal = refusal(name, &configuration);
-        assert!(refusal.contains("unknown field `kkk"), "{name}: {refusal}");
-        assert!(refusal.len() < 1000, "{name}: {} bytes", refusal.len());
+        let rejection = rejection(name, &configuration);
+        assert!(
+            rejection.contains("unknown field `kkk"),
+            "{name}: {rejection}"
+        );
+        assert!(rejection.len() < 1000, "{name}: {} bytes", rejection.len());
     }
 }
 

@@ -6,7 +6,7 @@ use proxy_wasm_test::{Error, Metric, Proxy};
 use crate::envoy;
 
 #[test]
-fn a_status_that_is_none_is_not_counted_and_stops_nothing() -> Result<(), Error> {
+fn invalid_status_is_not_counted() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("metrics"))?.configure("")?;
     for status in [0, 999] {
         proxy.request("GET", "/").respond(status)?;
@@ -17,7 +17,7 @@ fn a_status_that_is_none_is_not_counted_and_stops_nothing() -> Result<(), Error>
 }
 
 #[test]
-fn it_runs_in_envoy_which_makes_a_tag_of_the_class() -> Result<()> {
+fn envoy_extracts_a_tag_from_the_class() -> Result<()> {
     let envoy = envoy("metrics", "")?;
     for path in ["/", "/", "/status/404"] {
         http::get(&envoy.url(path))?;

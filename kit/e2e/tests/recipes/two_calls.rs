@@ -10,7 +10,7 @@ fn send(proxy: &Proxy) -> Result<Stream, Error> {
 }
 
 #[test]
-fn requests_wait_for_their_own_calls() -> Result<(), Error> {
+fn each_request_waits_for_its_own_calls() -> Result<(), Error> {
     let proxy = Proxy::load(recipe("two_calls"))?.configure(CONFIGURATION)?;
     let streams = [send(&proxy)?, send(&proxy)?];
     // The second request's response comes first.
