@@ -1,4 +1,4 @@
-//! A mesh told to use the extension: one of the files under `deploy/`, applied with kubectl.
+//! Deploying: a file under `deploy/` with the image, tried in the module and applied with kubectl.
 
 use std::fs;
 use std::io::Write;
@@ -6,38 +6,54 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use proxy_wasm_check::Report;
 use proxy_wasm_image::ImageReference;
 
-/// What stands in the files where the image's registry and team are to be.
-pub const PLACEHOLDER: &str = "registry.example/team/";
+use crate::pushed::Pushed;
+
+/// What the files contain in place of the image's registry and team.
+const PLACEHOLDER: &str = "registry.example/team/";
 
 /// A file that can be applied.
 #[derive(Debug)]
 pub struct Deployment {
+    file: String,
     text: String,
 }
 
 impl Deployment {
-    /// Reads the file for a mesh from `folder`, and names the image in it.
+    /// Reads the file for a mesh from a directory, and writes the image into it.
     ///
     /// # Errors
     ///
-    /// When there is no file for the mesh, when it does not name an image once, or when the image
-    /// has no registry.
-    pub fn read(folder: &Path, mesh: &str, image: &str) -> Result<Self> {
-        ImageReference::parse(image).context("IMAGE names what was pushed")?;
-        let file = folder.join(format!("{mesh}.yaml"));
+    /// If there is no file for the mesh, if it does not name an image once, or if Maistra would not
+    /// pull the image.
+    pub fn read(directory: &Path, mesh: &str, image: &ImageReference) -> Result<Self> {
+        let file = directory.join(format!("{mesh}.yaml"));
         ensure!(
-            meshes(folder)?.iter().any(|known| known == mesh),
+            meshes(directory)?.iter().any(|known| known == mesh),
             "there is no {}; MESH is one of {}",
             file.display(),
-            meshes(folder)?.join(", ")
+            meshes(directory)?.join(", ")
         );
         let text =
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        ensure!(
+            image.tag().is_some()
+                || image.digest().is_some()
+                || !text.contains("\nkind: ServiceMeshExtension\n"),
+            "{image} has neither tag nor digest, and Maistra needs one; write {image}:TAG"
+        );
         Ok(Self {
-            text: with_image(&text, image).with_context(|| format!("{}", file.display()))?,
+            text: with_image(&text, image.as_str())
+                .with_context(|| format!("{}", file.display()))?,
+            file: format!("deploy/{mesh}.yaml"),
         })
+    }
+
+    /// Checks the fields of the resource, and configures the module as the resource says.
+    pub fn check(&self, name: &str, module: &[u8]) -> Report {
+        proxy_wasm_check::check_deployment(&self.file, &self.text, name, module)
     }
 
     /// The text that is applied.
@@ -45,19 +61,36 @@ impl Deployment {
         &self.text
     }
 
+    /// Lets the cluster validate it, and changes nothing. A diff would leave out unknown fields.
+    ///
+    /// # Errors
+    ///
+    /// If kubectl is missing, or if the cluster rejects it; kubectl has written why to standard error.
+    pub fn validate(&self) -> Result<()> {
+        let status = self.kubectl(
+            &["apply", "--dry-run=server", "--filename", "-"],
+            Stdio::null(),
+        )?;
+        ensure!(
+            status.success(),
+            "the cluster does not accept it: kubectl apply --dry-run=server failed: {status}; the lines \
+             above say why; nothing is changed"
+        );
+        Ok(())
+    }
+
     /// Shows what applying it would change in the cluster. `false` if nothing.
     ///
     /// # Errors
     ///
-    /// When kubectl is missing, or when the cluster would not take it; kubectl has said why on
-    /// standard error.
+    /// If kubectl is missing, or if the cluster rejects it; kubectl has written why to standard error.
     pub fn show_changes(&self) -> Result<bool> {
-        let status = self.kubectl(&["diff", "--filename", "-"])?;
+        let status = self.kubectl(&["diff", "--filename", "-"], Stdio::inherit())?;
         match status.code() {
             Some(0) => Ok(false),
             Some(1) => Ok(true),
             _ => {
-                bail!("kubectl diff failed: {status}; the lines above say why, nothing is changed")
+                bail!("kubectl diff failed: {status}; the lines above say why; nothing is changed")
             }
         }
     }
@@ -66,9 +99,9 @@ impl Deployment {
     ///
     /// # Errors
     ///
-    /// When kubectl fails; it has said why on standard error.
+    /// If kubectl fails; it has written why to standard error.
     pub fn apply(&self) -> Result<()> {
-        let status = self.kubectl(&["apply", "--filename", "-"])?;
+        let status = self.kubectl(&["apply", "--filename", "-"], Stdio::inherit())?;
         ensure!(
             status.success(),
             "kubectl apply failed: {status}; the lines above say why"
@@ -76,25 +109,45 @@ impl Deployment {
         Ok(())
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> Result<ExitStatus> {
+    fn kubectl(&self, arguments: &[&str], output: Stdio) -> Result<ExitStatus> {
         let mut process = Command::new("kubectl")
             .args(arguments)
             .stdin(Stdio::piped())
+            .stdout(output)
             .spawn()
             .context("cannot run kubectl; install it, and log in to the cluster")?;
         if let Some(mut input) = process.stdin.take() {
-            // One that ends without reading says so by its status.
+            // If kubectl ends without reading, its status is an error.
             let _ = input.write_all(self.text.as_bytes());
         }
         Ok(process.wait()?)
     }
 }
 
-/// The meshes that there is a file for. A plain Envoy's is not for kubectl.
-fn meshes(folder: &Path) -> Result<Vec<String>> {
+/// The image to deploy: the given one, or that of the last push. If the given one has been pushed from
+/// here, it is named by its digest.
+///
+/// # Errors
+///
+/// If there is neither, or if it is not a reference with a registry.
+pub fn image(given: Option<&str>, pushed: Option<Pushed>) -> Result<ImageReference> {
+    match (given, pushed) {
+        (Some(given), Some(pushed)) if given == pushed.image => {
+            Ok(ImageReference::parse(&pushed.by_digest)?)
+        }
+        (Some(given), _) => Ok(ImageReference::parse(given)?),
+        (None, Some(pushed)) => Ok(ImageReference::parse(&pushed.by_digest)?),
+        (None, None) => bail!(
+            "which image? Push it first, pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE"
+        ),
+    }
+}
+
+/// The meshes for which there is a file. That for an Envoy without a mesh is not for kubectl.
+fn meshes(directory: &Path) -> Result<Vec<String>> {
     let mut meshes = Vec::new();
     for entry in
-        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+        fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?
     {
         let path = entry?.path();
         if path.extension() == Some("yaml".as_ref())
@@ -108,7 +161,7 @@ fn meshes(folder: &Path) -> Result<Vec<String>> {
     Ok(meshes)
 }
 
-/// Puts an image in the place of the one that stands for it, outside comments.
+/// Replaces the image that has the placeholder, outside comments.
 fn with_image(text: &str, image: &str) -> Result<String> {
     let mut replaced = 0;
     let lines: Vec<_> = text
@@ -129,7 +182,7 @@ fn with_image(text: &str, image: &str) -> Result<String> {
         .collect();
     ensure!(
         replaced == 1,
-        "it names an image of {PLACEHOLDER} {replaced} times; it has to be once, in place of yours"
+        "it names an image in {PLACEHOLDER} {replaced} times; name it once, where yours belongs"
     );
     Ok(lines.join("\n") + "\n")
 }
@@ -138,8 +191,10 @@ fn with_image(text: &str, image: &str) -> Result<String> {
 mod tests {
     use super::*;
 
+    const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
     #[test]
-    fn the_image_takes_its_place() -> Result<()> {
+    fn image_replaces_the_placeholder() -> Result<()> {
         let text = "# registry.example/team/a:1\nurl: \"oci://registry.example/team/a:1\" # mine\n";
         assert_eq!(
             with_image(text, "127.0.0.1:5000/b@sha256:00")?,
@@ -151,6 +206,31 @@ mod tests {
         ] {
             assert!(with_image(text, "a.example/b").is_err());
         }
+        Ok(())
+    }
+
+    #[test]
+    fn image_that_was_pushed_is_named_by_its_digest() -> Result<()> {
+        let by_digest = format!("registry.example/a@{DIGEST}");
+        let pushed = || {
+            Some(Pushed {
+                image: "registry.example/a:1".to_owned(),
+                by_digest: by_digest.clone(),
+            })
+        };
+        for (given, pushed, expected) in [
+            (None, pushed(), by_digest.as_str()),
+            (Some("registry.example/a:1"), pushed(), &by_digest),
+            (
+                Some("registry.example/a:2"),
+                pushed(),
+                "registry.example/a:2",
+            ),
+            (Some("registry.example/a:1"), None, "registry.example/a:1"),
+        ] {
+            assert_eq!(image(given, pushed)?.as_str(), expected);
+        }
+        assert!(image(None, None).is_err());
         Ok(())
     }
 }

@@ -27,6 +27,7 @@ mod package;
 #[cfg(feature = "push")]
 mod progress;
 mod project;
+mod pushed;
 mod rename;
 #[cfg(feature = "run")]
 mod run;
@@ -74,7 +75,7 @@ fn run_command(command: Command) -> Result<()> {
             capabilities,
             format,
         } => {
-            let mut options = proxy_wasm_check::Options::default();
+            let mut options = proxy_wasm_check::CheckOptions::default();
             options.manifest = manifest;
             #[cfg(feature = "trial")]
             trial.apply(&mut options)?;
@@ -88,19 +89,14 @@ fn run_command(command: Command) -> Result<()> {
         Command::Image { image, packaging } => package(&packaging, image),
         Command::Push { image, packaging } => {
             let image = image.context(
-                "where to? Pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
+                "the image is missing; pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
             )?;
             push(&packaging, &image)
         }
-        Command::Deploy { mesh, image, yes } => {
-            const EXAMPLE: &str = "--mesh istio --image registry.example/team/name:tag, or the variables MESH and IMAGE";
-            let mesh = mesh.with_context(|| format!("to which kind of mesh? Pass {EXAMPLE}"))?;
-            let image = image.with_context(|| format!("which image? Pass {EXAMPLE}"))?;
-            deploy(&Project::find()?, &mesh, &image, yes)
-        }
+        Command::Deploy(options) => deploy(&Project::find()?, options),
         #[cfg(feature = "run")]
         Command::Run(options) => run::run(&Project::find()?, &options),
-        #[cfg(feature = "test")]
+        #[cfg(feature = "run")]
         Command::Test(options) => commands::test::run(&options),
         Command::Cargo { arguments } => wasm_cargo::run(&arguments),
         Command::Rename { name, force } => rename_project(&name, force),

@@ -4,6 +4,8 @@
 //! - `build`: compiles the extension in a process that can be stopped;
 //! - `settings`: ports, upstream and configuration, from the options;
 //! - `envoy_file`: the same from the author's own Envoy configuration;
+//! - `discovery`: Wasm filters in it whose configuration is discovered (ECDS);
+//! - `field`: the two names of a field in JSON;
 //! - `proxy`: the Envoy process;
 //! - `log`: separates the extension's log lines from Envoy's;
 //! - `echo`: the upstream, unless the author names another;
@@ -11,8 +13,10 @@
 //! - `output`: terminal output.
 
 mod build;
+mod discovery;
 mod echo;
 mod envoy_file;
+mod field;
 mod log;
 mod options;
 mod output;
@@ -20,7 +24,7 @@ mod proxy;
 mod resources;
 mod session;
 mod settings;
-mod watch;
+pub mod watch;
 
 pub use options::Options;
 pub use session::run;

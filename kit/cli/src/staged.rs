@@ -1,4 +1,4 @@
-//! The staging directory: it holds exactly what the image's root will hold.
+//! The staging directory, with the files of the image's root.
 
 use std::fs;
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::files::write_whole;
 use crate::image_files::write_image_files;
 use crate::project::Project;
 
-/// What an engine needs to package a directory, as in a project's Containerfile.
+/// The stage that packages a directory, as in a project's Containerfile.
 const CONTAINERFILE: &str = "FROM scratch AS prebuilt\nCOPY . /\n";
 
 /// The format of an image.
@@ -30,14 +30,14 @@ pub enum Variant {
     Oci,
 }
 
-/// A directory that holds exactly what the image's root will hold.
+/// A directory with the files of the image's root, and no others.
 #[derive(Debug)]
 pub struct StagingDirectory {
     root: PathBuf,
     manifest: Manifest,
     annotations: Annotations,
     containerfile: Option<PathBuf>,
-    output: PathBuf,
+    target: Option<PathBuf>,
     report: Report,
     /// Removed with this, if the files were only written to be packaged.
     _temporary: Option<TempDir>,
@@ -58,7 +58,7 @@ impl StagingDirectory {
             annotations: annotations::of_project(project),
             containerfile: Some(project.package.root().join("Containerfile"))
                 .filter(|path| path.is_file()),
-            output: project.package.target(),
+            target: Some(project.package.target()),
             _temporary: None,
         })
     }
@@ -76,7 +76,7 @@ impl StagingDirectory {
             annotations: manifest.annotations(),
             manifest,
             containerfile: None,
-            output: PathBuf::from("."),
+            target: None,
             _temporary: None,
         })
     }
@@ -101,7 +101,12 @@ impl StagingDirectory {
         Ok(staged)
     }
 
-    /// What proxies and meshes would do with the files.
+    /// Cargo's target directory, if a package was built into this directory.
+    pub fn target(&self) -> Option<&Path> {
+        self.target.as_deref()
+    }
+
+    /// What proxies and meshes do with the files.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -124,7 +129,7 @@ impl StagingDirectory {
     ///
     /// # Errors
     ///
-    /// If a file can't be read, or if the module is not one.
+    /// If a file cannot be read, or if the module is not valid.
     pub fn package(&self, variant: Variant) -> Result<Package> {
         if variant == Variant::Compat {
             return Ok(Package::compat(&self.root, &self.annotations)?);
@@ -148,7 +153,7 @@ impl StagingDirectory {
     ///
     /// # Errors
     ///
-    /// If the manifest has no name, or if the archive can't be written.
+    /// If the manifest has no name, or if the archive cannot be written.
     pub fn write_archive(
         &self,
         package: &Package,
@@ -162,7 +167,7 @@ impl StagingDirectory {
             !file.contains(['/', '\\']),
             "{file:?} cannot be a file's name; change name or version in manifest.yaml"
         );
-        let path = self.output.join(file);
+        let path = self.target().unwrap_or(Path::new(".")).join(file);
         write_whole(&path, &package.to_archive(image)?)?;
         Ok(path)
     }
@@ -178,6 +183,8 @@ impl StagingDirectory {
         let containerfile = self.containerfile.as_deref().unwrap_or(default.path());
         engine
             .build(containerfile, &self.root, image, &self.annotations)
-            .map_err(|error| anyhow!("{error}. CONTAINER_ENGINE=none needs no engine"))
+            .map_err(|error| {
+                anyhow!("{error}. To package without an engine, set CONTAINER_ENGINE=none")
+            })
     }
 }

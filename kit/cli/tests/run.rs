@@ -324,6 +324,37 @@ fn built_module_replaces_the_one_in_an_envoy_configuration() -> Result<()> {
     Ok(())
 }
 
+/// The lines of the filter's configuration in envoy.yaml, as a discovery response, and envoy.yaml with a
+/// filter that discovers it.
+fn discovered(text: &str) -> Result<(String, String)> {
+    let typed = "                    typed_config:\n                      \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n";
+    let (before, rest) = text.split_once(typed).context("a Wasm filter")?;
+    let (config, after) = rest
+        .split_once("                  - name: envoy.filters")
+        .context("a router")?;
+    let resource = format!(
+        "resources:\n                  - \"@type\": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig\n                    name: extension\n{typed}{config}"
+    );
+    let discovery = "                    config_discovery:\n                      config_source: { path_config_source: { path: extensions.yaml } }\n                      type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]\n";
+    Ok((
+        resource,
+        format!("{before}{discovery}                  - name: envoy.filters{after}"),
+    ))
+}
+
+#[test]
+fn built_module_replaces_the_one_in_a_discovered_configuration() -> Result<()> {
+    let directory = extension("envoy-discovery")?;
+    let (resource, text) = discovered(include_str!("envoy.yaml"))?;
+    fs::write(directory.join("extensions.yaml"), resource)?;
+    fs::write(directory.join("envoy.yaml"), text)?;
+    let mut run = Run::start(&directory, &["--envoy-config", "envoy.yaml"])?;
+    let url = run.url()?;
+    assert_eq!(answer(&url)?, "first:one");
+    assert_eq!(run.stop("TERM")?.code(), Some(0));
+    Ok(())
+}
+
 #[test]
 fn exit_of_envoy_is_an_error() -> Result<()> {
     let directory = extension("envoy-ends")?;
@@ -365,5 +396,34 @@ fn error_without_an_envoy_says_how_to_get_one() -> Result<()> {
     ] {
         ensure!(error.contains(part), "{part:?} is not in {error}");
     }
+    Ok(())
+}
+
+#[test]
+fn recorded_requests_are_cases_that_pass() -> Result<()> {
+    let directory = extension("record")?;
+    let cases = tempfile::NamedTempFile::new()?;
+    let file = cases.path().display().to_string();
+    let arguments = ["--port", "0", "--configuration", "one", "--record", &file];
+    let mut run = Run::start(&directory, &arguments)?;
+    let url = run.url()?;
+    let token = [("authorization", "Bearer opensesame")];
+    let response = http::get_with(&format!("{url}path"), &token)?;
+    assert_eq!(response.header("answer"), ["first:one"]);
+    run.stop("TERM")?;
+
+    let text = fs::read_to_string(&file)?;
+    ensure!(text.starts_with("- case: GET /path "), "{text}");
+    ensure!(
+        text.contains("secret-1") && !text.contains("opensesame"),
+        "{text}"
+    );
+    let tested = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
+        .current_dir(&directory)
+        .env_remove("CARGO_TARGET_DIR")
+        .args(["test", &file])
+        .output()?;
+    let output = String::from_utf8_lossy(&tested.stdout);
+    ensure!(output.contains("1 passed; 0 failed"), "{output}");
     Ok(())
 }

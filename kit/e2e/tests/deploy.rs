@@ -1,4 +1,4 @@
-//! The command `cargo proxy-wasm deploy`, with a kubectl that writes down what it is told, and with the
+//! The command `cargo proxy-wasm deploy`, with a kubectl that writes down its arguments, and with the
 //! real one where there is no cluster.
 
 use std::fs;
@@ -6,54 +6,78 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use anyhow::Result;
-use proxy_wasm_e2e::{template, toolkit};
+use anyhow::{Context, Result};
+use proxy_wasm_e2e::registry::Registry;
+use proxy_wasm_e2e::{copy, image_root, name, template, toolkit};
+use serde_json::Value;
 
 const IMAGE: &str =
     "127.0.0.1:5000/team/a@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
-/// Runs the command where kubectl is a script that writes down its arguments and what it reads, and
-/// ends with `diff_status` when it is asked for a difference.
-fn deploy(folder: &Path, diff_status: u8, arguments: &[&str]) -> Result<(Output, String)> {
-    let log = folder.join("log");
+const MESHES: [&str; 6] = [
+    "envoy-gateway",
+    "istio",
+    "istio-1.30",
+    "istio-envoyfilter",
+    "maistra",
+    "maistra-2.0",
+];
+
+/// Runs the command where kubectl is a script that writes down its arguments and its input, and that
+/// ends with `diff_status` if its command is `diff`, and with success otherwise.
+fn deploy(project: &Path, diff_status: u8, arguments: &[&str]) -> Result<(Output, String)> {
+    let directory = tempfile::tempdir()?;
+    let log = directory.path().join("log");
     fs::write(&log, "")?;
-    let kubectl = folder.join("kubectl");
+    let kubectl = directory.path().join("kubectl");
     fs::write(
         &kubectl,
         format!(
-            "#!/bin/sh\necho \"$1\" >> '{0}'\ncat >> '{0}'\n[ \"$1\" != diff ] || exit {diff_status}\n",
+            "#!/bin/sh\necho \"$1 $2\" >> '{0}'\ncat >> '{0}'\n[ \"$1\" != diff ] || exit {diff_status}\n",
             log.display()
         ),
     )?;
     fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755))?;
     let path = std::env::var("PATH").unwrap_or_default();
-    let output = command(arguments)
-        .env("PATH", format!("{}:{path}", folder.display()))
+    let output = command(project, arguments)
+        .env("PATH", format!("{}:{path}", directory.path().display()))
         .output()?;
     Ok((output, fs::read_to_string(log)?))
 }
 
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(toolkit());
+fn command(project: &Path, arguments: &[&str]) -> Command {
+    let _ = image_root();
+    let mut command = copy::clean(&toolkit().to_string_lossy());
     command
-        .current_dir(template())
-        .env_remove("MESH")
-        .env_remove("IMAGE")
+        .current_dir(project)
         .arg("deploy")
         .args(arguments)
         .stdin(Stdio::null());
     command
 }
 
+/// A copy of the template that has been built.
+fn project() -> Result<tempfile::TempDir> {
+    let project = copy::without_git()?;
+    copy::stage(project.path())?;
+    Ok(project)
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 #[test]
 fn what_would_change_is_shown_before_it_is_applied() -> Result<()> {
-    let folder = tempfile::tempdir()?;
     let arguments = ["--mesh", "istio", "--image", IMAGE, "--yes"];
-    let (output, log) = deploy(folder.path(), 1, &arguments)?;
+    let (output, log) = deploy(template(), 1, &arguments)?;
     assert!(output.status.success(), "{output:?}");
-    let (diff, apply) = log.split_once("\napply\n").expect(&log);
-    assert!(diff.starts_with("diff\n"), "{log}");
-    for text in [diff, apply] {
+    let (validated, rest) = log.split_once("\ndiff --filename\n").context(log.clone())?;
+    assert!(validated.starts_with("apply --dry-run=server\n"), "{log}");
+    let (diff, applied) = rest
+        .split_once("\napply --filename\n")
+        .context(log.clone())?;
+    for text in [validated, diff, applied] {
         assert!(text.contains(&format!("url: oci://{IMAGE}")), "{text}");
     }
     Ok(())
@@ -61,45 +85,178 @@ fn what_would_change_is_shown_before_it_is_applied() -> Result<()> {
 
 #[test]
 fn nothing_is_applied_without_a_yes() -> Result<()> {
-    let folder = tempfile::tempdir()?;
     let arguments = ["--mesh", "istio", "--image", IMAGE];
-    let (output, log) = deploy(folder.path(), 1, &arguments)?;
+    let (output, log) = deploy(template(), 1, &arguments)?;
     assert!(!output.status.success());
-    let error = String::from_utf8(output.stderr)?;
+    let error = error(&output);
     assert!(error.contains("nothing is changed"), "{error}");
-    assert!(!log.contains("apply"), "{log}");
+    assert!(!log.contains("apply --filename"), "{log}");
     Ok(())
 }
 
 #[test]
-fn nothing_is_applied_if_nothing_would_change_or_the_cluster_refuses() -> Result<()> {
+fn nothing_is_applied_if_nothing_would_change_or_the_cluster_rejects_it() -> Result<()> {
     for status in [0, 2] {
-        let folder = tempfile::tempdir()?;
         let arguments = ["--mesh", "maistra", "--image", IMAGE, "--yes"];
-        let (output, log) = deploy(folder.path(), status, &arguments)?;
+        let (output, log) = deploy(template(), status, &arguments)?;
         assert_eq!(output.status.success(), status == 0, "{output:?}");
-        assert!(!log.contains("apply"), "{log}");
+        assert!(!log.contains("apply --filename"), "{log}");
     }
     Ok(())
 }
 
 #[test]
-fn a_mesh_without_a_file_and_an_image_without_a_registry_are_told() -> Result<()> {
-    for (mesh, image, part) in [
-        (
-            "consul",
-            IMAGE,
-            "MESH is one of envoy-gateway, istio, maistra, maistra-2.0",
-        ),
-        ("envoy", IMAGE, "MESH is one of"),
-        ("../istio", IMAGE, "MESH is one of"),
-        ("istio", "a:1", "write REGISTRY/TEAM/NAME:TAG"),
-    ] {
-        let output = command(&["--mesh", mesh, "--image", image, "--yes"]).output()?;
-        let error = String::from_utf8(output.stderr)?;
-        assert!(!output.status.success());
-        assert!(error.contains(part), "{error}");
+fn dry_run_prints_what_would_be_applied_without_kubectl() -> Result<()> {
+    for mesh in MESHES {
+        let arguments = ["--mesh", mesh, "--image", IMAGE, "--dry-run"];
+        let (output, log) = deploy(template(), 1, &arguments)?;
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(log, "", "kubectl is not called");
+        let printed = String::from_utf8(output.stdout)?;
+        let resource: Value = serde_saphyr::from_str(&printed).context("not YAML")?;
+        assert_eq!(resource["metadata"]["name"], name());
+        assert!(resource.to_string().contains(IMAGE), "{printed}");
     }
+    Ok(())
+}
+
+#[test]
+fn mesh_without_a_file_is_rejected() -> Result<()> {
+    for mesh in ["consul", "envoy", "../istio"] {
+        let arguments = ["--mesh", mesh, "--image", IMAGE, "--yes"];
+        let output = command(template(), &arguments).output()?;
+        assert!(!output.status.success());
+        let error = error(&output);
+        let part = format!("MESH is one of {}", MESHES.join(", "));
+        assert!(error.contains(&part), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn image_that_no_registry_accepts_is_rejected_for_every_mesh() -> Result<()> {
+    for mesh in MESHES {
+        for (image, correct) in [
+            ("a:1", "REGISTRY/TEAM/NAME:TAG"),
+            ("oci://registry.example/a:1", "registry.example/a:1"),
+            ("registry.example/Team/a:1", "registry.example/team/a:1"),
+            ("registry.example/a:", "registry.example/a:TAG"),
+            ("registry.example/a:1.0.0+b", "registry.example/a:1.0.0_b"),
+        ] {
+            let arguments = ["--mesh", mesh, "--image", image, "--yes"];
+            let output = command(template(), &arguments).output()?;
+            assert!(!output.status.success(), "{image}");
+            let error = error(&output);
+            assert!(error.contains(&format!("; write {correct}\n")), "{error}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn only_maistra_needs_a_tag_or_a_digest() -> Result<()> {
+    for mesh in MESHES {
+        let arguments = ["--mesh", mesh, "--image", "registry.example/a", "--dry-run"];
+        let output = command(template(), &arguments).output()?;
+        let is_maistra = mesh.starts_with("maistra");
+        assert_eq!(output.status.success(), !is_maistra, "{output:?}");
+        if is_maistra {
+            let error = error(&output);
+            assert!(error.contains("write registry.example/a:TAG"), "{error}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn configuration_that_the_module_rejects_is_not_applied() -> Result<()> {
+    let project = project()?;
+    for mesh in MESHES {
+        let file = project.path().join(format!("deploy/{mesh}.yaml"));
+        let text = fs::read_to_string(&file)?;
+        // It frames the message, so it must not be appended.
+        let changed = match mesh {
+            "maistra-2.0" => text.replace("config: test", "config: '{\"host\": \"test\"}'"),
+            _ => text.replace("custom-header", "host"),
+        };
+        assert_ne!(text, changed);
+        fs::write(&file, changed)?;
+        let arguments = ["--mesh", mesh, "--image", IMAGE, "--yes"];
+        let (output, log) = deploy(project.path(), 1, &arguments)?;
+        assert!(!output.status.success(), "{output:?}");
+        assert_eq!(log, "", "kubectl is not called");
+        let error = error(&output);
+        for part in [
+            &format!("error: deploy/{mesh}.yaml:"),
+            "frames or routes the message",
+            "nothing is applied: 1 error",
+        ] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn unknown_field_is_shown_before_it_is_applied() -> Result<()> {
+    let project = project()?;
+    let file = project.path().join("deploy/istio.yaml");
+    let text = fs::read_to_string(&file)?;
+    fs::write(
+        &file,
+        text.replace("  priority: 1000", "  failstrategy: FAIL_OPEN"),
+    )?;
+    let arguments = ["--mesh", "istio", "--image", IMAGE, "--dry-run"];
+    let (output, _) = deploy(project.path(), 1, &arguments)?;
+    assert!(output.status.success(), "{output:?}");
+    let error = error(&output);
+    assert!(
+        error.contains("no field spec.failstrategy; write failStrategy"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
+fn without_a_build_nothing_is_applied() -> Result<()> {
+    let project = copy::without_git()?;
+    let arguments = ["--mesh", "istio", "--image", IMAGE, "--yes"];
+    let (output, log) = deploy(project.path(), 1, &arguments)?;
+    assert!(!output.status.success(), "{output:?}");
+    assert_eq!(log, "");
+    let error = error(&output);
+    assert!(
+        error.contains("run `cargo proxy-wasm build` first"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
+#[cfg_attr(missing_docker_registry, ignore = "needs docker-registry: install it")]
+fn after_a_push_its_digest_is_deployed() -> Result<()> {
+    let registry = Registry::start("")?;
+    let project = project()?;
+    let image = registry.image(&format!("team/{}:0.1.0", name()))?;
+    let toolkit = toolkit().to_string_lossy();
+    let push = ["push", "--engine", "none", "--image", image.as_str()];
+    let printed = copy::command(project.path(), &toolkit, &push)?;
+    let pushed = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("Pushed: "));
+    let pushed = pushed.with_context(|| printed.clone())?;
+
+    for given in [&[][..], &["--image", image.as_str()]] {
+        let arguments = [&["--mesh", "istio", "--dry-run"], given].concat();
+        let (output, _) = deploy(project.path(), 1, &arguments)?;
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout)?;
+        assert!(text.contains(&format!("url: oci://{pushed}\n")), "{text}");
+    }
+    let arguments = ["--mesh", "istio", "--dry-run", "--image", IMAGE];
+    let (output, _) = deploy(project.path(), 1, &arguments)?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(text.contains(&format!("url: oci://{IMAGE}\n")), "{text}");
     Ok(())
 }
 
@@ -108,11 +265,14 @@ fn a_mesh_without_a_file_and_an_image_without_a_registry_are_told() -> Result<()
 fn without_a_cluster_kubectl_says_so() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let nowhere = folder.path().join("none");
-    let output = command(&["--mesh", "istio", "--image", IMAGE, "--yes"])
+    let output = command(template(), &["--mesh", "istio", "--image", IMAGE, "--yes"])
         .env("KUBECONFIG", &nowhere)
         .output()?;
-    let error = String::from_utf8(output.stderr)?;
+    let error = error(&output);
     assert!(!output.status.success());
-    assert!(error.contains("kubectl diff failed"), "{error}");
+    assert!(
+        error.contains("kubectl apply --dry-run=server failed"),
+        "{error}"
+    );
     Ok(())
 }

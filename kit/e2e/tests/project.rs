@@ -6,18 +6,14 @@ use std::path::Path;
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_e2e::{copy, deployed, image_root, name, toolkit};
+use proxy_wasm_e2e::{copy, deployed, name, toolkit};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A copy of the template that has been built.
 fn project() -> Result<TempDir> {
     let project = copy::without_git()?;
-    for entry in fs::read_dir(image_root())? {
-        let entry = entry?;
-        let path = project.path().join("target/image").join(entry.file_name());
-        copy::write(&path, &fs::read(entry.path())?)?;
-    }
+    copy::stage(project.path())?;
     Ok(project)
 }
 
@@ -268,7 +264,7 @@ fn each_disagreement_is_an_error_with_its_place() -> Result<()> {
             .lines()
             .filter(|line| line.starts_with("error: "))
             .collect();
-        // The last one is that of the command.
+        // The last error is the command's own.
         let place = if file == "Cargo.toml" {
             "manifest.yaml"
         } else {
@@ -290,7 +286,7 @@ fn each_disagreement_is_an_error_with_its_place() -> Result<()> {
 }
 
 #[test]
-fn configuration_of_the_command_line_is_tried_in_the_staged_module() -> Result<()> {
+fn configuration_option_is_tried_in_the_staged_module() -> Result<()> {
     let project = project()?;
     for (configuration, accepts) in [("", true), ("{\"x-a\": \"b\"}", true), ("[]", false)] {
         let output = check(project.path(), &["--configuration", configuration])?;

@@ -1,4 +1,4 @@
-//! The extension in other languages: what meshes do with it, and whether they read its image.
+//! The extension in other languages: the same cases in both proxies, and images that meshes read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use proxy_wasm_e2e::pulled::{Archive, Files, copy_out};
 use proxy_wasm_e2e::registry::Registry;
-use proxy_wasm_e2e::{copy, run, sdks, start_upstream, toolkit};
+use proxy_wasm_e2e::{copy, module_path, run, sdks, start_upstream, toolkit};
 use proxy_wasm_test::envoy::{Configuration, Envoy};
-use proxy_wasm_test::http;
+use proxy_wasm_test::{Proxy, http};
 
 const EVERY_MESH: &str = "istio,envoy-gateway,maistra";
 
@@ -16,6 +16,7 @@ const EVERY_MESH: &str = "istio,envoy-gateway,maistra";
 const GO_MESHES: &str = "istio,envoy-gateway";
 
 const EMSCRIPTEN: &str = include_str!("sdks/emscripten.wat");
+const EMSCRIPTEN_CASES: &str = include_str!("sdks/emscripten.yaml");
 const EMSCRIPTEN_MANIFEST: &str = include_str!("sdks/manifest.yaml");
 
 /// The module of an SDK, and the manifest with which it is packaged.
@@ -124,6 +125,21 @@ impl Extension {
     }
 }
 
+/// Each case passes in the embedded proxy and in Envoy.
+fn assert_cases_pass(module: &Path, cases: &Path) -> Result<()> {
+    let (module, cases) = (module.to_string_lossy(), cases.to_string_lossy());
+    let arguments = ["test", "--proxy", "both", "--module", &module, &cases];
+    let printed = copy::command(&sdks::directory(), &toolkit().to_string_lossy(), &arguments)?;
+    let failed_or_skipped = printed.lines().filter(|line| !line.ends_with(" ... ok"));
+    let rest = failed_or_skipped.collect::<Vec<_>>().join("\n");
+    assert!(rest.ends_with("; 0 failed; 0 skipped"), "{rest}");
+    Ok(())
+}
+
+fn cases() -> PathBuf {
+    sdks::directory().join("cases.yaml")
+}
+
 /// Envoy serves a module, without a root ID as the meshes do.
 fn assert_serves(module: &Path) -> Result<()> {
     let configuration = Configuration::Text("test".to_owned());
@@ -133,6 +149,42 @@ fn assert_serves(module: &Path) -> Result<()> {
     let response = http::get(&envoy.url("/"))?;
     assert_eq!(response.status, 200);
     assert_eq!(response.header("custom-header"), ["test"]);
+    Ok(())
+}
+
+#[test]
+fn rust_module_passes_the_cases_of_every_language() -> Result<()> {
+    assert_cases_pass(&module_path(), &cases())
+}
+
+#[test]
+#[cfg_attr(missing_npm, ignore = "needs Node with npm: install it")]
+fn assemblyscript_module_passes_the_same_cases() -> Result<()> {
+    assert_cases_pass(sdks::assemblyscript(), &cases())
+}
+
+#[test]
+#[cfg_attr(missing_go, ignore = "needs Go 1.24 or later: install it")]
+fn go_module_passes_the_same_cases() -> Result<()> {
+    assert_cases_pass(sdks::go(), &cases())
+}
+
+#[test]
+fn module_of_emscripten_runs_in_both_proxies() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let extension = Extension::emscripten(directory.path())?;
+    let cases = directory.path().join("cases.yaml");
+    fs::write(&cases, EMSCRIPTEN_CASES)?;
+    assert_cases_pass(&extension.module, &cases)
+}
+
+#[test]
+fn heap_of_emscripten_grows_and_tells_the_proxy() -> Result<()> {
+    let module = wat::parse_str(EMSCRIPTEN)?;
+    let proxy = Proxy::load(module)?.configure("test")?;
+    let response = proxy.request("GET", "/").respond(200)?;
+    assert_eq!(response.header("custom-header"), ["test"]);
+    assert_eq!(proxy.memory_pages(), 3);
     Ok(())
 }
 

@@ -45,12 +45,14 @@ pub enum Error {
         platforms: String,
     },
     /// A text is not an image reference with a registry.
-    #[error("{reference:?} is not an image in a registry: {problem}; write REGISTRY/TEAM/NAME:TAG")]
+    #[error("{reference:?} is not an image in a registry: {problem}; write {correct}")]
     Reference {
         /// The text.
         reference: String,
         /// What is wrong with it.
         problem: &'static str,
+        /// The correct form.
+        correct: String,
     },
     /// A container engine failed.
     #[error("{0}")]

@@ -14,6 +14,8 @@ pub struct ImageReference {
     text: String,
     registry: String,
     repository: String,
+    tag: Option<String>,
+    digest: Option<String>,
 }
 
 impl ImageReference {
@@ -27,14 +29,17 @@ impl ImageReference {
     /// [`Error::Reference`] if the registry or the repository is missing, or if a part contains
     /// characters that registries do not allow.
     pub fn parse(text: &str) -> Result<Self> {
-        let (registry, repository) = split(text).map_err(|problem| Error::Reference {
+        let parts = split(text).map_err(|problem| Error::Reference {
             reference: text.to_owned(),
             problem,
+            correct: corrected(text).unwrap_or_else(|| "REGISTRY/TEAM/NAME:TAG".to_owned()),
         })?;
         Ok(Self {
             text: text.to_owned(),
-            registry: registry.to_owned(),
-            repository: repository.to_owned(),
+            registry: parts.registry.to_owned(),
+            repository: parts.repository.to_owned(),
+            tag: parts.tag.map(str::to_owned),
+            digest: parts.digest.map(str::to_owned),
         })
     }
 
@@ -48,7 +53,17 @@ impl ImageReference {
         &self.repository
     }
 
-    /// The reference as it was parsed.
+    /// The tag.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest: `sha256:` and 64 hexadecimal digits.
+    pub fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
+    }
+
+    /// The text of the reference.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -80,9 +95,40 @@ impl fmt::Display for ImageReference {
     }
 }
 
-/// The registry and the repository of a reference, or why it is not valid.
-fn split(text: &str) -> Result<(&str, &str), &'static str> {
-    let (registry, path) = text.split_once('/').ok_or("it has no registry")?;
+/// The parts of a reference.
+struct Parts<'a> {
+    registry: &'a str,
+    repository: &'a str,
+    tag: Option<&'a str>,
+    digest: Option<&'a str>,
+}
+
+/// The parts of a text that begins with a registry. They need not be valid.
+fn parts(text: &str) -> Option<Parts<'_>> {
+    let (registry, path) = text.split_once('/')?;
+    let (path, digest) = match path.split_once('@') {
+        Some((path, digest)) => (path, Some(digest)),
+        None => (path, None),
+    };
+    let (repository, tag) = match path.split_once(':') {
+        Some((repository, tag)) => (repository, Some(tag)),
+        None => (path, None),
+    };
+    Some(Parts {
+        registry,
+        repository,
+        tag,
+        digest,
+    })
+}
+
+/// The parts of a valid reference, or what is wrong with it.
+fn split(text: &str) -> Result<Parts<'_>, &'static str> {
+    if text.contains("://") {
+        return Err("it has a scheme");
+    }
+    let parts = parts(text).ok_or("it has no registry")?;
+    let registry = parts.registry;
     if !registry.contains(['.', ':']) && registry != "localhost" {
         return Err("it has no registry");
     }
@@ -92,30 +138,42 @@ fn split(text: &str) -> Result<(&str, &str), &'static str> {
     {
         return Err("its registry is not a host name");
     }
-    let (path, digest) = match path.split_once('@') {
-        Some((path, digest)) => (path, Some(digest)),
-        None => (path, None),
-    };
-    let (repository, tag) = match path.split_once(':') {
-        Some((repository, tag)) => (repository, Some(tag)),
-        None => (path, None),
-    };
-    if repository.is_empty() {
+    if parts.repository.is_empty() {
         return Err("it has no repository");
     }
-    if !repository.split('/').all(is_repository_component) {
+    if !parts.repository.split('/').all(is_repository_component) {
         return Err(
             "a repository consists of lower-case letters and digits, with ., _, - and / \
                     between them",
         );
     }
-    if !tag.is_none_or(is_tag) {
+    if parts.tag == Some("") {
+        return Err("its tag is empty");
+    }
+    if !parts.tag.is_none_or(is_tag) {
         return Err("a tag consists of at most 128 letters, digits, ., _ and -");
     }
-    if !digest.is_none_or(is_digest) {
-        return Err("a digest is sha256: and 64 hexadecimal digits");
+    if !parts.digest.is_none_or(is_digest) {
+        return Err("a digest is sha256: and 64 hexadecimal digits in lower case");
     }
-    Ok((registry, repository))
+    Ok(parts)
+}
+
+/// A valid reference that was probably meant, if there is one. In place of `+`, which versions have
+/// and tags cannot have, it has `_`, as Helm writes.
+fn corrected(text: &str) -> Option<String> {
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let parts = parts(text)?;
+    let mut correct = format!("{}/{}", parts.registry, parts.repository.to_lowercase());
+    match parts.tag {
+        Some("") => correct.push_str(":TAG"),
+        Some(tag) => correct = format!("{correct}:{}", tag.replace('+', "_")),
+        None => {}
+    }
+    if let Some(digest) = parts.digest {
+        correct = format!("{correct}@{}", digest.to_lowercase());
+    }
+    split(&correct).is_ok().then_some(correct)
 }
 
 /// Whether this is a component of a repository's name (OCI distribution specification, "Pulling
@@ -141,9 +199,12 @@ pub fn is_tag(tag: &str) -> bool {
 }
 
 fn is_digest(digest: &str) -> bool {
-    digest
-        .strip_prefix("sha256:")
-        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    digest.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 #[cfg(test)]

@@ -24,23 +24,38 @@
 use std::fmt;
 use std::path::Path;
 
+#[cfg(feature = "envoy")]
+mod client;
 mod compare;
 mod embedded;
+#[cfg(feature = "envoy")]
+mod envoy;
 mod file;
 mod format;
 mod json;
 mod messages;
 mod observed;
 mod pattern;
+#[cfg(feature = "envoy")]
+mod record;
 mod report;
 mod run;
+#[cfg(test)]
+mod schema;
+#[cfg(feature = "envoy")]
+mod secrets;
 mod session;
 mod text;
 mod validate;
+#[cfg(feature = "envoy")]
+mod write;
 
 use crate::error::Error;
 use crate::module::Module;
 pub use file::ReadError;
+#[cfg(feature = "envoy")]
+#[doc(hidden)] // for the toolkit's own commands
+pub use record::Recorder;
 pub use report::{Outcome, Summary};
 
 use embedded::EmbeddedSession;
@@ -86,6 +101,42 @@ impl Cases {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "envoy")]
+impl Cases {
+    /// Runs each case in an Envoy, with a VM of its own. [`find_or_fetch`](crate::envoy::find_or_fetch)
+    /// finds the Envoy.
+    ///
+    /// # Errors
+    ///
+    /// If there is no Envoy, or it does not start.
+    pub fn run_in_envoy(
+        &self,
+        module: &Path,
+        mut on_outcome: impl FnMut(Outcome),
+    ) -> Result<(), Error> {
+        let binary = crate::envoy::find_or_fetch()?;
+        let mut runner = envoy::EnvoyRunner::new(binary, module);
+        for located in &self.0 {
+            let result = runner.run(&located.case)?;
+            on_outcome(Outcome::new(located, "envoy", result));
+        }
+        Ok(())
+    }
+}
+
+/// Runs the cases of a file or a directory in Envoy, for a test.
+///
+/// # Errors
+///
+/// As for [`check`], and if there is no Envoy.
+#[cfg(feature = "envoy")]
+pub fn check_in_envoy(module: &Path, path: impl AsRef<Path>) -> Result<(), Failed> {
+    let mut report = Report::default();
+    let cases = Cases::read(path)?;
+    cases.run_in_envoy(module, |outcome| report.add(&outcome))?;
+    report.result()
 }
 
 /// Runs the cases of a file or a directory in the embedded proxy, for a test.

@@ -7,8 +7,8 @@ use ureq::{Agent, AsSendBody};
 
 use crate::error::Error;
 
-/// The longest time that a response takes.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest time that a response takes, if no other is set.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest body of a response, in bytes.
 const MAX_BODY: u64 = 64 * 1024 * 1024;
@@ -52,7 +52,12 @@ pub fn get(url: &str) -> Result<Response, Error> {
 ///
 /// As for [`get`].
 pub fn get_with(url: &str, headers: &[(&str, &str)]) -> Result<Response, Error> {
-    send(Method::GET, url, headers, ())
+    send(Method::GET, url, headers, (), TIMEOUT)
+}
+
+/// Sends a GET request whose response may take another time.
+pub(crate) fn get_within(url: &str, timeout: Duration) -> Result<Response, Error> {
+    send(Method::GET, url, &[], (), timeout)
 }
 
 /// Sends a HEAD request.
@@ -61,7 +66,7 @@ pub fn get_with(url: &str, headers: &[(&str, &str)]) -> Result<Response, Error> 
 ///
 /// As for [`get`].
 pub fn head(url: &str) -> Result<Response, Error> {
-    send(Method::HEAD, url, &[], ())
+    send(Method::HEAD, url, &[], (), TIMEOUT)
 }
 
 /// Sends a POST request with a body.
@@ -70,7 +75,7 @@ pub fn head(url: &str) -> Result<Response, Error> {
 ///
 /// As for [`get`].
 pub fn post(url: &str, body: &[u8]) -> Result<Response, Error> {
-    send(Method::POST, url, &[], body)
+    send(Method::POST, url, &[], body, TIMEOUT)
 }
 
 fn send(
@@ -78,6 +83,7 @@ fn send(
     url: &str,
     headers: &[(&str, &str)],
     body: impl AsSendBody,
+    timeout: Duration,
 ) -> Result<Response, Error> {
     let failed = |error: ureq::Error| Error::Http {
         url: url.to_owned(),
@@ -88,7 +94,7 @@ fn send(
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(None)
-        .timeout_global(Some(TIMEOUT))
+        .timeout_global(Some(timeout))
         .build()
         .into();
     let mut request = Request::builder().method(method).uri(url);

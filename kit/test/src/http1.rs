@@ -1,4 +1,4 @@
-//! HTTP/1.1 as a server reads and writes it (RFC 9112).
+//! HTTP/1.1 as a server and a client read and write it (RFC 9112).
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -201,11 +201,22 @@ pub(crate) fn write_reply(
     request: &Request,
     reply: &Reply,
 ) -> io::Result<bool> {
+    write_reply_with(output, request, reply, || Ok(()))
+}
+
+/// The same. `after_piece` is called after each write but the last.
+pub(crate) fn write_reply_with(
+    output: &mut impl Write,
+    request: &Request,
+    reply: &Reply,
+    after_piece: impl Fn() -> io::Result<()>,
+) -> io::Result<bool> {
     match find_problem(reply) {
-        None => write_valid_reply(output, request, reply),
+        None => write_valid_reply(output, request, reply, after_piece),
         Some(problem) => {
             let problem = format!("The upstream's reply is not valid: {problem}.\n");
-            write_valid_reply(output, request, &Reply::new(500).body(problem))
+            let reply = Reply::new(500).body(problem);
+            write_valid_reply(output, request, &reply, after_piece)
         }
     }
 }
@@ -214,6 +225,7 @@ fn write_valid_reply(
     output: &mut impl Write,
     request: &Request,
     reply: &Reply,
+    after_piece: impl Fn() -> io::Result<()>,
 ) -> io::Result<bool> {
     let status = reply.headers.first(":status").unwrap_or_default();
     let has_no_length = [&b"204"[..], b"304"].contains(&status);
@@ -248,13 +260,13 @@ fn write_valid_reply(
     let chunks = if has_no_body { &[][..] } else { &reply.chunks };
     for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
         if is_chunked {
-            buffer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-            buffer.extend_from_slice(&[chunk, &b"\r\n"[..]].concat());
+            write_chunk(&mut buffer, chunk);
         } else {
             buffer.extend_from_slice(chunk);
         }
         // Each piece by itself, the first with the head.
         output.write_all(&buffer)?;
+        after_piece()?;
         buffer.clear();
     }
     if is_chunked && !has_no_body {
@@ -268,7 +280,71 @@ fn write_valid_reply(
     Ok(keeps_alive)
 }
 
-fn write_fields<'a>(buffer: &mut Vec<u8>, fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) {
+/// Appends a chunk of a body.
+pub(crate) fn write_chunk(buffer: &mut Vec<u8>, chunk: &[u8]) {
+    buffer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+    buffer.extend_from_slice(&[chunk, &b"\r\n"[..]].concat());
+}
+
+/// Writes the head of a reply and the pieces of its body, without its end.
+#[cfg(feature = "cases")]
+pub(crate) fn write_beginning(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
+    let status = reply.headers.first(":status").unwrap_or_default();
+    let mut buffer = [b"HTTP/1.1 ", status, b" \r\n"].concat();
+    let is_framing = |name: &[u8]| [&b":status"[..], b"content-length"].contains(&name);
+    let fields = reply.headers.bytes();
+    write_fields(&mut buffer, fields.filter(|(name, _)| !is_framing(name)));
+    buffer.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+    for chunk in &reply.chunks {
+        write_chunk(&mut buffer, chunk);
+    }
+    output.write_all(&buffer)?;
+    output.flush()
+}
+
+/// Reads a response, as a client does. Interim responses, such as 100, are skipped.
+#[cfg(feature = "cases")]
+pub(crate) fn read_response(input: &mut impl BufRead, is_to_head: bool) -> io::Result<Message> {
+    loop {
+        let head = read_head(input)?;
+        let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut parsed = httparse::Response::new(&mut lines);
+        let is_complete = parsed.parse(&head).map_err(invalid)?.is_complete();
+        let (true, Some(status)) = (is_complete, parsed.code) else {
+            return Err(invalid("the head of the response is not complete"));
+        };
+        if (100..200).contains(&status) {
+            continue;
+        }
+        let mut headers = Headers::from_iter([(":status", status.to_string())]);
+        append_lines(&mut headers, parsed.headers);
+        let (mut body, mut trailers) = (Vec::new(), Headers::default());
+        let encoding = headers.first("transfer-encoding");
+        let is_chunked = encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(b"chunked"));
+        if is_to_head || [204, 304].contains(&status) {
+            // There is no body.
+        } else if is_chunked {
+            trailers = read_chunks(input, &mut body)?;
+        } else if let Some(length) = headers.first("content-length") {
+            let length = parse_length(length);
+            let length = length.ok_or_else(|| invalid("the content-length is not a number"))?;
+            read_body(input, length, &mut body)?;
+        } else {
+            input.take(MAX_BODY).read_to_end(&mut body)?;
+        }
+        return Ok(Message {
+            headers,
+            body,
+            trailers,
+            is_complete: true,
+        });
+    }
+}
+
+pub(crate) fn write_fields<'a>(
+    buffer: &mut Vec<u8>,
+    fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) {
     for (name, value) in fields {
         buffer.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
     }

@@ -26,7 +26,7 @@ pub fn build(dev: bool, shrinks: bool, explain: bool) -> Result<()> {
         shown(&built.module),
         counted(pages, "page")
     )?;
-    print_line!("Staged: {}", shown(&built.folder))?;
+    print_line!("Staged: {}", shown(&built.directory))?;
     Ok(())
 }
 

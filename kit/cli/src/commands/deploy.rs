@@ -1,21 +1,48 @@
 //! `cargo proxy-wasm deploy`.
 
-use anyhow::{Result, ensure};
+use std::fs;
 
-use crate::deploy::Deployment;
+use anyhow::{Context, Result, ensure};
+
+use crate::cli::Deploy;
+use crate::deploy::{Deployment, image};
 use crate::project::Project;
-use crate::stdio::{self, print_line};
+use crate::pushed::Pushed;
+use crate::stdio::{self, counted, print_line, print_note};
 
-/// Applies the file for a mesh, after showing what would change.
-pub fn deploy(project: &Project, mesh: &str, image: &str, yes: bool) -> Result<()> {
-    let deployment = Deployment::read(&project.package.root().join("deploy"), mesh, image)?;
-    print_line!("{}", deployment.text())?;
-    if !deployment.show_changes()? {
-        print_line!("The cluster has it already; nothing is changed")?;
+/// Applies the file for a mesh, after trying its configuration and showing what would change.
+pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
+    let package = &project.package;
+    let mesh = options
+        .mesh
+        .context("to which mesh? Pass --mesh istio, or set the variable MESH")?;
+    let given = options.image.filter(|image| !image.is_empty());
+    let image = image(given.as_deref(), Pushed::read(&package.target())?)?;
+    let deployment = Deployment::read(&package.root().join("deploy"), &mesh, &image)?;
+
+    let module = project.staged_root()?.join(&project.manifest.module);
+    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let report = deployment.check(&package.package().name, &module);
+    for finding in &report.findings {
+        print_note!("{finding}");
+    }
+    let errors = report.errors();
+    ensure!(
+        errors == 0,
+        "nothing is applied: {}",
+        counted(errors as u64, "error")
+    );
+
+    stdio::write(format_args!("{}", deployment.text()))?;
+    if options.dry_run {
         return Ok(());
     }
+    deployment.validate()?;
+    if !deployment.show_changes()? {
+        return print_line!("The cluster has it already; nothing is changed");
+    }
     ensure!(
-        yes || confirmed()?,
+        options.yes || confirmed()?,
         "not confirmed, so nothing is changed; answer y, or pass --yes"
     );
     deployment.apply()

@@ -6,6 +6,7 @@ use proxy_wasm_image::{ImageReference, Package};
 use crate::cli::Packaging;
 #[cfg(feature = "push")]
 use crate::progress;
+use crate::pushed::Pushed;
 use crate::stdio::print_line;
 
 /// Packages the staged files, and pushes them.
@@ -20,6 +21,9 @@ pub fn push(packaging: &Packaging, image: &str) -> Result<()> {
         }
         None => push_without_engine(&staged.package(packaging.variant)?, &image)?,
     };
+    if let Some(target) = staged.target() {
+        Pushed::write(target, &image, &pushed)?;
+    }
     print_line!("Pushed: {pushed}")?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -9,7 +11,8 @@ use proxy_wasm_test::Module;
 use proxy_wasm_test::cases::{Cases, Outcome, Summary};
 
 use crate::project::Project;
-use crate::stdio::{counted, print_line};
+use crate::run::watch::Watch;
+use crate::stdio::{counted, print_line, print_note};
 
 /// Where a project has its cases.
 const DIRECTORY: &str = "tests/cases";
@@ -34,6 +37,10 @@ pub struct Options {
     /// The format of the results
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Run the cases again after each save of a case, the module, or the extension's source, until
+    /// Ctrl-C
+    #[arg(long)]
+    watch: bool,
     /// Files with cases, or directories [default: tests/cases]
     paths: Vec<PathBuf>,
 }
@@ -62,10 +69,40 @@ enum Proxies {
 ///
 /// If a case fails or is not valid, or there is no module.
 pub fn run(options: &Options) -> Result<()> {
+    if options.watch {
+        return watch(options);
+    }
     let summary = run_once(options)?;
     let failed = counted(summary.failed as u64, "case");
     ensure!(summary.failed == 0, "test failed: {failed}");
     Ok(())
+}
+
+/// Runs the cases now and after each change.
+fn watch(options: &Options) -> Result<()> {
+    let mut paths = case_paths(&options.paths);
+    paths.extend(options.module.clone());
+    let project = match options.module {
+        Some(_) => None,
+        None => Some(Project::find()?),
+    };
+    let root = project.as_ref().map(|project| project.package.root());
+    let (sender, changes) = mpsc::channel();
+    let _watch = Watch::start_with(root, &paths, move |_| {
+        // At the end of the program, nothing receives it.
+        let _ = sender.send(());
+    })?;
+    loop {
+        let start = Instant::now();
+        if let Err(error) = run_once(options) {
+            print_note!("error: {error:#}");
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        print_note!("\nRun in {seconds:.2} s; waiting for the next save, Ctrl-C stops");
+        changes.recv().context("the watch has ended")?;
+        // Saves during the run count as one.
+        changes.try_iter().for_each(drop);
+    }
 }
 
 fn run_once(options: &Options) -> Result<Summary> {
@@ -81,6 +118,11 @@ fn run_once(options: &Options) -> Result<Summary> {
     if options.proxy != Proxies::Envoy {
         cases.run_embedded(&module, &mut on_outcome)?;
     }
+    if options.proxy != Proxies::Embedded {
+        let file = tempfile::Builder::new().suffix(".wasm").tempfile()?;
+        fs::write(file.path(), module.bytes())?;
+        cases.run_in_envoy(file.path(), &mut on_outcome)?;
+    }
     printed?;
     if matches!(options.format, Format::Text) {
         print_line!("\n{summary}")?;
@@ -95,11 +137,17 @@ fn print(format: Format, outcome: &Outcome) -> Result<()> {
     }
 }
 
+/// The paths that were given, or the project's cases.
+fn case_paths(paths: &[PathBuf]) -> Vec<PathBuf> {
+    if paths.is_empty() {
+        return vec![PathBuf::from(DIRECTORY)];
+    }
+    paths.to_vec()
+}
+
 fn read_cases(paths: &[PathBuf]) -> Result<Cases> {
-    let default = [PathBuf::from(DIRECTORY)];
-    let paths = if paths.is_empty() { &default } else { paths };
     let mut cases: Option<Cases> = None;
-    for path in paths {
+    for path in case_paths(paths) {
         let read = Cases::read(path)?;
         match &mut cases {
             Some(cases) => cases.append(read),

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::discovery;
+use super::field::field;
 use super::resources::{EnvoyFiles, Resources};
 use proxy_wasm_test::envoy::resources::{listener_source, loopback, node};
 
@@ -50,6 +52,7 @@ pub fn resources(text: &str, files: &EnvoyFiles, admin_port: u16) -> Result<Reso
             .entry("name")
             .or_insert_with(|| json!(format!("listener-{index}")));
     }
+    discovery::inline(&mut listeners)?;
     replace_module(&mut listeners, files)?;
 
     if field(root, "node").is_none() {
@@ -73,24 +76,6 @@ pub fn resources(text: &str, files: &EnvoyFiles, admin_port: u16) -> Result<Reso
     Ok(Resources {
         bootstrap,
         listeners: json!({"resources": listeners}),
-    })
-}
-
-/// A field by its name in snake case, or the same in camel case.
-fn field<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Value> {
-    let name = match object.contains_key(name) {
-        true => name.to_owned(),
-        false => camel_case(name),
-    };
-    object.get_mut(&name)
-}
-
-fn camel_case(name: &str) -> String {
-    let mut words = name.split('_');
-    let first = words.next().unwrap_or_default().to_owned();
-    words.fold(first, |name, word| {
-        let (initial, rest) = word.split_at_checked(1).unwrap_or((word, ""));
-        name + &initial.to_ascii_uppercase() + rest
     })
 }
 

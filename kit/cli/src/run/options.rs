@@ -34,6 +34,15 @@ pub struct Options {
         conflicts_with = "envoy_config"
     )]
     pub upstream: Option<String>,
+    /// Append each request to this file as a case that expects what was observed. Requests are served
+    /// one after another, and secrets are replaced
+    #[arg(
+        long,
+        env = "RECORD",
+        value_name = "FILE",
+        conflicts_with = "envoy_config"
+    )]
+    pub record: Option<PathBuf>,
     /// If the extension pauses in a headers callback, hold the headers only, so that its body callback is
     /// called: Envoy's setting of this name, since 1.35
     #[arg(
@@ -48,7 +57,9 @@ pub struct Options {
     /// Your own bootstrap configuration for Envoy, in YAML or JSON: for example deploy/envoy.yaml.
     /// Each save of its static listeners is applied. In a Wasm filter whose
     /// vm_config.code.local.filename ends in the file name of manifest.yaml's module, the built module
-    /// replaces the file. If there is none, it replaces the only .wasm file that the filters load
+    /// replaces the file. If there is none, it replaces the only .wasm file that the filters load. A
+    /// Wasm filter with config_discovery gets the configuration that the file of its
+    /// path_config_source has
     #[arg(long, env = "ENVOY_CONFIG", value_name = "FILE")]
     pub envoy_config: Option<PathBuf>,
     /// The lowest level of Envoy's own log lines to show. The level of the extension's lines is set in

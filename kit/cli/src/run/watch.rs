@@ -46,15 +46,56 @@ impl Watch {
     pub fn start(
         root: &Path,
         settings: &[PathBuf],
+        on_change: impl FnMut(Changes) + Send + 'static,
+    ) -> Result<Self> {
+        let root = fs::canonicalize(root)?;
+        let files = WatchedFiles {
+            directories: vec![root.join("src")],
+            files: OTHER_FILES.iter().map(|name| root.join(name)).collect(),
+            settings: settings.to_vec(),
+            root,
+        };
+        Self::on(files, on_change)
+    }
+
+    /// Watches the extension's files in the directory `root`, if one is given, and other files and
+    /// directories. Calls `on_change` if the content of a file has changed.
+    ///
+    /// # Errors
+    ///
+    /// If a path does not exist, or the system cannot watch the files.
+    pub fn start_with(
+        root: Option<&Path>,
+        others: &[PathBuf],
+        on_change: impl FnMut(Changes) + Send + 'static,
+    ) -> Result<Self> {
+        let mut files = WatchedFiles::default();
+        if let Some(root) = root {
+            files.root = fs::canonicalize(root)?;
+            files.directories.push(files.root.join("src"));
+            files
+                .files
+                .extend(OTHER_FILES.iter().map(|name| files.root.join(name)));
+        }
+        for path in others {
+            let path = fs::canonicalize(path)
+                .with_context(|| format!("cannot watch {}", path.display()))?;
+            if path.is_dir() {
+                files.directories.push(path);
+            } else {
+                files.files.push(path);
+            }
+        }
+        Self::on(files, on_change)
+    }
+
+    fn on(
+        files: WatchedFiles,
         mut on_change: impl FnMut(Changes) + Send + 'static,
     ) -> Result<Self> {
-        let files = WatchedFiles {
-            root: fs::canonicalize(root)?,
-            settings: settings.to_vec(),
-        };
         let (sender, events) = mpsc::channel();
         let mut watcher = watcher(sender)?;
-        for (directory, mode) in files.directories() {
+        for (directory, mode) in files.watched_directories() {
             watcher
                 .watch(&directory, mode)
                 .with_context(|| format!("cannot watch {}", directory.display()))?;
@@ -107,37 +148,41 @@ fn wait_for_quiet(events: &Receiver<()>) -> bool {
 type Contents = BTreeMap<PathBuf, u64>;
 
 /// The watched files.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct WatchedFiles {
+    /// The names of code files are relative to it.
     root: PathBuf,
+    /// Directories of code, with all that is below.
+    directories: Vec<PathBuf>,
+    /// Other files of code.
+    files: Vec<PathBuf>,
     settings: Vec<PathBuf>,
 }
 
 impl WatchedFiles {
     /// Their directories. A watch on a file ends when an editor replaces the file.
-    fn directories(&self) -> BTreeMap<PathBuf, RecursiveMode> {
-        let beside = self.settings.iter().filter_map(|file| file.parent());
-        let mut directorys: BTreeMap<PathBuf, RecursiveMode> = beside
+    fn watched_directories(&self) -> BTreeMap<PathBuf, RecursiveMode> {
+        let files = self.files.iter().chain(&self.settings);
+        let mut directories: BTreeMap<PathBuf, RecursiveMode> = files
+            .filter_map(|file| file.parent())
             .filter_map(|directory| {
                 let directory = match directory.as_os_str().is_empty() {
                     true => Path::new("."),
                     false => directory,
                 };
-                Some((
-                    fs::canonicalize(directory).ok()?,
-                    RecursiveMode::NonRecursive,
-                ))
+                let directory = fs::canonicalize(directory).ok()?;
+                Some((directory, RecursiveMode::NonRecursive))
             })
             .collect();
-        directorys.insert(self.root.clone(), RecursiveMode::NonRecursive);
-        directorys.insert(self.root.join("src"), RecursiveMode::Recursive);
-        directorys
+        for directory in &self.directories {
+            directories.insert(directory.clone(), RecursiveMode::Recursive);
+        }
+        directories
     }
 
     fn contents(&self) -> Contents {
-        let beside = OTHER_FILES.iter().map(|name| self.root.join(name));
-        let mut open: Vec<PathBuf> = vec![self.root.join("src")];
-        let mut files: Vec<PathBuf> = beside.chain(self.settings.iter().cloned()).collect();
+        let mut open: Vec<PathBuf> = self.directories.clone();
+        let mut files: Vec<PathBuf> = self.files.iter().chain(&self.settings).cloned().collect();
         while let Some(directory) = open.pop() {
             // The directory may have been removed.
             for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

@@ -41,7 +41,7 @@
       (i32.and (i32.sub (global.get $stack_pointer) (local.get $size)) (i32.const -16)))
     (global.get $stack_pointer))
 
-  ;; Never frees. The heap is full at first, so the first call grows the memory.
+  ;; Never frees. The heap is full at first, so that the first call grows the memory.
   (func $malloc (export "malloc") (param $size i32) (result i32)
     (local $start i32)
     (local.set $start (global.get $heap_end))
@@ -86,12 +86,14 @@
     (drop (call $log (i32.const 2) (i32.const 1056) (i32.const 42)))
     (i32.const 1))
 
-  ;; Looks up the root ID, as the SDK does, and makes a context.
+  ;; Makes a context, for which the heap grows. Envoy does not allow that in a `malloc` of its own.
+  ;; Looks up the root ID, as the SDK does.
   (func (export "proxy_on_context_create") (param $context i32) (param $root i32)
     (local $frame i32)
     (local $saved i32)
     (if (i32.eqz (global.get $is_registered))
       (then (call $proc_exit (i32.const 1)) (unreachable)))
+    (drop (call $malloc (i32.const 64)))
     (if (i32.eqz (local.get $root))
       (then
         (local.set $saved (call $stackSave))
@@ -99,8 +101,7 @@
         (if (call $get_property (i32.const 1168) (i32.const 14) (local.get $frame)
               (i32.add (local.get $frame) (i32.const 4)))
           (then (call $proc_exit (i32.const 1)) (unreachable)))
-        (call $stackRestore (local.get $saved))))
-    (drop (call $malloc (i32.const 64))))
+        (call $stackRestore (local.get $saved)))))
 
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))
   (func (export "proxy_on_request_metadata") (param i32 i32) (result i32) (i32.const 0))

@@ -35,10 +35,8 @@ fn invalid_reference_is_rejected() {
         ("registry.example:80 /a", "not a host name"),
         ("registry.example/", "has no repository"),
         ("registry.example/:1", "has no repository"),
-        ("registry.example/Team/a:1", "lower-case"),
         ("registry.example/team//a:1", "lower-case"),
         ("registry.example/-a:1", "lower-case"),
-        ("registry.example/a:", "a tag"),
         ("registry.example/a:.1", "a tag"),
         ("registry.example/a:1:2", "a tag"),
         (&long_tag, "a tag"),
@@ -49,6 +47,57 @@ fn invalid_reference_is_rejected() {
         assert!(error.contains(problem), "{error}");
         assert!(error.ends_with("; write REGISTRY/TEAM/NAME:TAG"), "{error}");
     }
+}
+
+#[test]
+fn error_has_the_correct_form() {
+    let upper_case = DIGEST.to_uppercase();
+    let lower_case = format!("registry.example/a@{DIGEST}");
+    for (text, problem, correct) in [
+        (
+            "oci://registry.example/a:1",
+            "it has a scheme",
+            "registry.example/a:1",
+        ),
+        (
+            "https://registry.example/A:1",
+            "it has a scheme",
+            "registry.example/a:1",
+        ),
+        (
+            "registry.example/Team/a:1",
+            "lower-case",
+            "registry.example/team/a:1",
+        ),
+        (
+            "registry.example/a:",
+            "its tag is empty",
+            "registry.example/a:TAG",
+        ),
+        (
+            "registry.example/a:1.0.0+b",
+            "a tag",
+            "registry.example/a:1.0.0_b",
+        ),
+        (
+            &format!("registry.example/a@{upper_case}"),
+            "a digest",
+            &lower_case,
+        ),
+    ] {
+        let error = ImageReference::parse(text).expect_err(text).to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(error.ends_with(&format!("; write {correct}")), "{error}");
+    }
+}
+
+#[test]
+fn tag_and_digest_are_optional() {
+    let parse = |text: &str| ImageReference::parse(text).expect(text);
+    let both = parse(&format!("registry.example/a:1@{DIGEST}"));
+    assert_eq!((both.tag(), both.digest()), (Some("1"), Some(DIGEST)));
+    let none = parse("registry.example/a");
+    assert_eq!((none.tag(), none.digest()), (None, None));
 }
 
 #[test]

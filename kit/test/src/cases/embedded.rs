@@ -306,7 +306,7 @@ impl Session for EmbeddedSession {
         &mut self.services
     }
 
-    fn finish_calls(&mut self) -> Result<(), Stop> {
+    fn finish_calls(&mut self, _id: usize) -> Result<(), Stop> {
         self.answer_calls()?;
         if self.depth == 0 {
             for plugin in std::mem::take(&mut self.retired) {

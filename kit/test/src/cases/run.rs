@@ -182,7 +182,7 @@ impl Run {
         (calls, log_start): (usize, usize),
         session: &mut S,
     ) -> Result<(), Stop> {
-        session.finish_calls()?;
+        session.finish_calls(calls)?;
         self.calls(calls, session);
         if !self.has_expectations {
             return Ok(());
@@ -261,7 +261,6 @@ impl Run {
 
     fn stop(&mut self, stop: Stop) {
         match stop {
-            Stop::Unsupported(reason) => self.result.unsupported = Some(reason),
             Stop::Failed(error) | Stop::Rejected(error) => {
                 self.result
                     .observed
@@ -276,6 +275,15 @@ impl Run {
 }
 
 impl CaseResult {
+    /// The result of a case that the proxy cannot run.
+    #[cfg(feature = "envoy")]
+    pub fn unsupported(reason: &'static str) -> Self {
+        Self {
+            unsupported: Some(reason),
+            ..Self::default()
+        }
+    }
+
     /// The result of a case whose VM does not start.
     pub fn not_started(case: &Case, stop: Stop) -> Self {
         let mut run = Run {

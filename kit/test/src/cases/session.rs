@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+#[cfg(feature = "envoy")]
+use super::format::Failure;
 use super::format::{Call, GrpcCall, Reply, Request};
 use super::json::Configuration;
 use super::observed::{Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest};
@@ -15,8 +17,6 @@ pub enum Stop {
     Rejected(String),
     /// A trap, or another error. The case ends.
     Failed(String),
-    /// The proxy cannot do what the case asks for.
-    Unsupported(&'static str),
 }
 
 /// A proxy with an extension, while a case runs.
@@ -38,8 +38,9 @@ pub trait Session {
     /// The services that the extension calls.
     fn services(&mut self) -> &mut Services;
 
-    /// Waits for calls that the extension has yet to make, and responds to them.
-    fn finish_calls(&mut self) -> Result<(), Stop>;
+    /// Waits for the calls with this identifier that the extension has yet to make, and responds to
+    /// them.
+    fn finish_calls(&mut self, id: usize) -> Result<(), Stop>;
 
     /// The log lines of the extension since the beginning.
     fn log(&mut self) -> Result<Vec<LogLine>, Stop>;
@@ -114,9 +115,13 @@ impl Services {
         Some(call)
     }
 
-    /// Whether all calls have been made.
-    pub fn is_complete(&self) -> bool {
-        self.http.is_empty() && self.grpc.is_empty()
+    /// Whether all calls with this identifier have been made.
+    #[cfg(feature = "envoy")]
+    pub fn is_complete(&self, id: usize) -> bool {
+        let is_of = |other: &usize| *other == id;
+        let mut waiting = self.http.iter().map(|(other, _)| other);
+        let mut grpc = self.grpc.iter().map(|(other, _)| other);
+        !waiting.any(is_of) && !grpc.any(is_of)
     }
 
     /// Takes the calls with this identifier that have been made.
@@ -132,6 +137,13 @@ impl Services {
     /// Takes the calls that nothing describes.
     pub fn take_unexpected(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unexpected)
+    }
+
+    /// Removes calls to services that cannot be reached: a real proxy does not show them.
+    #[cfg(feature = "envoy")]
+    pub fn remove_unreachable(&mut self) {
+        let is_reachable = |call: &Call| call.answer.failure != Some(Failure::Unreachable);
+        self.http.retain(|(_, call)| is_reachable(call));
     }
 
     /// Takes the clusters of the calls with this identifier that have not been made.

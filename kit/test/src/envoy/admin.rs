@@ -16,17 +16,31 @@ pub const POLL: Duration = Duration::from_millis(10);
 
 /// Where the admin interface answers.
 #[derive(Clone, Debug)]
-pub struct Admin(SocketAddr);
+pub struct Admin {
+    address: SocketAddr,
+    timeout: Duration,
+}
 
 impl Admin {
     /// Reads the file that Envoy writes once it listens. Until then, there is none.
     pub fn read(path: &Path) -> Option<Self> {
-        fs::read_to_string(path).ok()?.trim().parse().ok().map(Self)
+        let address = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+        Some(Self {
+            address,
+            timeout: http::TIMEOUT,
+        })
+    }
+
+    /// Sets how long a response may take. Envoy does not respond while it compiles a module.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// The URL of the page for people.
     pub fn url(&self) -> String {
-        format!("http://{}/", self.0)
+        format!("http://{}/", self.address)
     }
 
     /// The counters and gauges whose names have a match for the regular expression `filter`.
@@ -76,6 +90,7 @@ impl Admin {
     }
 
     fn get(&self, path: &str) -> Result<Vec<u8>, Error> {
-        Ok(http::get(&format!("http://{}{path}", self.0))?.body)
+        let url = format!("http://{}{path}", self.address);
+        Ok(http::get_within(&url, self.timeout)?.body)
     }
 }

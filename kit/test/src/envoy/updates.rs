@@ -42,6 +42,7 @@ impl Updates {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self.admin = self.admin.timeout(timeout);
         self
     }
 

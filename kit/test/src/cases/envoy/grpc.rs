@@ -1,0 +1,81 @@
+//! gRPC over HTTP/1.1, as a listener of Envoy translates it.
+
+use crate::cases::format::GrpcAnswer;
+use crate::cases::messages::fields;
+use crate::cases::observed::ObservedGrpcCall;
+use crate::cases::pattern::Bytes;
+use crate::message::{Message, Reply};
+
+/// What distinguishes the service of a gRPC cluster from one of the same name.
+const PREFIX: &str = "grpc:";
+
+/// The length of what stands before each message: whether it is compressed, and its length.
+const FRAME_HEAD: usize = 5;
+
+/// The name of the service of a gRPC cluster.
+pub fn key(cluster: &str) -> String {
+    format!("{PREFIX}{cluster}")
+}
+
+/// The gRPC cluster of a service.
+pub fn cluster(key: &str) -> Option<&str> {
+    key.strip_prefix(PREFIX)
+}
+
+/// The call that a service has received.
+pub fn received(message: &Message) -> ObservedGrpcCall {
+    let path = message.headers.first(":path").unwrap_or_default();
+    let path = String::from_utf8_lossy(path);
+    let path = path.trim_start_matches('/');
+    let (service, method) = path.split_once('/').unwrap_or((path, ""));
+    let mut metadata = message.headers.clone();
+    metadata.remove(":path");
+    metadata.remove(":method");
+    ObservedGrpcCall {
+        service: service.to_owned(),
+        method: method.to_owned(),
+        metadata,
+        message: unframed(&message.body),
+    }
+}
+
+/// What a service responds.
+pub fn reply(answer: &GrpcAnswer) -> Reply {
+    let mut reply = Reply::new(200).header("content-type", "application/grpc");
+    for (name, value) in fields(&answer.metadata).bytes() {
+        reply = reply.header(name, value);
+    }
+    for Bytes(message) in &answer.message.0 {
+        reply = reply.body(framed(message));
+    }
+    if answer.message.0.is_empty() && answer.status == 0 {
+        reply = reply.body(framed(&[]));
+    }
+    reply = reply.trailer("grpc-status", answer.status.to_string());
+    if let Some(message) = &answer.status_message {
+        reply = reply.trailer("grpc-message", message);
+    }
+    for (name, value) in fields(&answer.trailers).bytes() {
+        reply = reply.trailer(name, value);
+    }
+    reply
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    [&[0], &length.to_be_bytes()[..], message].concat()
+}
+
+/// The messages of a body, one after another. A frame that is cut off is left out.
+fn unframed(mut body: &[u8]) -> Vec<u8> {
+    let mut messages = Vec::new();
+    while let Some(([_, length @ ..], rest)) = body.split_first_chunk::<FRAME_HEAD>() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let Some((message, after)) = rest.split_at_checked(length) else {
+            break;
+        };
+        messages.extend_from_slice(message);
+        body = after;
+    }
+    messages
+}

@@ -1,0 +1,127 @@
+//! What a case needs of an Envoy, and whether Envoy can do it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_saphyr::Spanned;
+
+use crate::cases::format::{Call, Case, Failure, GrpcCall, Reply, Request, Step};
+use crate::cases::text::{Map, OneOrMany};
+
+/// The cluster of the requests.
+pub const UPSTREAM: &str = "upstream";
+
+/// The longest time that a case may wait in Envoy, where time passes.
+const MAX_ADVANCE: Duration = Duration::from_secs(60);
+
+/// What a case needs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The clusters, and whether something listens there.
+    pub clusters: BTreeMap<String, bool>,
+    /// The clusters of gRPC services.
+    pub grpc_clusters: BTreeMap<String, bool>,
+    /// Whether the metrics have to be those of the case only.
+    pub needs_own_process: bool,
+}
+
+/// A part of a case that is written like a step.
+struct Part<'a> {
+    request: Option<&'a Request>,
+    upstream: Option<&'a Reply>,
+    meanwhile: &'a [Spanned<Step>],
+    calls: &'a [Call],
+    grpc_calls: &'a [GrpcCall],
+    metrics: Option<&'a Map<OneOrMany<u64>>>,
+    advance: Duration,
+}
+
+impl Plan {
+    /// Looks at a case. An error is why Envoy cannot run it.
+    pub fn of(case: &Case) -> Result<Self, &'static str> {
+        if !case.properties.0.is_empty() {
+            return Err("Envoy sets the properties itself");
+        }
+        let mut plan = Self::default();
+        plan.add(&Part {
+            request: case.request.as_ref(),
+            upstream: case.upstream.as_ref(),
+            meanwhile: &case.meanwhile,
+            calls: &case.calls,
+            grpc_calls: &case.grpc_calls,
+            metrics: case.expect.as_ref().map(|expect| &expect.metrics),
+            advance: Duration::ZERO,
+        })?;
+        plan.add_steps(case.steps.as_deref().unwrap_or_default())?;
+        plan.clusters.entry(UPSTREAM.to_owned()).or_insert(true);
+        for cluster in &case.options.missing_clusters {
+            plan.clusters.remove(cluster);
+            plan.grpc_clusters.remove(cluster);
+        }
+        Ok(plan)
+    }
+
+    fn add_steps(&mut self, steps: &[Spanned<Step>]) -> Result<(), &'static str> {
+        for Spanned { value: step, .. } in steps {
+            self.add(&Part {
+                request: step.request.as_ref(),
+                upstream: step.upstream.as_ref(),
+                meanwhile: &step.meanwhile,
+                calls: &step.calls,
+                grpc_calls: &step.grpc_calls,
+                metrics: step.expect.as_ref().map(|expect| &expect.metrics),
+                advance: step.advance.map_or(Duration::ZERO, |time| time.0),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, part: &Part) -> Result<(), &'static str> {
+        if part.advance > MAX_ADVANCE {
+            return Err("in Envoy, it would take more than a minute");
+        }
+        if let Some(request) = part.request {
+            let mut names = request.headers.0.iter().map(|(name, _)| name);
+            if names.any(|name| name.starts_with(':') && name != ":authority") {
+                return Err("a client of HTTP/1.1 sends no pseudo-headers");
+            }
+            let failure = part.upstream.and_then(|upstream| upstream.failure);
+            let is_reachable = failure != Some(Failure::Unreachable);
+            add_cluster(&mut self.clusters, UPSTREAM, is_reachable)?;
+        }
+        for Call {
+            cluster,
+            answer,
+            expect,
+        } in part.calls
+        {
+            if cluster == UPSTREAM {
+                return Err("in Envoy, the cluster upstream is that of the requests");
+            }
+            let is_reachable = answer.failure != Some(Failure::Unreachable);
+            if !is_reachable && expect.is_some() {
+                return Err("Envoy does not show a call to a service that cannot be reached");
+            }
+            add_cluster(&mut self.clusters, cluster, is_reachable)?;
+        }
+        for GrpcCall { cluster, .. } in part.grpc_calls {
+            add_cluster(&mut self.grpc_clusters, cluster, true)?;
+        }
+        let mentions_metrics = part.metrics.is_some_and(|metrics| !metrics.0.is_empty());
+        self.needs_own_process |= mentions_metrics;
+        self.add_steps(part.meanwhile)
+    }
+}
+
+fn add_cluster(
+    clusters: &mut BTreeMap<String, bool>,
+    name: &str,
+    is_reachable: bool,
+) -> Result<(), &'static str> {
+    match clusters.insert(name.to_owned(), is_reachable) {
+        Some(other) if other != is_reachable => {
+            Err("in Envoy, a service is reachable, or is not, for the whole case")
+        }
+        _ => Ok(()),
+    }
+}
