@@ -36,7 +36,7 @@ const FRAMING_HEADERS: [&str; 9] = [
     "upgrade",
 ];
 
-/// Headers that a response has at most once. Envoy joins a second value to the first with a comma.
+/// Headers that occur at most once in a response. Envoy joins a second value with a comma.
 const SINGLE_HEADERS: [&str; 13] = [
     "age",
     "content-location",
@@ -53,10 +53,10 @@ const SINGLE_HEADERS: [&str; 13] = [
     "server",
 ];
 
-/// The number of characters of a name or a value that an error quotes.
+/// The maximum number of characters of a name or a value that an error quotes.
 const MAX_QUOTED: usize = 64;
 
-/// An accepted configuration: the headers to append, in the order in which they were written.
+/// A valid configuration: the headers to append, in the order in which they are written.
 #[derive(Debug)]
 pub struct Config {
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -127,7 +127,7 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
-/// Written by hand, because a derived map has neither the order nor the duplicates of the text.
+/// Written by hand, because a derived map loses the order and the duplicates in the text.
 struct ConfigVisitor;
 
 impl<'de> Visitor<'de> for ConfigVisitor {
@@ -165,9 +165,10 @@ impl<'de> Visitor<'de> for ConfigVisitor {
     }
 }
 
-/// A value in an object, or an array of values: one header line each.
+/// A header's value in an object: a string, or an array with a string for each header line.
 ///
-/// These are strings, not `HeaderValue`: an untagged enum replaces each error's message by its own.
+/// These are strings, not `HeaderValue`, because an untagged enum replaces the messages of errors
+/// with its own.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -205,7 +206,7 @@ impl TryFrom<String> for HeaderName {
     }
 }
 
-/// A header's value, without the white space around it, which is not part of a value (RFC 9110, 5.5).
+/// A header's value. Leading and trailing white space is not part of it (RFC 9110, 5.5).
 #[derive(Debug)]
 struct HeaderValue(String);
 
@@ -238,7 +239,7 @@ fn is_encoded_struct(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x0A]) && bytes.contains(&0x12)
 }
 
-/// The message for invalid JSON. `serde_json` adds line and column to errors of this module, too.
+/// The message for a JSON error. `serde_json` adds line and column, also to errors of this file.
 fn describe(error: serde_json::Error) -> String {
     if error.is_data() {
         error.to_string()
@@ -247,7 +248,7 @@ fn describe(error: serde_json::Error) -> String {
     }
 }
 
-/// An operator's text in an error: escaped, and cut off before it fills the log.
+/// Text from the configuration, escaped and truncated, so that an error does not fill the log.
 fn quote(text: &str) -> String {
     match text.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", &text[..end]),

@@ -29,7 +29,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                // The earlier configuration stays in force.
+                // The last accepted configuration is kept.
                 error!("configuration rejected: {error}");
                 false
             }

@@ -1,11 +1,11 @@
 //! A Proxy-Wasm extension that appends headers to every HTTP response.
 //!
-//! Entry point: here a proxy starts the extension in a new VM.
+//! Entry point: a proxy runs this code when it starts the extension in a new VM.
 //!
 //! Modules:
 //!
-//! - `config` reads the configuration: defaults, parsing, checks. It does not call the proxy.
-//! - `filter` acts on traffic: the root context and the HTTP contexts.
+//! - `config` reads the configuration: defaults, parsing, checks. It makes no host calls.
+//! - `filter` processes traffic: the root context and the HTTP contexts.
 
 mod config;
 // Unit tests in wasm run without a proxy, so nothing provides the host calls that this module imports.

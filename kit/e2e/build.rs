@@ -1,11 +1,11 @@
-//! Finds the tools that some tests need. A test that needs a missing one is ignored, and says so;
-//! with `CI=true` it runs, and fails.
+//! Finds the tools that some tests need. If a tool is missing, its tests are ignored, and say so;
+//! with `CI=true`, they run, and fail.
 
 use std::env;
 use std::process::{Command, Stdio};
 
-/// A tool, and the arguments with which it has to succeed. An engine's client without an engine
-/// does not.
+/// Tools, and arguments with which they succeed. A client of a container engine fails if no engine
+/// runs.
 const TOOLS: [(&str, &[&str]); 12] = [
     ("buildah", &["info"]),
     ("cargo-generate", &["--version"]),
@@ -22,7 +22,7 @@ const TOOLS: [(&str, &[&str]); 12] = [
 ];
 
 fn main() {
-    // A file that does not exist: what is installed is looked for each time.
+    // This file does not exist, so Cargo looks for the tools in each build.
     println!("cargo::rerun-if-changed=target/always");
     for (tool, arguments) in TOOLS {
         let name = format!("missing_{}", tool.replace('-', "_"));
@@ -40,6 +40,6 @@ fn works(tool: &str, arguments: &[&str]) -> bool {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
-        // wrk prints its help with an error.
+        // wrk prints its help and exits with an error.
         .is_ok_and(|status| status.success() || tool == "wrk")
 }

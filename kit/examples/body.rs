@@ -1,4 +1,4 @@
-//! Replaces a text in the bodies of responses.
+//! Replaces text in response bodies.
 //!
 //! Configuration: `{"find": "http://", "replace": "https://", "limit": 65536}`
 
@@ -19,7 +19,8 @@ proxy_wasm::main! {{
 struct Config {
     find: String,
     replace: String,
-    /// The largest body to look into, in bytes: each request under way may hold as much.
+    /// The maximum length of a body that is changed, in bytes. Each request in progress may use
+    /// that much memory.
     limit: usize,
 }
 
@@ -35,7 +36,7 @@ impl RootContext for Plugin {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         match serde_json::from_slice::<Config>(&bytes).map_err(|error| error.to_string()) {
             Ok(config) if config.find.is_empty() => {
-                error!("configuration rejected: find is empty; write what to look for");
+                error!("configuration rejected: find is empty; write the text to replace");
                 false
             }
             Ok(config) => {
@@ -43,7 +44,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                // An unknown key is named in full, however long it is.
+                // An error about an unknown key contains the whole key, which may be long.
                 error!("configuration rejected: {error:.500}");
                 false
             }
@@ -64,7 +65,7 @@ impl RootContext for Plugin {
 
 struct BodyFilter {
     config: Rc<Config>,
-    /// Whether this response's body is looked into.
+    /// Whether this response's body is searched.
     looks: bool,
 }
 
@@ -72,13 +73,13 @@ impl Context for BodyFilter {}
 
 impl HttpContext for BodyFilter {
     fn on_http_response_headers(&mut self, _header_count: usize, end_of_stream: bool) -> Action {
-        // In a compressed body there is no text to find.
+        // A compressed body cannot be searched.
         let is_encoded = self
             .get_http_response_header_bytes("content-encoding")
             .is_some();
         self.looks = !end_of_stream && !is_encoded;
         if self.looks {
-            // The headers go before the body, whose length will be another one.
+            // The headers are forwarded before the body, whose length will change.
             self.set_http_response_header("content-length", None);
         }
         Action::Continue
@@ -88,10 +89,10 @@ impl HttpContext for BodyFilter {
         if !self.looks {
             return Action::Continue;
         }
-        // While we pause, the proxy keeps what has come, and `body_size` is the size of all of it.
+        // While we pause, the proxy keeps the parts, and `body_size` is the size of all of them.
         if body_size > self.config.limit {
             warn!(
-                "a body is larger than {} bytes: left as it is",
+                "a body is larger than {} bytes, so it is not changed",
                 self.config.limit
             );
             self.looks = false;
@@ -103,7 +104,7 @@ impl HttpContext for BodyFilter {
         let body = self
             .get_http_response_body(0, body_size)
             .unwrap_or_default();
-        // Bytes that are no text stay as they are.
+        // Bytes that are not UTF-8 do not change.
         if let Ok(text) = std::str::from_utf8(&body)
             && text.contains(&self.config.find)
         {

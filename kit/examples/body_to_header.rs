@@ -1,9 +1,9 @@
-//! Sets a header of the request from its JSON body, for example for routes that depend on it.
+//! Sets a request header from the JSON body, for example for routes that depend on it.
 //!
 //! Configuration: `{"field": "model", "header": "x-model", "limit": 65536}`
 //!
-//! It needs `allow_on_headers_stop_iteration` in Envoy's configuration of the extension. Without it,
-//! requests with a body wait for ever.
+//! It needs `allow_on_headers_stop_iteration` in Envoy's configuration of the plugin. Without it,
+//! requests with a body wait forever.
 
 use std::rc::Rc;
 
@@ -23,7 +23,7 @@ proxy_wasm::main! {{
 struct Config {
     field: String,
     header: String,
-    /// The largest body, in bytes. Envoy has a limit, too.
+    /// The maximum length of a body, in bytes. Envoy has a limit, too.
     limit: usize,
 }
 
@@ -43,7 +43,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                // The error contains an unknown key in full, however long it is.
+                // An error about an unknown key contains the whole key, which may be long.
                 error!("configuration rejected: {error:.500}");
                 false
             }
@@ -69,7 +69,7 @@ impl Context for BodyToHeader {}
 
 impl HttpContext for BodyToHeader {
     fn on_http_request_headers(&mut self, _header_count: usize, end_of_stream: bool) -> Action {
-        // Not the one that the client has sent.
+        // Do not forward the client's header.
         self.set_http_request_header(&self.config.header, None);
         if end_of_stream {
             return Action::Continue;
@@ -89,7 +89,7 @@ impl HttpContext for BodyToHeader {
         Action::Continue
     }
 
-    /// Trailers end a body in place of its last piece.
+    /// If there are trailers, they end the body, and no part of it has `end_of_stream`.
     fn on_http_request_trailers(&mut self, _trailer_count: usize) -> Action {
         self.set_header();
         Action::Continue
@@ -102,7 +102,7 @@ impl BodyToHeader {
             .get_http_request_body(0, self.config.limit)
             .unwrap_or_default();
         let json: Value = serde_json::from_slice(&body).unwrap_or_default();
-        // Other characters could forge headers.
+        // A value with control characters could add headers.
         let value = json[self.config.field.as_str()]
             .as_str()
             .filter(|value| value.bytes().all(|byte| byte.is_ascii_graphic()));

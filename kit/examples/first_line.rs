@@ -1,4 +1,4 @@
-//! Closes TCP connections whose first line does not begin as it should.
+//! Closes TCP connections whose first line does not have the configured prefix.
 //!
 //! Configuration: `{"prefix": "SSH-2.0-", "limit": 255}`
 
@@ -18,7 +18,7 @@ proxy_wasm::main! {{
 #[serde(deny_unknown_fields)]
 struct Config {
     prefix: String,
-    /// The longest line, in bytes. Envoy has a limit, too.
+    /// The maximum length of a line, in bytes. Envoy has a limit, too.
     limit: usize,
 }
 
@@ -38,7 +38,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                // The error contains an unknown key in full, however long it is.
+                // An error about an unknown key contains the whole key, which may be long.
                 error!("configuration rejected: {error:.500}");
                 false
             }
@@ -69,7 +69,7 @@ impl StreamContext for FirstLine {
         if self.is_accepted {
             return Action::Continue;
         }
-        // What is held is shown again with what arrives next.
+        // The data that is held is passed again, together with the data that arrives next.
         let data = self.get_downstream_data(0, self.config.limit);
         let data = data.unwrap_or_default();
         let is_complete = data.contains(&b'\n') || data_size >= self.config.limit || end_of_stream;

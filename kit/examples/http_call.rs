@@ -1,4 +1,4 @@
-//! Asks a service whether a request may pass.
+//! Asks a service whether a request is allowed.
 //!
 //! Configuration: `{"cluster": "authorization", "authority": "authorization.example", "path": "/check",
 //! "timeout_milliseconds": 200, "fail_open": false}`
@@ -19,12 +19,12 @@ proxy_wasm::main! {{
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// What the proxy calls the service.
+    /// The service's cluster in the proxy.
     cluster: String,
     authority: String,
     path: String,
     timeout_milliseconds: u32,
-    /// Whether requests pass while the service gives no answer. If not said: they do not.
+    /// Whether requests are allowed if the service does not respond. By default, they are not.
     #[serde(default)]
     fail_open: bool,
 }
@@ -45,7 +45,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                // An unknown key is named in full, however long it is.
+                // An error about an unknown key contains the whole key, which may be long.
                 error!("configuration rejected: {error:.500}");
                 false
             }
@@ -69,7 +69,7 @@ struct AuthorizationFilter {
 impl AuthorizationFilter {
     fn ask(&self) -> Result<u32, Status> {
         let token = self.get_http_request_header_bytes("authorization");
-        // What is not UTF-8 is no token that anyone has issued.
+        // A value that is not UTF-8 is not a valid token.
         let token = token.and_then(|token| String::from_utf8(token).ok());
         let mut headers = vec![
             (":method", "GET"),
@@ -81,9 +81,10 @@ impl AuthorizationFilter {
         self.dispatch_http_call(&self.config.cluster, headers, None, vec![], timeout)
     }
 
-    /// Without an answer, the operator has decided. Says whether the request passes.
-    fn passes_without_answer(&self, reason: &str) -> bool {
-        warn!("no answer from {}: {reason}", self.config.cluster);
+    /// Decides by the configuration if the service does not respond. Returns whether the request is
+    /// allowed.
+    fn allows_without_response(&self, reason: &str) -> bool {
+        warn!("no response from {}: {reason}", self.config.cluster);
         if !self.config.fail_open {
             self.send_http_response(503, vec![], Some(b"cannot check your access now\n"));
         }
@@ -93,7 +94,7 @@ impl AuthorizationFilter {
 
 impl Context for AuthorizationFilter {
     fn on_http_call_response(&mut self, _: u32, header_count: usize, _: usize, _: usize) {
-        // Without headers the call has failed, and to ask for one of them would panic.
+        // Without headers, the call has failed, and reading a header would panic.
         let status = if header_count > 0 {
             self.get_http_call_response_header_bytes(":status")
         } else {
@@ -105,9 +106,10 @@ impl Context for AuthorizationFilter {
                 self.send_http_response(403, vec![], Some(b"access denied\n"));
                 false
             }
-            // Envoy answers in the place of a service: 503 if it is not there, 504 if it is late.
-            Some(status) => self.passes_without_answer(&String::from_utf8_lossy(status)),
-            None => self.passes_without_answer("the call failed"),
+            // Envoy itself responds with 503 if it cannot reach the service, and with 504 after a
+            // timeout.
+            Some(status) => self.allows_without_response(&String::from_utf8_lossy(status)),
+            None => self.allows_without_response("the call failed"),
         };
         if passes {
             self.resume_http_request();
@@ -120,8 +122,8 @@ impl HttpContext for AuthorizationFilter {
         match self.ask() {
             // The request waits for `on_http_call_response`.
             Ok(_) => Action::Pause,
-            Err(status) if self.passes_without_answer(&format!("{status:?}")) => Action::Continue,
-            // Answered already: what follows must not reach the upstream.
+            Err(status) if self.allows_without_response(&format!("{status:?}")) => Action::Continue,
+            // A response has been sent, so the request must not reach the upstream.
             Err(_) => Action::Pause,
         }
     }

@@ -1,4 +1,4 @@
-//! Logs a line for each request that has ended, at a level that says how much it matters.
+//! Logs a line when a request has ended. The level depends on the status.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 
 proxy_wasm::main! {{
-    // What the SDK lets through; the proxy has a level of its own, and drops what is below that.
+    // The level of the SDK. The proxy has its own level, and drops lines below it.
     proxy_wasm::set_log_level(LogLevel::Debug);
     proxy_wasm::set_root_context(|_| Box::new(Plugin));
 }}
@@ -31,11 +31,11 @@ struct RequestLog {
 }
 
 impl RequestLog {
-    /// A header as it can stand in a log line. As bytes: the SDK's method that gives a `String`
-    /// panics on a value that is not UTF-8, and a client may send one.
+    /// A header value for a log line. It is read as bytes, because the SDK's method that returns a
+    /// `String` panics if the value is not UTF-8, and clients may send such values.
     fn text(bytes: Option<Vec<u8>>) -> String {
         let bytes = bytes.unwrap_or_else(|| b"-".to_vec());
-        // Control characters escaped, so that no client writes a line of its own.
+        // Control characters are escaped, so that clients cannot add lines to the log.
         String::from_utf8_lossy(&bytes).escape_debug().to_string()
     }
 }
@@ -48,14 +48,14 @@ impl HttpContext for RequestLog {
         Action::Continue
     }
 
-    /// The stream has ended: answered in full, or broken off, and then there may be no status.
+    /// The stream has ended. If it was reset, there may be no status.
     fn on_log(&mut self) {
         let method = Self::text(self.get_http_request_header_bytes(":method"));
         let path = Self::text(self.get_http_request_header_bytes(":path"));
-        // What follows the question mark is the user's own: tokens, names, addresses.
+        // The query may have personal data: tokens, names, addresses.
         let path = path.split('?').next().unwrap_or_default();
         let status = Self::text(self.get_http_response_header_bytes(":status"));
-        // The clock of the machine may have been set back in between.
+        // The clock may have been set back in the meantime.
         let elapsed = self
             .begin
             .and_then(|begin| self.get_current_time().duration_since(begin).ok());

@@ -1,5 +1,4 @@
-//! Measures what passes: responses by the class of their status, requests that are under way, and
-//! how long they take.
+//! Defines metrics: responses by status class, requests in progress, and their duration.
 
 use std::time::SystemTime;
 
@@ -13,7 +12,7 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::new(Plugin::default()));
 }}
 
-/// The numbers that the proxy gave our metrics. All workers count into the same ones.
+/// The identifiers of the metrics. All workers update the same metrics.
 #[derive(Clone, Copy, Default)]
 struct Metrics {
     /// By the first digit of the status, from 1 to 5.
@@ -23,11 +22,11 @@ struct Metrics {
 }
 
 impl Metrics {
-    /// Asks the proxy for the metrics: at the start, for a name costs more than a number.
+    /// Defines the metrics once, because finding a metric by name costs more than by identifier.
     fn define() -> Result<Self, Status> {
         let mut responses = [0; 5];
         for (class, id) in (1..).zip(&mut responses) {
-            // Envoy makes a tag of this ending by itself: response_code_class="2".
+            // Envoy extracts a tag from this suffix: response_code_class="2".
             let name = format!("example_rq_{class}xx");
             *id = hostcalls::define_metric(MetricType::Counter, &name)?;
         }
@@ -54,7 +53,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(status) => {
-                error!("the proxy defines no metric: {status:?}");
+                error!("cannot define a metric: {status:?}");
                 false
             }
         }
@@ -74,11 +73,11 @@ impl RootContext for Plugin {
 
 struct RequestMetrics {
     metrics: Metrics,
-    /// When the request came, if it has been counted as active.
+    /// The start of the request, if it was counted as active.
     begin: Option<SystemTime>,
 }
 
-/// A metric that fails is no reason to fail a request.
+/// Requests continue if a metric cannot be updated.
 fn report(result: Result<(), Status>) {
     if let Err(status) = result {
         warn!("a metric was not recorded: {status:?}");
@@ -94,7 +93,7 @@ impl HttpContext for RequestMetrics {
         Action::Continue
     }
 
-    /// Here and not at the response: a request that is broken off has none, and ends all the same.
+    /// `on_log` is also called for requests that are reset and have no response.
     fn on_log(&mut self) {
         let Some(begin) = self.begin else { return };
         report(hostcalls::increment_metric(self.metrics.active, -1));

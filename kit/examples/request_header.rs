@@ -1,4 +1,4 @@
-//! Sets a header of every request, in place of what a client sends under that name.
+//! Sets a header of every request. It replaces values that the client sent.
 //!
 //! Configuration: `{"name": "x-environment", "value": "production"}`
 
@@ -14,7 +14,7 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::new(Plugin::default()));
 }}
 
-// A misspelt key is an error, and not a default that nobody wanted.
+// A misspelled key is an error, and not silently ignored.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
@@ -29,7 +29,7 @@ impl Config {
         if config.name.is_empty() || !config.name.bytes().all(is_name) {
             return Err("name: write lower-case letters, digits and hyphens".to_owned());
         }
-        // A line break would let the value add headers of its own.
+        // With a line break, the value could add more headers.
         if config.value.chars().any(char::is_control) {
             return Err("value: remove the control characters".to_owned());
         }
@@ -52,7 +52,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                // An unknown key is named in full, however long it is.
+                // An error about an unknown key contains the whole key, which may be long.
                 error!("configuration rejected: {error:.500}");
                 false
             }
@@ -77,7 +77,7 @@ impl Context for RequestHeaderFilter {}
 
 impl HttpContext for RequestHeaderFilter {
     fn on_http_request_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
-        // To add would leave the client's own beside it, and the upstream might believe that one.
+        // `add` would keep the client's value, and the upstream might use that one.
         self.set_http_request_header(&self.config.name, Some(&self.config.value));
         Action::Continue
     }

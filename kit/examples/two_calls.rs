@@ -1,4 +1,4 @@
-//! Asks one service who the client is, and then another one what this user may do: the second call
+//! Asks one service who the client is, then another one what this user may do. The second call
 //! needs the response of the first.
 //!
 //! Configuration: `{"sessions": "sessions", "permissions": "permissions", "timeout_milliseconds": 200}`,
@@ -41,7 +41,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                // The error contains an unknown key in full, however long it is.
+                // An error about an unknown key contains the whole key, which may be long.
                 error!("configuration rejected: {error:.500}");
                 false
             }
@@ -135,8 +135,8 @@ impl Context for PermissionFilter {
 impl HttpContext for PermissionFilter {
     fn on_http_request_headers(&mut self, _header_count: usize, _end_of_stream: bool) -> Action {
         self.respond_if_failed(self.ask_for_user());
-        // The request waits for `on_http_call_response`. If the call has failed, the response has
-        // been sent, and the upstream must not see the request.
+        // The request waits for `on_http_call_response`. If the call failed, a response has been
+        // sent, and the request must not reach the upstream.
         Action::Pause
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of the configuration's contract. `cargo make test` runs them natively and in wasm.
+//! Tests of the configuration. `cargo make test` runs them natively and in wasm.
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -12,7 +12,7 @@ fn assert_headers(configuration: &str, expected: &[(&str, &str)]) {
     assert_eq!(headers, expected, "{configuration:?}");
 }
 
-/// The error has all of these parts.
+/// Asserts that the error has all of these parts.
 #[track_caller]
 fn assert_rejected(configuration: impl AsRef<[u8]>, parts: &[&str]) {
     let configuration = configuration.as_ref();
@@ -25,14 +25,14 @@ fn assert_rejected(configuration: impl AsRef<[u8]>, parts: &[&str]) {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn nothing_means_the_default() {
+fn empty_configuration_is_the_default() {
     for nothing in ["", " ", "\n\t \r\n"] {
         assert_headers(nothing, &[("custom-header", env!("CARGO_PKG_NAME"))]);
     }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn plain_text_is_the_value_without_white_space_around_it() {
+fn plain_text_is_the_trimmed_value() {
     assert_headers("test", &[("custom-header", "test")]);
     assert_headers("  two words\r\n", &[("custom-header", "two words")]);
     assert_headers("42", &[("custom-header", "42")]);
@@ -47,7 +47,7 @@ fn json_string_is_the_value() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn object_gives_its_headers_in_order() {
+fn object_has_headers_in_order() {
     assert_headers(r#"{"custom-header": "test"}"#, &[("custom-header", "test")]);
     assert_headers(
         r#"{"x-b": "1", "x-a": ["2", "3"], "x-c": ""}"#,
@@ -56,7 +56,7 @@ fn object_gives_its_headers_in_order() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn names_are_in_lower_case() {
+fn names_are_converted_to_lower_case() {
     assert_headers(r#"{"X-Upper": "V"}"#, &[("x-upper", "V")]);
 }
 
@@ -126,8 +126,8 @@ fn bytes_that_are_not_utf8_are_rejected() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn encoded_protobuf_message_is_rejected() {
-    // As Envoy 1.40 encodes {"custom-header": "test"}, {"a": 1} and, long enough for a length of two
-    // bytes, {"x-a": "vvv…"}.
+    // Encoded by Envoy 1.40: {"custom-header": "test"}, {"a": 1}, and {"x-a": "vvv…"}, which is so
+    // long that its length takes two bytes.
     let long = [
         &b"\x0A\xB1\x01\x0A\x03x-a\x12\xA9\x01\x1A\xA6\x01"[..],
         &[b'v'; 166],
@@ -143,7 +143,7 @@ fn encoded_protobuf_message_is_rejected() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn text_after_a_line_feed_is_not_taken_for_a_protobuf_message() {
+fn text_after_a_line_feed_is_not_a_protobuf_message() {
     assert_headers("\ntest", &[("custom-header", "test")]);
     assert_headers("\n{\"x-a\": \"1\"}\n", &[("x-a", "1")]);
 }
@@ -212,7 +212,7 @@ fn control_characters_in_a_value_are_rejected() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn long_text_is_cut_off_in_errors() {
+fn long_text_is_truncated_in_errors() {
     let long = "é".repeat(1_000_000);
     for configuration in [
         format!("{{\"{long}\": \"v\"}}"),

@@ -102,7 +102,7 @@ numbers! {
         Debug = 1,
         /// Information for operators.
         Info = 2,
-        /// Something that an operator should look at.
+        /// Something that an operator should check.
         Warn = 3,
         /// A failure.
         Error = 4,

@@ -1,16 +1,16 @@
-//! What Envoy has to allow a module: `capability_restriction_config`.
+//! The capabilities of a module: Envoy's `capability_restriction_config`.
 
 use proxy_wasm_abi::{AbiVersion, HOST_MODULE, callback, host_function, is_looked_up};
 use proxy_wasm_module::Module;
 
-/// Envoy restricts the host calls and callbacks with this prefix, and the functions of WASI. It
-/// always allows the start functions, `malloc`, and what is not in the specification.
+/// Envoy restricts host calls and callbacks with this prefix, and WASI functions. It always allows
+/// the start functions, `malloc`, and functions that are not in the specification.
 const PREFIX: &str = "proxy_";
 
-/// The allocator, which Envoy calls like `malloc`, without asking whether it may.
+/// The allocator. Envoy always allows it, like `malloc`.
 const ALLOCATOR: &str = "proxy_on_memory_allocate";
 
-/// Envoy looks for this callback, and never calls it.
+/// Envoy looks for this callback, but never calls it.
 const NEVER_CALLED: &str = "proxy_validate_configuration";
 
 /// The capabilities that a module needs: imports in their order, then callbacks in theirs.
@@ -30,7 +30,7 @@ pub fn of(module: &Module, version: AbiVersion) -> Vec<&'static str> {
     });
     let mut names = Vec::new();
     for name in imports.chain(callbacks) {
-        // WASI has two module names, and the same functions under both.
+        // WASI has two module names, with the same functions.
         if !names.contains(&name) {
             names.push(name);
         }
@@ -38,10 +38,10 @@ pub fn of(module: &Module, version: AbiVersion) -> Vec<&'static str> {
     names
 }
 
-/// Envoy's configuration that allows these capabilities and no others, in YAML, for Envoy 1.40 and
-/// for older releases.
+/// The Envoy configuration that allows only these capabilities, in YAML, for Envoy 1.40 and for
+/// older releases.
 ///
-/// An empty list of capabilities allows everything in Envoy, so there is no configuration for it.
+/// `None` without capabilities: in Envoy, an empty list allows everything.
 pub fn restriction(capabilities: &[&str]) -> Option<String> {
     if capabilities.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! The check of a path: a directory, an OCI layout or archive, or a module.
+//! Checks a path: a directory, an OCI layout or archive, or a module.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,45 +13,45 @@ use crate::error::Error;
 use crate::report::Report;
 use crate::{image, manifest_file, module_file};
 
-/// What a check has beside the path.
+/// The options of a check.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Options {
-    /// The manifest with which a module is to be packaged. It is checked, too.
+pub struct CheckOptions {
+    /// The manifest for packaging a module. It is checked, too.
     pub manifest: Option<PathBuf>,
-    /// The configuration with which modules are tried. Without one, they are started only.
+    /// The configuration for trying modules. Without it, modules are only started.
     #[cfg(feature = "trial")]
     pub configuration: Option<Vec<u8>>,
-    /// The plugin's root ID with which modules are tried. `None` if it is not known.
+    /// The plugin's root ID for trying modules. `None` if it is not known.
     #[cfg(feature = "trial")]
     pub root_id: Option<String>,
 }
 
-/// Checks what is at a path: see [`check_with`].
+/// Checks a path: see [`check_with`].
 pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
     let manifest = manifest.map(Path::to_owned);
     check_with(
         path,
-        &Options {
+        &CheckOptions {
             manifest,
-            ..Options::default()
+            ..CheckOptions::default()
         },
     )
 }
 
-/// Checks what is at a path: a directory with the files of an image's root, an OCI layout, an OCI
-/// archive, or a module.
+/// Checks a path: a directory with the files of an image's root, an OCI layout, an OCI archive, or
+/// a module.
 ///
-/// A module in a file of its own is judged without an image, for all consumers alike.
+/// A module in a file is checked without an image, for all consumers.
 ///
-/// If the path cannot be read, that is a finding, like anything else that would go wrong.
-pub fn check_with(path: &Path, options: &Options) -> Report {
+/// A path that cannot be read is a finding, like any other problem.
+pub fn check_with(path: &Path, options: &CheckOptions) -> Report {
     let mut report = Report::default();
     #[cfg(feature = "trial")]
     {
-        let setup = &mut report.trials.setup;
-        setup.configuration.clone_from(&options.configuration);
-        setup.root_id.clone_from(&options.root_id);
+        let settings = &mut report.trials.settings;
+        settings.configuration.clone_from(&options.configuration);
+        settings.root_id.clone_from(&options.root_id);
     }
     if let Err(error) = checked(&mut report, path, options.manifest.as_deref()) {
         let place = path.display().to_string();
@@ -62,18 +62,18 @@ pub fn check_with(path: &Path, options: &Options) -> Report {
         }
         let remedy = match error {
             Error::Image(proxy_wasm_image::Error::Platform { .. }) => {
-                "build for --platform linux/amd64, on any machine: meshes take this image of an \
+                "build for --platform linux/amd64, on any machine: meshes select this image from an \
                  index; or push an image without an index"
             }
-            Error::TooLong { .. } => "make it smaller: V8 in Envoy loads no longer module",
-            _ => "give a directory, an OCI layout or archive, or a .wasm file",
+            Error::TooLong { .. } => "make it smaller: this is a limit of V8 in Envoy",
+            _ => "pass a directory, an OCI layout or archive, or a .wasm file",
         };
         report.error(&consumers::all(), place, error.to_string(), remedy);
     }
     report.conclude()
 }
 
-/// Checks the text of a manifest. Returns the manifest, too, if nothing in it is wrong.
+/// Checks the text of a manifest. Also returns the manifest, if it is valid.
 pub fn check_manifest(bytes: &[u8]) -> (Report, Option<Manifest>) {
     let mut report = Report::default();
     manifest_file::check(&mut report, manifest::FILE_NAME, bytes);
@@ -122,14 +122,14 @@ fn checked(report: &mut Report, path: &Path, manifest: Option<&Path>) -> Result<
     Ok(())
 }
 
-/// Checks a module that all consumers load alike.
+/// Checks a module in a file, for all consumers.
 fn bare_module(report: &mut Report, place: &str, bytes: &[u8]) {
     let readers = consumers::all();
     let oldest = module_file::check(report, &readers, place, bytes);
     report.read(&readers, place, oldest);
 }
 
-/// Checks the manifest with which a module is to be packaged.
+/// Checks the manifest for packaging a module.
 fn manifest_of_module(report: &mut Report, module: &Path, manifest: &Path) {
     let place = manifest.display().to_string();
     match read_file(manifest, manifest_file::MAX_LENGTH) {
@@ -142,23 +142,23 @@ fn manifest_of_module(report: &mut Report, module: &Path, manifest: &Path) {
                 report.warning(
                     place,
                     format!(
-                        "module is {path:?}, and the checked module is {:?}",
+                        "module is {path:?}, but the checked module is {:?}",
                         name.to_string_lossy()
                     ),
-                    "make sure that the image has the module under the manifest's name",
+                    "make sure that the image has the module under the name in the manifest",
                 );
             }
         }
         Err(error) => report.error(
-            &consumers::that_read(Reads::Manifest),
+            &consumers::reading(Reads::Manifest),
             place,
             error.to_string(),
-            "name a manifest.yaml with --manifest, or leave it out",
+            "pass a manifest.yaml with --manifest, or leave the option out",
         ),
     }
 }
 
-/// The bytes of a regular file that is not longer than `max_length`.
+/// Reads a regular file of at most `max_length` bytes.
 fn read_file(path: &Path, max_length: u64) -> Result<Vec<u8>, Error> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {

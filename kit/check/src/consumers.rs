@@ -1,4 +1,5 @@
-//! The consumers of modules and images: their releases, the Envoy in each, and what each reads.
+//! The consumers of modules and images: their releases, the Envoy in each release, and what they
+//! read.
 //!
 //! To add a consumer or a release, add a row.
 
@@ -10,13 +11,13 @@ use proxy_wasm_abi::EnvoyVersion;
 pub struct Consumer {
     /// Its name in the report, and for `--for`.
     pub name: &'static str,
-    /// Its name in a sentence.
+    /// Its name in messages.
     pub title: &'static str,
     /// Whether it is a mesh, which reads images. Envoy is a proxy.
     pub is_mesh: bool,
     /// What it reads of an image.
     pub reads: Reads,
-    /// The greatest length of a module, in bytes. `None` if it sets no limit.
+    /// The maximum length of a module, in bytes. `None` if it sets no limit.
     pub max_module_length: Option<u64>,
     /// The known releases, oldest first.
     pub releases: &'static [Release],
@@ -36,11 +37,11 @@ pub struct Release {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reads {
-    /// A file on the proxy's disk. Of an image, it is the module that a mesh would read.
+    /// A file on the proxy's disk. For an image, it is the module that a mesh would read.
     File,
     /// The first file named `plugin.wasm` in the last layer, or the module of an artifact.
     LastLayer,
-    /// The file that `manifest.yaml` names, over all layers. Without a manifest, nothing.
+    /// The file that `manifest.yaml` names, in all layers. Without a manifest, nothing.
     Manifest,
 }
 
@@ -88,7 +89,8 @@ pub static CONSUMERS: [Consumer; 4] = [
         is_mesh: true,
         reads: Reads::LastLayer,
         max_module_length: Some(MAX_LENGTH),
-        // 1.12 is the first with WasmPlugin. The Envoys are those that istio/proxy pins.
+        // 1.12 is the first release with WasmPlugin. The Envoy versions are those that istio/proxy
+        // pins.
         releases: &[
             release("1.12", 20),
             release("1.13", 21),
@@ -117,8 +119,8 @@ pub static CONSUMERS: [Consumer; 4] = [
         is_mesh: true,
         reads: Reads::LastLayer,
         max_module_length: Some(MAX_LENGTH),
-        // 1.1 is the first with Wasm in EnvoyExtensionPolicy. The Envoys are those of the project's
-        // compatibility matrix.
+        // 1.1 is the first release with Wasm in EnvoyExtensionPolicy. The Envoy versions are those
+        // of the project's compatibility matrix.
         releases: &[
             release("1.1", 31),
             release("1.2", 32),
@@ -159,7 +161,7 @@ const fn release(version: &'static str, envoy_minor: u32) -> Release {
 pub type Consumers = Vec<&'static Consumer>;
 
 /// The consumers that find the module in this way.
-pub fn that_read(reads: Reads) -> Consumers {
+pub fn reading(reads: Reads) -> Consumers {
     CONSUMERS
         .iter()
         .filter(|consumer| consumer.reads == reads)
@@ -187,8 +189,7 @@ impl Consumer {
             .map(|release| release.version)
     }
 
-    /// Its releases with an older Envoy, for a sentence: `Maistra 2.2 and older`. `None` if it has
-    /// none.
+    /// Its releases with an older Envoy, as text: `Maistra 2.2 and older`. `None` if it has none.
     pub fn before(&self, envoy: EnvoyVersion) -> Option<String> {
         let older = self
             .releases
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_are_oldest_first_and_their_envoys_too() {
+    fn releases_and_their_envoys_are_sorted_oldest_first() {
         for consumer in &CONSUMERS {
             for pair in consumer.releases.windows(2) {
                 assert!(pair[0].envoy < pair[1].envoy, "{}", pair[1].version);
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn oldest_releases_have_the_version_or_a_later_one() {
+    fn oldest_release_has_this_envoy_or_a_later_one() {
         for (minor, expected) in [
             (17, ["1.17", "1.12", "1.1", "2.1"].map(Some)),
             (19, ["1.19", "1.12", "1.1", "2.2"].map(Some)),
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_before_a_version_are_named() {
+    fn message_names_the_releases_with_an_older_envoy() {
         for (name, minor, expected) in [
             ("maistra", 17, None),
             ("maistra", 19, Some("Maistra 2.1 and older")),

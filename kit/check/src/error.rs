@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Why a path cannot be checked. A report has it as a finding, after the path.
+/// Why a path cannot be checked. The report has a finding with this error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot be read: {0}")]

@@ -1,7 +1,7 @@
-//! The rules for an image: what each consumer reads from it.
+//! The rules for images: what each consumer reads.
 
 mod container;
-mod found;
+mod found_module;
 mod last_layer;
 
 use proxy_wasm_image::ISTIO_MODULE;
@@ -9,10 +9,10 @@ use proxy_wasm_image::manifest;
 use proxy_wasm_image::read::{ContainerRoot, Entries, Image};
 
 use crate::consumers::{self, Consumers, Reads};
-use crate::image::found::Found;
+use crate::image::found_module::FoundModule;
 use crate::report::{Report, excerpt};
 
-/// The most unknown files that are listed.
+/// The maximum number of unknown files that are listed.
 const MAX_COUNT: usize = 10;
 
 /// Checks an image.
@@ -32,37 +32,38 @@ pub fn image(report: &mut Report, image: &Image) {
     files(report, root, plugin);
 }
 
-/// Checks a directory with the files of an image's root: they become the only layer.
+/// Checks a directory with the files of an image's root, as if they were its only layer.
 pub fn directory(report: &mut Report, entries: &Entries) {
     let plugin = last_layer::find_in(report, ISTIO_MODULE, entries);
     files(report, Some(entries.iter().cloned().collect()), plugin);
 }
 
-/// What stands beside the image in its index.
+/// Reports other images and attestations in the same index.
 fn siblings(report: &mut Report, image: &Image) {
     if image.other_images > 0 {
         report.warning(
             "index.json",
-            format!("{} more images stand beside this one", image.other_images),
-            "keep one: a module runs on every machine, and each consumer picks by its own rule",
+            format!("other images in the same layout or index: {}", image.other_images),
+            "keep one image: a module runs on every platform, and each consumer selects by its own rule",
         );
     }
     if image.attestations > 0 {
         report.warning(
             "index.json",
-            "an attestation stands beside the image, so that the image needs an index",
+            "the image is in an index, because it has an attestation",
             "build with BUILDX_NO_DEFAULT_ATTESTATIONS=1: an image without an index is read on \
              every machine",
         );
     }
 }
 
-/// Checks the modules that consumers read. `root` is that of a container, if podman makes one.
-fn files(report: &mut Report, root: Option<ContainerRoot>, plugin: Option<Found>) {
-    let with_manifest = consumers::that_read(Reads::Manifest);
-    let from_last_layer = consumers::that_read(Reads::LastLayer);
-    let from_file = consumers::that_read(Reads::File);
-    // Of two modules, that of the manifest is the one on the proxy's disk.
+/// Checks the modules that consumers read. `root` is the root file system of a container, if podman
+/// creates one.
+fn files(report: &mut Report, root: Option<ContainerRoot>, plugin: Option<FoundModule>) {
+    let with_manifest = consumers::reading(Reads::Manifest);
+    let from_last_layer = consumers::reading(Reads::LastLayer);
+    let from_file = consumers::reading(Reads::File);
+    // Envoy reads the module that the manifest names, if there are two.
     let of_module = [with_manifest, from_file.clone()].concat();
     let (module, mut read) = match &root {
         Some(root) => container::module(report, root),
@@ -78,10 +79,13 @@ fn files(report: &mut Report, root: Option<ContainerRoot>, plugin: Option<Found>
             report.warning(
                 &plugin.path,
                 format!("it is not the same module as {}", module.path),
-                "make both the same: Maistra runs the one, and Istio and Envoy Gateway the other",
+                format!(
+                    "make both the same: Maistra runs {}, and Istio and Envoy Gateway run {}",
+                    module.path, plugin.path
+                ),
             );
             check_module(report, of_module, module);
-            // The findings are of both modules, the facts of the first.
+            // Both modules have findings. The report has the facts of the first one.
             let facts = report.module.take();
             check_module(report, from_last_layer, plugin);
             report.module = facts.or(report.module.take());
@@ -97,13 +101,13 @@ fn files(report: &mut Report, root: Option<ContainerRoot>, plugin: Option<Found>
     }
 }
 
-fn check_module(report: &mut Report, readers: Consumers, module: &Found) {
+fn check_module(report: &mut Report, readers: Consumers, module: &FoundModule) {
     let oldest = module.check(report, &readers);
     report.read(&readers, &module.path, oldest);
 }
 
-/// Warns of files that no consumer reads. Without a manifest, the module's name is unknown, so any
-/// module may be the one.
+/// Warns of files that no consumer reads. Without a manifest, the module's name is not known, so
+/// modules are not reported.
 fn unknown_files(report: &mut Report, root: &ContainerRoot, read: &[String], knows_module: bool) {
     let is_read = |path: &str| {
         let directory = format!("{path}/");

@@ -19,9 +19,9 @@ mod trial_findings;
 mod yaml;
 
 pub use capabilities::restriction;
-pub use check::{Options, check, check_manifest, check_module, check_with};
+pub use check::{CheckOptions, check, check_manifest, check_module, check_with};
 pub use consumers::{CONSUMERS, Consumer, Reads, Release};
-pub use project::{Project, check_deployment, check_project};
+pub use project::{ProjectDescription, check_deployment, check_project};
 pub use report::{Finding, ModuleFacts, ProjectFacts, Report, Severity, Verdict};
 #[cfg(feature = "trial")]
-pub use trial::{LogLine, Trial};
+pub use trial::{Trial, TrialLogLine};

@@ -1,8 +1,8 @@
-//! The rules for `manifest.yaml`. All findings are reported at once, with line and column.
+//! The rules for `manifest.yaml`. All problems are reported at once, with line and column.
 //!
-//! Maistra reads the file with yaml.v2, not strictly, into a structure of texts and one number. It uses
-//! `module`; `phase` and `priority` are for what the resource in the mesh leaves out. [`Manifest`] is
-//! stricter: what only that rejects is a warning.
+//! Maistra reads the file with yaml.v2, not strictly, into a structure of strings and one integer.
+//! It uses `module`; `phase` and `priority` are defaults for the resource in the mesh. [`Manifest`]
+//! is stricter: what only [`Manifest`] rejects is a warning.
 
 mod document;
 mod number;
@@ -12,12 +12,12 @@ use proxy_wasm_image::read::normalize_path;
 use proxy_wasm_image::{is_repository_component, is_tag};
 
 use crate::consumers::{self, Reads};
-use crate::manifest_file::document::{Document, Value};
+use crate::manifest_file::document::{Document, ManifestValue};
 use crate::manifest_file::number::is_integer;
 use crate::report::{Report, excerpt};
 use crate::similar::nearest;
 
-/// The greatest length of a manifest that is read, in bytes.
+/// The maximum length of a manifest, in bytes.
 pub const MAX_LENGTH: u64 = 64 * 1024;
 
 const KEYS: [&str; 7] = [
@@ -30,13 +30,12 @@ const KEYS: [&str; 7] = [
     "module",
 ];
 
-/// What [`Manifest`] requires, but Maistra does not.
+/// The keys that [`Manifest`] requires, but Maistra does not.
 const EXPECTED: [&str; 3] = ["schemaVersion", "phase", "priority"];
 
-/// Checks the text of a manifest. Returns the path of the module that it names, if Maistra would read
-/// it.
+/// Checks the text of a manifest. Returns the module's path, if Maistra accepts the manifest.
 pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
-    let readers = consumers::that_read(Reads::Manifest);
+    let readers = consumers::reading(Reads::Manifest);
     let before = report.errors();
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -69,7 +68,7 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
     if is_followed {
         report.warning(
             place,
-            "it holds several documents, of which Maistra reads the first",
+            "it has several documents, but Maistra reads only the first",
             "keep one",
         );
     }
@@ -90,7 +89,7 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
             let problem = format!("unknown key {}, which Maistra ignores", excerpt(key));
             report.warning(&entry.key_place, problem, remedy);
         } else {
-            type_of(report, key, &entry.value, &entry.value_place);
+            check_type(report, key, &entry.value, &entry.value_place);
         }
     }
     for key in KEYS {
@@ -99,13 +98,13 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
         if let (Some(last), Some(_)) = (last, values.next()) {
             report.warning(
                 &last.key_place,
-                format!("{key} is written twice, and Maistra takes the last"),
-                "keep one of them",
+                format!("{key} occurs twice, and Maistra uses the last"),
+                "keep only one",
             );
         }
-        match last.filter(|entry| entry.value != Value::Null) {
-            Some(entry) => content(report, key, &entry.value, &entry.value_place),
-            None => missing(report, key, last.map_or(place, |entry| &entry.value_place)),
+        match last.filter(|entry| entry.value != ManifestValue::Null) {
+            Some(entry) => check_content(report, key, &entry.value, &entry.value_place),
+            None => report_missing(report, key, last.map_or(place, |entry| &entry.value_place)),
         }
     }
     if report.errors() > before {
@@ -115,7 +114,7 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
     Some(normalize_path(module.value.text()?.as_bytes()))
 }
 
-/// The manifest, if the image's tools accept the text as well as a mesh does.
+/// The manifest, if [`Manifest`] accepts the text, too.
 pub fn parse(report: &Report, bytes: &[u8]) -> Option<Manifest> {
     if report.errors() > 0 {
         return None;
@@ -124,10 +123,10 @@ pub fn parse(report: &Report, bytes: &[u8]) -> Option<Manifest> {
     Manifest::parse(text).ok()
 }
 
-/// The remedy: what a key takes.
-fn wanted(key: &str) -> String {
+/// The remedy for a key: the values that it accepts.
+fn remedy_for(key: &str) -> String {
     match key {
-        "schemaVersion" => "write schemaVersion: 1, the only one there is".to_owned(),
+        "schemaVersion" => "write schemaVersion: 1, the only version".to_owned(),
         "phase" => format!("write one of {}", PHASES.join(", ")),
         "priority" => format!("write a whole number from {} to {}", i32::MIN, i32::MAX),
         "module" => "write a path relative to the image's root, without `..`".to_owned(),
@@ -135,71 +134,78 @@ fn wanted(key: &str) -> String {
     }
 }
 
-/// Checks whether yaml.v2 reads a value into the type of its key.
-fn type_of(report: &mut Report, key: &str, value: &Value, place: &str) {
-    let readers = consumers::that_read(Reads::Manifest);
+/// Checks whether yaml.v2 can read a value as the type of its key.
+fn check_type(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
+    let readers = consumers::reading(Reads::Manifest);
     let problem = match value {
-        Value::Nested => format!("{key} is not a plain value"),
-        Value::Tagged(_) => {
+        ManifestValue::Nested => format!("{key} is not a scalar"),
+        ManifestValue::Tagged(_) => {
             let problem = format!("{key} has a tag");
             report.not_checked(&readers, place, problem, "write the value without a tag");
             return;
         }
-        Value::Text(text) if key == "priority" => format!("{key} is a string, {}", excerpt(text)),
-        Value::Plain(text) if key == "priority" && !is_integer(text) => {
+        ManifestValue::Text(text) if key == "priority" => {
+            format!("{key} is a string, {}", excerpt(text))
+        }
+        ManifestValue::Plain(text) if key == "priority" && !is_integer(text) => {
             format!("{key} is {}", excerpt(text))
         }
-        Value::Plain(_) | Value::Text(_) | Value::Null => return,
+        ManifestValue::Plain(_) | ManifestValue::Text(_) | ManifestValue::Null => return,
     };
-    report.error(&readers, place, problem, wanted(key));
+    report.error(&readers, place, problem, remedy_for(key));
 }
 
-/// A key that is missing or empty.
-fn missing(report: &mut Report, key: &str, place: &str) {
+/// Reports a key that is missing or empty.
+fn report_missing(report: &mut Report, key: &str, place: &str) {
     if key == "module" {
-        let readers = consumers::that_read(Reads::Manifest);
-        report.error(&readers, place, format!("{key} is missing"), wanted(key));
+        let readers = consumers::reading(Reads::Manifest);
+        report.error(
+            &readers,
+            place,
+            format!("{key} is missing"),
+            remedy_for(key),
+        );
     } else if key == "schemaVersion" {
         report.warning(
             place,
-            format!("{key} is missing; Maistra does not look at it"),
-            wanted(key),
+            format!("{key} is missing; Maistra ignores it"),
+            remedy_for(key),
         );
     } else if EXPECTED.contains(&key) {
         report.warning(
             place,
-            format!("{key} is missing, so that the resource in the mesh has to set it"),
-            wanted(key),
+            format!("{key} is missing, so the resource in the mesh has to set it"),
+            remedy_for(key),
         );
     }
 }
 
 /// Checks a value that yaml.v2 reads.
-fn content(report: &mut Report, key: &str, value: &Value, place: &str) {
+fn check_content(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
     let Some(text) = value.text() else { return };
-    let is_number = matches!(value, Value::Plain(_)) && text.parse::<f64>().is_ok();
+    let is_number = matches!(value, ManifestValue::Plain(_)) && text.parse::<f64>().is_ok();
     match key {
-        "schemaVersion" if text != "1" || *value == Value::Text(text.to_owned()) => {
+        "schemaVersion" if text != "1" || *value == ManifestValue::Text(text.to_owned()) => {
             report.warning(
                 place,
-                format!("{key} is {}; Maistra does not look at it", excerpt(text)),
-                wanted(key),
+                format!("{key} is {}; Maistra ignores it", excerpt(text)),
+                remedy_for(key),
             );
         }
         "phase" if !PHASES.contains(&text) => report.warning(
             place,
             format!(
-                "{key} is {}, which Maistra does not know, so that the resource has to set it",
+                "{key} is {}, which Maistra does not know, so the resource has to set it",
                 excerpt(text)
             ),
-            wanted(key),
+            remedy_for(key),
         ),
         "priority" if is_integer(text) && text.parse::<i32>().is_err() => report.warning(
             place,
-            format!("{key} is {}, which only Maistra reads", excerpt(text)),
-            wanted(key),
+            format!("{key} is {}, which only Maistra accepts", excerpt(text)),
+            remedy_for(key),
         ),
-        "module" => module(report, text, place),
+        "module" => check_module_path(report, text, place),
         "name" if !is_repository_component(text) => report.warning(
             place,
             format!("name is {}, which can't name an image", excerpt(text)),
@@ -211,24 +217,24 @@ fn content(report: &mut Report, key: &str, value: &Value, place: &str) {
                 "version is {}, which can't be an image's tag",
                 excerpt(text)
             ),
-            "use letters, digits, . _ and - only, 128 at most",
+            "use at most 128 letters, digits, . _ and -",
         ),
         "name" | "version" | "description" if is_number => report.warning(
             place,
-            format!("{key} is the number {text} to YAML"),
+            format!("{key} is the number {text} in YAML"),
             "write it in quotes",
         ),
         _ => {}
     }
 }
 
-fn module(report: &mut Report, text: &str, place: &str) {
+fn check_module_path(report: &mut Report, text: &str, place: &str) {
     let path = normalize_path(text.as_bytes());
-    // podman would copy the directory that a dot at the end stands for.
+    // If the path ends with a dot, podman copies a directory.
     if path.is_empty() || text.ends_with("/.") {
-        let readers = consumers::that_read(Reads::Manifest);
+        let readers = consumers::reading(Reads::Manifest);
         let problem = format!("module is {}", excerpt(text));
-        report.error(&readers, place, problem, wanted("module"));
+        report.error(&readers, place, problem, remedy_for("module"));
     } else if !manifest::is_inside_image(text) || path != text {
         report.warning(
             place,

@@ -1,4 +1,4 @@
-//! The rules for a module: what a proxy needs to load and to call it.
+//! The rules for modules: what a proxy needs to load and call them.
 
 use proxy_wasm_abi::{AbiVersion, EnvoyVersion};
 use proxy_wasm_image::sha256;
@@ -9,19 +9,19 @@ use crate::consumers::{Consumer, Consumers};
 use crate::report::{ModuleFacts, Report};
 
 mod abi;
+mod checked_module;
 mod exports;
 mod imports;
 mod memories;
 mod proposals;
-mod subject;
 
-use subject::Subject;
+use checked_module::CheckedModule;
 
-/// A module without a marker of a known ABI version is checked as one of this version.
+/// The ABI version for a module without a known marker.
 const DEFAULT_ABI: AbiVersion = AbiVersion::V0_2_1;
 
-/// Checks the module that `readers` read, and adds what it imports, exports and needs to the report.
-/// Returns the oldest Envoy that loads it, if there is nothing else that is wrong.
+/// Checks the module that `readers` read, and adds facts about it to the report. Returns the oldest
+/// Envoy that loads it, once its errors are fixed.
 pub fn check(
     report: &mut Report,
     readers: &[&'static Consumer],
@@ -34,7 +34,7 @@ pub fn check(
         Err(error) => {
             let remedy = match error {
                 Error::MixedExceptions => {
-                    "compile all of it with the same option for exceptions (-wasm-use-legacy-eh)"
+                    "compile all code with the same option for exceptions (-wasm-use-legacy-eh)"
                 }
                 Error::UnsupportedProposal { .. } => "compile it without this proposal",
                 _ => "compile it again for wasm32, as a core module",
@@ -44,19 +44,19 @@ pub fn check(
         }
     };
     let version = module.abi_version().unwrap_or(DEFAULT_ABI);
-    let mut subject = Subject {
+    let mut checked = CheckedModule {
         report,
         readers,
         place,
         module: &module,
         version,
     };
-    abi::check(&mut subject);
-    exports::check(&mut subject);
-    imports::check(&mut subject);
-    memories::check(&mut subject);
-    names(&mut subject);
-    proposals::check(&mut subject);
+    abi::check(&mut checked);
+    exports::check(&mut checked);
+    imports::check(&mut checked);
+    memories::check(&mut checked);
+    names(&mut checked);
+    proposals::check(&mut checked);
     let oldest = oldest_envoy(&module, version);
     let memory = module.memory_in_envoy();
     report.module = Some(ModuleFacts {
@@ -94,7 +94,7 @@ pub fn check_length(report: &mut Report, readers: &[&'static Consumer], place: &
             &rejecting,
             place,
             format!("it has {length} bytes"),
-            "make it smaller than 256 MiB, the limit of meshes that load modules themselves",
+            "make it smaller than 256 MiB, the limit of meshes that fetch modules themselves",
         );
     }
 }
@@ -113,9 +113,9 @@ fn oldest_envoy(module: &Module, version: AbiVersion) -> EnvoyVersion {
         .unwrap_or(EnvoyVersion::OLDEST)
 }
 
-fn names(subject: &mut Subject) {
-    if !subject.module.names_are_readable {
-        subject.error(
+fn names(checked: &mut CheckedModule) {
+    if !checked.module.names_are_readable {
+        checked.error(
             "its name section, which has the names of functions, is damaged",
             "link the module again, or remove the section (wasm-strip, wasm-tools strip --all)",
         );

@@ -1,4 +1,4 @@
-//! The check of a project: the files of its image, and whether the project's own files agree.
+//! Checks a project: the files of its image, and whether the project's files agree.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,38 +6,38 @@ use std::path::Path;
 
 use proxy_wasm_image::manifest;
 
-use crate::check::{Options, check_with};
+use crate::check::{CheckOptions, check_with};
 use crate::report::{ProjectFacts, Report};
 use crate::yaml::{self, Node};
-use compare::{Comparison, Expected};
-pub use package::Project;
+use compare::{Comparison, ProjectValues};
+pub use description::ProjectDescription;
 
 mod compare;
 #[cfg(feature = "trial")]
 mod configuration;
 mod definitions;
-mod package;
+mod description;
 mod resources;
 mod schema;
 
-/// The greatest length of a file under `deploy/`, in bytes.
+/// The maximum length of a file under `deploy/`, in bytes.
 const MAX_LENGTH: u64 = 1 << 20;
 
-/// The most files under `deploy/` that are read.
+/// The maximum number of files under `deploy/` that are read.
 const MAX_FILES: usize = 100;
 
 /// Checks the files of a project's image, and compares `manifest.yaml`, the package, and the
-/// resources and filters in `deploy/*.yaml` with each other. With the feature `trial`, the module is
-/// configured as each of these files says.
+/// resources and filters in `deploy/*.yaml` with each other. With the feature `trial`, the module
+/// is configured with the configuration in each of these files.
 ///
-/// The last part of an image's repository has to be the package's name, and its tag the version. A
-/// file of another kind is not looked at.
-pub fn check_project(project: &Project, options: &Options) -> Report {
+/// The last part of an image's repository must be the package's name, and its tag the package's
+/// version. Files of other kinds are ignored.
+pub fn check_project(project: &ProjectDescription, options: &CheckOptions) -> Report {
     let mut report = check_with(project.image_root, options);
     let Some(manifest) = read_manifest(&mut report, project) else {
         return report;
     };
-    let expected = Expected::new(project, &manifest);
+    let expected = ProjectValues::new(project, &manifest);
     #[cfg(feature = "trial")]
     let module = startable_module(&report, project, &expected);
     compare_manifest(&mut report, project, &manifest);
@@ -72,9 +72,9 @@ pub fn check_deployment(file: &str, text: &str, name: &str, module: &[u8]) -> Re
     let mut report = Report::default();
     #[cfg(not(feature = "trial"))]
     let _ = module;
-    let expected = Expected {
+    let expected = ProjectValues {
         name: name.to_owned(),
-        ..Expected::default()
+        ..ProjectValues::default()
     };
     if let Some(documents) = parse(&mut report, file, text) {
         let mut comparison = Comparison::new(&mut report, file, &expected);
@@ -90,13 +90,13 @@ pub fn check_deployment(file: &str, text: &str, name: &str, module: &[u8]) -> Re
     report
 }
 
-/// The manifest, which the check of the image has judged already.
-fn read_manifest(report: &mut Report, project: &Project) -> Option<Node> {
+/// Reads the manifest. The check of the image has already reported its errors.
+fn read_manifest(report: &mut Report, project: &ProjectDescription) -> Option<Node> {
     let mut documents = read(report, project.root, manifest::FILE_NAME)?;
     (!documents.is_empty()).then(|| documents.swap_remove(0))
 }
 
-fn compare_manifest(report: &mut Report, project: &Project, manifest: &Node) {
+fn compare_manifest(report: &mut Report, project: &ProjectDescription, manifest: &Node) {
     for (key, expected) in [("name", project.name), ("version", project.version)] {
         let Some(node) = manifest.get(&[key]).filter(|node| node.is_set()) else {
             continue;
@@ -123,7 +123,11 @@ fn compare_manifest(report: &mut Report, project: &Project, manifest: &Node) {
 
 /// The module, if the check of the image has started it.
 #[cfg(feature = "trial")]
-fn startable_module(report: &Report, project: &Project, expected: &Expected) -> Option<Vec<u8>> {
+fn startable_module(
+    report: &Report,
+    project: &ProjectDescription,
+    expected: &ProjectValues,
+) -> Option<Vec<u8>> {
     let trial = report.module.as_ref()?.trial.as_ref()?;
     if trial.started != Some(true) {
         return None;

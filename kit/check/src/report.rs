@@ -1,4 +1,4 @@
-//! What a check reports: a verdict for each consumer, findings, and facts of the module.
+//! The result of a check: a verdict for each consumer, findings, and facts about the module.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use crate::consumers::{CONSUMERS, Consumer, Consumers};
 #[cfg(feature = "trial")]
 use crate::trial::{Trial, Trials};
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// The newest known release of a consumer rejects it, or the files of a project contradict each
-    /// other.
+    /// The newest known release of a consumer rejects the input, or files of the project contradict
+    /// each other.
     Error,
-    /// A consumer may accept it: the check does not read it, or not all of it.
+    /// A consumer may accept the input: the check reads it only in part, or not at all.
     NotChecked,
-    /// Older releases reject it, or it is probably a mistake.
+    /// Older releases reject the input, or there is probably a mistake.
     Warning,
 }
 
-/// Something that would go wrong.
+/// A problem that a check found.
 ///
-/// Its text is one line: `error: manifest.yaml:5:8: phase is missing; write one of …`.
+/// It is displayed as one line: `error: manifest.yaml:5:8: phase is missing; write one of …`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// Where it is: a file, with line and column if they are known, or a part of the image.
     #[serde(rename = "where")]
@@ -39,10 +39,10 @@ pub struct Finding {
     /// How to fix it.
     #[serde(rename = "how")]
     pub remedy: String,
-    /// The names of the consumers that reject it. A warning has none, and neither has an error in a
-    /// project's files.
+    /// The names of the consumers that reject the input because of it. Empty for a warning, and for
+    /// an error in a project's files.
     pub rejected_by: Vec<&'static str>,
-    /// The names of the consumers of which the check does not know whether they reject it.
+    /// The names of the consumers that may or may not reject the input because of it.
     pub not_checked_for: Vec<&'static str>,
 }
 
@@ -94,7 +94,7 @@ impl Finding {
         self.rejected_by.contains(&consumer) || self.not_checked_for.contains(&consumer)
     }
 
-    /// Whether it is an error in a project's files, for which no consumer rejects the image.
+    /// Whether it is an error in a project's files, which no consumer rejects.
     pub(crate) fn is_of_project(&self) -> bool {
         self.severity == Severity::Error && self.rejected_by.is_empty()
     }
@@ -108,7 +108,7 @@ impl Finding {
     }
 }
 
-/// A text without control characters: what was read may have line breaks and escape sequences.
+/// Escapes control characters: text from the input may have line breaks and escape sequences.
 pub(crate) fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
@@ -137,7 +137,7 @@ pub struct Verdict {
     pub reasons: Vec<String>,
 }
 
-/// The facts of the module that consumers read.
+/// Facts about the module that consumers read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ModuleFacts {
@@ -151,49 +151,50 @@ pub struct ModuleFacts {
     pub abi: Vec<String>,
     /// The callbacks that it exports.
     pub callbacks: Vec<String>,
-    /// The capabilities that it needs, by the names of Envoy's `allowed_capabilities`: host calls,
-    /// functions of WASI, and callbacks.
+    /// The capabilities that it needs, as in Envoy's `allowed_capabilities`: host calls, WASI
+    /// functions, and callbacks.
     pub capabilities: Vec<&'static str>,
     /// The WebAssembly proposals that it needs.
     pub proposals: Vec<&'static str>,
-    /// The oldest release of Envoy that loads it, if its findings are fixed.
+    /// The oldest release of Envoy that loads it, once its errors are fixed.
     pub oldest: String,
     /// The size of its memory when it starts, in bytes.
     pub memory: Option<u64>,
     /// The size to which its memory can grow, in bytes. `None` if the module sets no limit.
     pub memory_bound: Option<u64>,
-    /// What it did in the embedded proxy. `None` if there was no reason to try it.
+    /// What it did in the embedded proxy. `None` if it was not tried, because all consumers reject
+    /// it.
     #[cfg(feature = "trial")]
     pub trial: Option<Trial>,
 }
 
-/// The files of a project that agree with each other, unless there are findings.
+/// The files of a project that were compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ProjectFacts {
-    /// The files under `deploy/` that were compared, by their paths in the project.
+    /// The files under `deploy/`, by their paths in the project.
     pub files: Vec<String>,
 }
 
 /// The result of a check.
 ///
-/// Its text has the verdicts with their reasons, the warnings, and the facts.
+/// It is displayed with the verdicts and their reasons, the warnings, and the facts.
 #[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// What each consumer does, in the order of [`CONSUMERS`]. The check of a manifest has none.
+    /// What each consumer does, in the order of [`CONSUMERS`]. Empty for the check of a manifest.
     pub consumers: Vec<Verdict>,
-    /// What would go wrong, in the order in which the parts are read.
+    /// The problems, in the order in which the input is read.
     pub findings: Vec<Finding>,
-    /// The facts of the module, if there is a valid one.
+    /// Facts about the module, if there is a valid one.
     pub module: Option<ModuleFacts>,
-    /// What was compared, if a project was checked.
+    /// The files that were compared, if a project was checked.
     pub project: Option<ProjectFacts>,
-    /// How modules are tried, and earlier trials.
+    /// The settings of trials, and the results of earlier ones.
     #[cfg(feature = "trial")]
     #[serde(skip)]
     pub(crate) trials: Trials,
-    /// What each consumer reads, and the oldest Envoy that loads that.
+    /// The module that each consumer reads, and the oldest Envoy that loads it.
     #[serde(skip)]
     reads: Vec<(&'static Consumer, String, EnvoyVersion)>,
 }
@@ -284,7 +285,7 @@ impl Report {
         self.count(Severity::Warning)
     }
 
-    /// The number of errors in a project's files, for which no consumer rejects the image.
+    /// The number of errors in a project's files, which no consumer rejects.
     pub fn project_errors(&self) -> usize {
         self.findings
             .iter()
@@ -299,7 +300,7 @@ impl Report {
             .count()
     }
 
-    /// Adds what makes these consumers reject the input.
+    /// Adds an error: these consumers reject the input.
     pub(crate) fn error(
         &mut self,
         consumers: &[&'static Consumer],
@@ -313,7 +314,7 @@ impl Report {
         });
     }
 
-    /// Adds what the check does not read, so that it does not know whether these consumers accept it.
+    /// Adds a problem of the check: it does not know whether these consumers accept the input.
     pub(crate) fn not_checked(
         &mut self,
         consumers: &[&'static Consumer],
@@ -327,7 +328,7 @@ impl Report {
         });
     }
 
-    /// Adds what is wrong in a project's files, whatever consumers do with the image.
+    /// Adds an error in a project's files. It does not change what consumers do with the image.
     pub(crate) fn contradiction(
         &mut self,
         place: impl Into<String>,
@@ -337,7 +338,7 @@ impl Report {
         self.error(&[], place, problem, remedy);
     }
 
-    /// Adds what no consumer rejects.
+    /// Adds a warning.
     pub(crate) fn warning(
         &mut self,
         place: impl Into<String>,
@@ -347,7 +348,7 @@ impl Report {
         self.add(Finding::new(Severity::Warning, place, problem, remedy));
     }
 
-    /// Adds a finding. If it is known for other consumers, these are added.
+    /// Adds a finding. If the report has it already, its consumers are added.
     fn add(&mut self, finding: Finding) {
         let known = self.findings.iter_mut().find(|known| {
             (known.severity, &known.place, &known.problem, &known.remedy)
@@ -367,12 +368,12 @@ impl Report {
             (&mut known.not_checked_for, finding.not_checked_for),
         ] {
             all.extend(more);
-            *all = in_order(all);
+            *all = in_consumer_order(all);
         }
     }
 
-    /// Adds what keeps releases with an older Envoy than `since` from loading the module: an error
-    /// for the readers that have no newer one, or else, if `warns`, a warning.
+    /// Adds a problem of releases with an older Envoy than `since`: an error for the readers whose
+    /// newest release is one of them. If there are no such readers and `warns` is set, a warning.
     pub(crate) fn needs(
         &mut self,
         readers: &[&'static Consumer],
@@ -402,7 +403,7 @@ impl Report {
     }
 }
 
-/// A list for a sentence.
+/// Joins items: `a, b, and c`.
 fn listed(items: &[String]) -> String {
     match items {
         [] => String::new(),
@@ -414,11 +415,11 @@ fn listed(items: &[String]) -> String {
 /// The names of consumers.
 fn names(consumers: &[&'static Consumer]) -> Vec<&'static str> {
     let names: Vec<_> = consumers.iter().map(|consumer| consumer.name).collect();
-    in_order(&names)
+    in_consumer_order(&names)
 }
 
-/// Names in the order of [`CONSUMERS`], each once.
-fn in_order(names: &[&'static str]) -> Vec<&'static str> {
+/// Sorts names in the order of [`CONSUMERS`], and removes duplicates.
+fn in_consumer_order(names: &[&'static str]) -> Vec<&'static str> {
     CONSUMERS
         .iter()
         .map(|consumer| consumer.name)
@@ -426,7 +427,7 @@ fn in_order(names: &[&'static str]) -> Vec<&'static str> {
         .collect()
 }
 
-/// A text from outside, for a finding: in quotes, escaped, and shortened.
+/// Text from the input, for a finding: in quotes, escaped, and truncated.
 pub(crate) fn excerpt(text: &str) -> String {
     const MAX_LENGTH: usize = 64;
     match text.char_indices().nth(MAX_LENGTH) {

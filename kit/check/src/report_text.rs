@@ -50,7 +50,8 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// A line for each consumer. Consumers with the same reasons are together, above these.
+    /// Writes a line for each consumer. Consumers with the same reasons are listed together,
+    /// followed by the reasons.
     fn write_verdicts(&self, formatter: &mut Formatter) -> fmt::Result {
         let mut written: Vec<&str> = Vec::new();
         for verdict in &self.consumers {

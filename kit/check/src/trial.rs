@@ -1,23 +1,23 @@
-//! Trying a module: it is started, and configured, in the embedded proxy.
+//! Tries a module: starts and configures it in the embedded proxy.
 //!
-//! A module may come from anywhere, so a trial is bounded in time and memory.
+//! A module may come from anyone, so time and memory are limited.
 
 use std::fmt::Write;
 
-use proxy_wasm_test::{Error, Limit, LogLevel, LogLine as ProxyLine, Options, Trap};
+use proxy_wasm_test::{Error, Limit, LogLevel, LogLine, Options, Trap};
 use serde::Serialize;
 
-/// How much work each step may be: starting, and configuring. About one for each instruction.
+/// The fuel for each step: starting, and configuring. An instruction uses about one unit.
 const FUEL: u64 = 1_000_000_000;
 
-/// A longer module is not tried: compiling it would take long. In bytes.
+/// The maximum length of a module, in bytes: compiling a longer one takes too long.
 const MAX_LENGTH: usize = 64 << 20;
 
-/// The last lines of the log that a report has, and how much of each, in characters.
+/// The maximum number of log lines in a report, and their maximum length in characters.
 const MAX_LINES: usize = 100;
 const MAX_LINE_LENGTH: usize = 1_000;
 
-/// The most lines that a finding quotes, and how much of each, in characters.
+/// The maximum number of log lines that a finding quotes, and their maximum length in characters.
 const MAX_QUOTED: usize = 5;
 const MAX_QUOTED_LENGTH: usize = 300;
 
@@ -27,61 +27,62 @@ const MAX_QUOTED_LENGTH: usize = 300;
 pub struct Trial {
     /// Whether it starts. `None` if that is not known.
     pub started: Option<bool>,
-    /// Whether it accepts the configuration. `None` if it was given none, or did not start.
+    /// Whether it accepts the configuration. `None` without a configuration, or if it does not
+    /// start.
     pub configured: Option<bool>,
-    /// What it logged, at most the last 100 lines.
-    pub log: Vec<LogLine>,
-    /// Why it was not tried, or not to the end.
+    /// The last 100 lines that it logged.
+    pub log: Vec<TrialLogLine>,
+    /// Why it was not tried, or not completely.
     pub not_tried: Option<String>,
 }
 
 /// A line that the module logged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct LogLine {
+pub struct TrialLogLine {
     /// `trace`, `debug`, `info`, `warn`, `error` or `critical`.
     pub level: &'static str,
     /// Its text.
     pub message: String,
 }
 
-/// With what a module is tried. The defaults are those of Envoy.
+/// The settings of a trial. The defaults are those of Envoy.
 #[derive(Clone, Debug, Default)]
-pub struct Setup {
-    /// The configuration. Without one, the module is started only.
+pub struct TrialSettings {
+    /// The configuration. Without it, the module is only started.
     pub configuration: Option<Vec<u8>>,
-    /// `None` if it is not known: the module is tried with an empty one, as Envoy does by default.
+    /// `None` if it is not known: it is empty then, as by default in Envoy.
     pub root_id: Option<String>,
     pub vm_configuration: Vec<u8>,
     pub environment: Vec<(String, String)>,
 }
 
-/// Something that went wrong in a trial.
+/// A problem that a trial found.
 #[derive(Clone, Debug)]
-pub struct Problem {
-    /// Whether a proxy would reject the module. Otherwise it might.
+pub struct TrialProblem {
+    /// Whether a proxy rejects the module. Otherwise it may.
     pub is_error: bool,
-    /// What went wrong, for a sentence that begins with the module or its configuration.
+    /// What is wrong with the module or its configuration.
     pub what: String,
     pub how: String,
 }
 
-/// The settings of a check, and its earlier trials.
+/// The settings of trials, and the results of earlier ones.
 #[derive(Debug, Default)]
 pub struct Trials {
-    pub setup: Setup,
-    /// By the digests of the modules.
-    results: Vec<(String, Trial, Option<Problem>)>,
+    pub settings: TrialSettings,
+    /// By module digest.
+    results: Vec<(String, Trial, Option<TrialProblem>)>,
 }
 
 impl Trials {
-    /// Tries a module, or remembers an earlier trial of it.
-    pub fn run(&mut self, digest: &str, bytes: &[u8]) -> (Trial, Option<Problem>) {
+    /// Tries a module, or returns the result of an earlier trial.
+    pub fn run(&mut self, digest: &str, bytes: &[u8]) -> (Trial, Option<TrialProblem>) {
         let known = self.results.iter().find(|(other, ..)| *other == digest);
         if let Some((_, trial, problem)) = known {
             return (trial.clone(), problem.clone());
         }
-        let (trial, problem) = run(bytes, &self.setup);
+        let (trial, problem) = run(bytes, &self.settings);
         self.results
             .push((digest.to_owned(), trial.clone(), problem.clone()));
         (trial, problem)
@@ -89,7 +90,7 @@ impl Trials {
 }
 
 /// Starts a module, and configures it if there is a configuration.
-pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
+pub fn run(bytes: &[u8], settings: &TrialSettings) -> (Trial, Option<TrialProblem>) {
     let mut trial = Trial::default();
     if bytes.len() > MAX_LENGTH {
         trial.not_tried = Some(format!("it has more than {MAX_LENGTH} bytes"));
@@ -97,16 +98,16 @@ pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
     }
     let mut options = Options::new()
         .fuel_limit(FUEL)
-        .root_id(setup.root_id.as_deref().unwrap_or_default())
-        .vm_configuration(&setup.vm_configuration);
-    for (name, value) in &setup.environment {
+        .root_id(settings.root_id.as_deref().unwrap_or_default())
+        .vm_configuration(&settings.vm_configuration);
+    for (name, value) in &settings.environment {
         options = options.environment(name, value);
     }
     let proxy = match options.load(bytes) {
         Ok(proxy) => proxy,
         Err(error) => {
             let problem = match error {
-                Error::Trap(trap) if may_need_root_id(setup, &trap) => {
+                Error::Trap(trap) if may_need_root_id(settings, &trap) => {
                     Some(without_root_id(&mut trial, trap))
                 }
                 error => failed(&mut trial, error, |trial| &mut trial.started),
@@ -116,7 +117,7 @@ pub fn run(bytes: &[u8], setup: &Setup) -> (Trial, Option<Problem>) {
     };
     trial.started = Some(true);
     let mut problem = None;
-    if let Some(configuration) = &setup.configuration {
+    if let Some(configuration) = &settings.configuration {
         match proxy.reconfigure(configuration) {
             Ok(()) => trial.configured = Some(true),
             Err(error) => problem = failed(&mut trial, error, |trial| &mut trial.configured),
@@ -131,15 +132,15 @@ fn failed(
     trial: &mut Trial,
     error: Error,
     step: impl Fn(&mut Trial) -> &mut Option<bool>,
-) -> Option<Problem> {
+) -> Option<TrialProblem> {
     let (log, what, how) = match error {
         Error::Trap(trap) => {
             if let Some(limit) = trap.limit {
                 trial.log = lines(&trap.log);
-                trial.not_tried = Some(beyond(&trap.callback, limit));
-                return (limit == Limit::Fuel).then(|| endless(&trap.callback));
+                trial.not_tried = Some(describe_limit(&trap.callback, limit));
+                return (limit == Limit::Fuel).then(|| may_not_return(&trap.callback));
             }
-            trapped(trap)
+            trap_problem(trap)
         }
         Error::Rejected { callback, log } => {
             let (what, how) = if callback == "proxy_on_configure" {
@@ -150,16 +151,16 @@ fn failed(
             } else {
                 (
                     "the module's proxy_on_vm_start returns false, so a proxy does not load it",
-                    "return true, whatever the configuration of the VM is",
+                    "return true for every VM configuration",
                 )
             };
             (log, what.to_owned(), how)
         }
         Error::Load(reason) => {
-            // Some reasons say themselves what to do.
+            // Some reasons already say what to do.
             let (reason, how) = reason.split_once("; ").unwrap_or((&reason, INVESTIGATE));
             *step(trial) = Some(false);
-            return Some(Problem {
+            return Some(TrialProblem {
                 is_error: true,
                 what: format!("the module does not load: {reason}"),
                 how: how.to_owned(),
@@ -170,43 +171,43 @@ fn failed(
             return None;
         }
     };
-    let what = format!("{what}{}", quoted(&log));
+    let what = format!("{what}{}", quote_log(&log));
     trial.log = lines(&log);
     *step(trial) = Some(false);
-    Some(Problem {
+    Some(TrialProblem {
         is_error: true,
         what,
         how: how.to_owned(),
     })
 }
 
-/// Whether another root ID may be what the module needs to start. If a configuration is given, the
-/// module has to accept it with what is known.
-fn may_need_root_id(setup: &Setup, trap: &Trap) -> bool {
+/// Whether the module may start with another root ID. With a configuration, it has to start without
+/// one.
+fn may_need_root_id(settings: &TrialSettings, trap: &Trap) -> bool {
     trap.callback == "proxy_on_context_create"
         && trap.limit.is_none()
-        && setup.root_id.is_none()
-        && setup.configuration.is_none()
+        && settings.root_id.is_none()
+        && settings.configuration.is_none()
 }
 
-fn without_root_id(trial: &mut Trial, trap: Trap) -> Problem {
+fn without_root_id(trial: &mut Trial, trap: Trap) -> TrialProblem {
     trial.not_tried = Some("its root ID is not known".to_owned());
-    let (log, what, how) = trapped(trap);
+    let (log, what, how) = trap_problem(trap);
     trial.log = lines(&log);
-    Problem {
+    TrialProblem {
         is_error: false,
-        what: format!("without a root ID, {what}{}", quoted(&log)),
+        what: format!("without a root ID, {what}{}", quote_log(&log)),
         how: how.to_owned(),
     }
 }
 
-fn trapped(trap: Trap) -> (Vec<ProxyLine>, String, &'static str) {
+fn trap_problem(trap: Trap) -> (Vec<LogLine>, String, &'static str) {
     let how = match trap.callback.as_str() {
         "proxy_on_context_create" => {
-            "fix what it logged; if it looks for its root ID, pass --root-id"
+            "fix the error in its log; if it needs its root ID, pass --root-id"
         }
         _ if trap.log.is_empty() => INVESTIGATE,
-        _ => "fix what it logged",
+        _ => "fix the error in its log",
     };
     let what = format!("the module's {} traps: {}", trap.callback, trap.reason);
     (trap.log, what, how)
@@ -214,28 +215,28 @@ fn trapped(trap: Trap) -> (Vec<ProxyLine>, String, &'static str) {
 
 const INVESTIGATE: &str = "load it in a test with proxy-wasm-test, whose error has a backtrace";
 
-/// Why a trial that reached a limit says nothing about Envoy.
-fn beyond(callback: &str, limit: Limit) -> String {
+/// Describes the limit that a trial reached.
+fn describe_limit(callback: &str, limit: Limit) -> String {
     match limit {
         Limit::Fuel => format!("{callback} did not return within {FUEL} instructions"),
         Limit::Memory => format!("{callback} needs more memory than the embedded proxy has"),
-        _ => format!("{callback} nests calls deeper than the embedded proxy can"),
+        _ => format!("{callback} needs a larger call stack than the embedded proxy has"),
     }
 }
 
-fn endless(callback: &str) -> Problem {
-    Problem {
+fn may_not_return(callback: &str) -> TrialProblem {
+    TrialProblem {
         is_error: false,
         what: format!(
             "{}, so it may never return",
-            beyond(&format!("the module's {callback}"), Limit::Fuel)
+            describe_limit(&format!("the module's {callback}"), Limit::Fuel)
         ),
-        how: "make sure that it returns: a proxy waits for it without a limit".to_owned(),
+        how: "make sure that it returns: a proxy waits for it without a timeout".to_owned(),
     }
 }
 
-/// The end of a sentence that quotes what was logged: preferably errors.
-fn quoted(log: &[ProxyLine]) -> String {
+/// Quotes log lines: errors if there are any, otherwise the last lines.
+fn quote_log(log: &[LogLine]) -> String {
     let errors: Vec<_> = log
         .iter()
         .filter(|line| line.level >= LogLevel::Error)
@@ -250,7 +251,11 @@ fn quoted(log: &[ProxyLine]) -> String {
         let separator = if text.is_empty() { "; it logs " } else { ", " };
         let message = line.message.trim();
         // Writing to a string does not fail.
-        let _ = write!(text, "{separator}{:?}", cut(message, MAX_QUOTED_LENGTH));
+        let _ = write!(
+            text,
+            "{separator}{:?}",
+            truncate(message, MAX_QUOTED_LENGTH)
+        );
     }
     if text.is_empty() {
         text.push_str("; it logs nothing");
@@ -258,13 +263,13 @@ fn quoted(log: &[ProxyLine]) -> String {
     text
 }
 
-fn lines(log: &[ProxyLine]) -> Vec<LogLine> {
+fn lines(log: &[LogLine]) -> Vec<TrialLogLine> {
     let skipped = log.len().saturating_sub(MAX_LINES);
     log.iter()
         .skip(skipped)
-        .map(|line| LogLine {
+        .map(|line| TrialLogLine {
             level: level(line.level),
-            message: cut(&line.message, MAX_LINE_LENGTH),
+            message: truncate(&line.message, MAX_LINE_LENGTH),
         })
         .collect()
 }
@@ -280,7 +285,7 @@ fn level(level: LogLevel) -> &'static str {
     }
 }
 
-fn cut(text: &str, length: usize) -> String {
+fn truncate(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

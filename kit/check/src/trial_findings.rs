@@ -1,4 +1,4 @@
-//! The findings of a module's trial.
+//! Reports the result of a module's trial.
 
 use proxy_wasm_abi::EnvoyVersion;
 
@@ -6,8 +6,8 @@ use crate::consumers::{Consumer, Consumers};
 use crate::report::Report;
 use crate::trial::Trial;
 
-/// Tries the module that `readers` read and whose facts the report has, unless all of them reject it
-/// before it starts.
+/// Tries the module of the report, which `readers` read, unless all of them reject it before it
+/// starts.
 pub fn check(report: &mut Report, readers: &[&'static Consumer], place: &str, bytes: &[u8]) {
     let is_rejected = |consumer: &&Consumer| {
         report
@@ -26,7 +26,7 @@ pub fn check(report: &mut Report, readers: &[&'static Consumer], place: &str, by
         return;
     }
     if newest_envoy(&rejecting) > newest_envoy(&readers) {
-        let why = "newer releases of Envoy reject it, and the embedded proxy does what they do";
+        let why = "newer releases of Envoy reject it, and so does the embedded proxy";
         module.trial = Some(Trial {
             not_tried: Some(why.to_owned()),
             ..Trial::default()

@@ -1,23 +1,23 @@
-//! YAML with positions, as Kubernetes and Envoy read it.
+//! YAML with line and column, as Kubernetes and Envoy read it.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
-/// How many values anchors can have, and aliases repeat.
+/// The maximum number of values that anchors can have and aliases can repeat.
 const MAX_REPLAYED: usize = 100_000;
 
-/// A value, and where it begins. Lines and columns are counted from one.
+/// A value, and where it begins. Lines and columns begin with one.
 #[derive(Clone, Debug)]
 pub struct Node {
     pub line: u64,
     pub column: u64,
-    pub value: Value,
+    pub value: NodeValue,
 }
 
 #[derive(Clone, Debug)]
-pub enum Value {
+pub enum NodeValue {
     Null,
     Bool(bool),
     Integer(i128),
@@ -27,7 +27,7 @@ pub enum Value {
     Map(Vec<(String, Node)>),
 }
 
-/// Reads the documents of a file. An error is the place in the file, and what is wrong there.
+/// Reads the documents of a file. An error is a place in the file and a problem.
 pub fn documents(file: &str, text: &str) -> Result<Vec<Node>, (String, String)> {
     let mut options = serde_saphyr::Options::default();
     if let Some(budget) = &mut options.budget {
@@ -45,7 +45,7 @@ pub fn documents(file: &str, text: &str) -> Result<Vec<Node>, (String, String)> 
 }
 
 impl Node {
-    /// The value at the end of a path of keys.
+    /// The value at a path of keys.
     pub fn get(&self, path: &[&str]) -> Option<&Node> {
         let [key, rest @ ..] = path else {
             return Some(self);
@@ -56,7 +56,7 @@ impl Node {
 
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Text(text) => Some(text),
+            NodeValue::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -64,7 +64,7 @@ impl Node {
     /// The entries of a map. Other values have none.
     pub fn map(&self) -> &[(String, Node)] {
         match &self.value {
-            Value::Map(entries) => entries,
+            NodeValue::Map(entries) => entries,
             _ => &[],
         }
     }
@@ -72,30 +72,30 @@ impl Node {
     /// The items of a list. Other values have none.
     pub fn list(&self) -> &[Node] {
         match &self.value {
-            Value::List(items) => items,
+            NodeValue::List(items) => items,
             _ => &[],
         }
     }
 
-    /// Whether it is something else than `null`.
+    /// Whether it is not `null`.
     pub fn is_set(&self) -> bool {
-        !matches!(self.value, Value::Null)
+        !matches!(self.value, NodeValue::Null)
     }
 
     pub fn is_map(&self) -> bool {
-        matches!(self.value, Value::Map(_))
+        matches!(self.value, NodeValue::Map(_))
     }
 
-    /// A text or a number as it is written.
+    /// A string or a number, as written.
     pub fn scalar(&self) -> Option<String> {
         match &self.value {
-            Value::Text(text) => Some(text.clone()),
-            Value::Integer(value) => Some(value.to_string()),
+            NodeValue::Text(text) => Some(text.clone()),
+            NodeValue::Integer(value) => Some(value.to_string()),
             _ => None,
         }
     }
 
-    /// Whether it is this text or number.
+    /// Whether it is this string or number.
     pub fn is(&self, expected: &str) -> bool {
         self.scalar().is_some_and(|scalar| scalar == expected)
     }
@@ -106,24 +106,24 @@ impl Node {
     }
 }
 
-/// A scalar as a message shows it. A list and a map have no text.
+/// Displays a scalar. Lists and maps are displayed by their kind.
 impl fmt::Display for Node {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match &self.value {
-            Value::Null => formatter.write_str("empty"),
-            Value::Bool(value) => write!(formatter, "{value}"),
-            Value::Integer(value) => write!(formatter, "{value}"),
-            Value::Float(value) => write!(formatter, "{value}"),
-            Value::Text(text) => formatter.write_str(&crate::report::excerpt(text)),
-            Value::List(_) => formatter.write_str("a list"),
-            Value::Map(_) => formatter.write_str("an object"),
+            NodeValue::Null => formatter.write_str("empty"),
+            NodeValue::Bool(value) => write!(formatter, "{value}"),
+            NodeValue::Integer(value) => write!(formatter, "{value}"),
+            NodeValue::Float(value) => write!(formatter, "{value}"),
+            NodeValue::Text(text) => formatter.write_str(&crate::report::excerpt(text)),
+            NodeValue::List(_) => formatter.write_str("a list"),
+            NodeValue::Map(_) => formatter.write_str("an object"),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(deserializer)?;
+        let spanned = Spanned::<NodeValue>::deserialize(deserializer)?;
         Ok(Self {
             line: spanned.referenced.line(),
             column: spanned.referenced.column(),
@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for NodeValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue)
     }
@@ -141,53 +141,53 @@ impl<'de> Deserialize<'de> for Value {
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value;
+    type Value = NodeValue;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<NodeValue, E> {
+        Ok(NodeValue::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<NodeValue, E> {
+        Ok(NodeValue::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Integer(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<NodeValue, E> {
+        Ok(NodeValue::Integer(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Integer(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<NodeValue, E> {
+        Ok(NodeValue::Integer(value.into()))
     }
 
-    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
-        Ok(Value::Integer(value))
+    fn visit_i128<E>(self, value: i128) -> Result<NodeValue, E> {
+        Ok(NodeValue::Integer(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
+    fn visit_f64<E>(self, value: f64) -> Result<NodeValue, E> {
+        Ok(NodeValue::Float(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<NodeValue, E> {
+        Ok(NodeValue::Text(value.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<NodeValue, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
-        Ok(Value::List(list))
+        Ok(NodeValue::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<NodeValue, A::Error> {
         let mut map = Vec::new();
         while let Some(entry) = entries.next_entry()? {
             map.push(entry);
         }
-        Ok(Value::Map(map))
+        Ok(NodeValue::Map(map))
     }
 }

@@ -7,11 +7,11 @@ use proxy_wasm_image::Annotations;
 
 use crate::project::Project;
 
-/// The annotations of a package's image: those of its manifest, and licence, source and revision,
-/// each if the package has it.
+/// The annotations of a package's image: those of its manifest, and the package's license, source
+/// and revision, if it has them.
 ///
-/// The revision is set only for a clean git work tree. Nothing here depends on the time, the machine
-/// or the directory, so the same commit gives the same annotations.
+/// The revision is set only if the git work tree is clean. No annotation depends on the time, the
+/// machine or the directory, so the same commit has the same annotations.
 pub fn of_project(project: &Project) -> Annotations {
     let package = project.package.package();
     let fields = [

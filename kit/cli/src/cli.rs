@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use proxy_wasm_check::CONSUMERS;
 
-#[cfg(feature = "test")]
+#[cfg(feature = "run")]
 use crate::commands::test;
 use crate::package::Target;
 #[cfg(feature = "run")]
@@ -19,24 +19,6 @@ use crate::staged::Variant;
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What is deployed, and how.
-#[derive(Args)]
-pub struct Deploy {
-    /// The file's name without .yaml, for example istio
-    #[arg(long, env = "MESH")]
-    pub mesh: Option<String>,
-    /// The image: REGISTRY/TEAM/NAME:TAG, or by digest. If it was pushed from here, its digest is
-    /// deployed [default: the image of the last push]
-    #[arg(long, env = "IMAGE")]
-    pub image: Option<String>,
-    /// Only print what would be applied; no cluster is needed
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Apply it without a question
-    #[arg(long)]
-    pub yes: bool,
 }
 
 #[derive(Subcommand)]
@@ -99,7 +81,8 @@ pub enum Command {
         #[command(flatten)]
         packaging: Packaging,
     },
-    /// Show what the file in deploy/ for a mesh would change, and apply it with kubectl
+    /// Try the configuration of a file in deploy/ in the module, show what would change in the cluster,
+    /// and apply the file with kubectl
     #[command(
         after_help = "Example:\n  cargo proxy-wasm deploy --mesh istio --image registry.example/team/my-filter:1.0.0"
     )]
@@ -112,7 +95,7 @@ pub enum Command {
         /// A directory with the image's files, an OCI layout or archive, or a .wasm file. If not given,
         /// the staged files are checked, and whether manifest.yaml, Cargo.toml and deploy/*.yaml agree
         path: Option<PathBuf>,
-        /// The manifest with which a .wasm file will be packaged
+        /// The manifest for packaging the .wasm file
         #[arg(long)]
         manifest: Option<PathBuf>,
         /// Fail unless all of these accept it [default: at least one mesh]
@@ -126,7 +109,7 @@ pub enum Command {
         required: Vec<String>,
         #[cfg(feature = "trial")]
         #[command(flatten)]
-        trial: Trial,
+        trial: TrialOptions,
         /// Print the Envoy configuration that allows the module only what it needs
         #[arg(long, conflicts_with = "format")]
         capabilities: bool,
@@ -134,14 +117,14 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
-    /// Run the extension in an Envoy on this machine, and apply each save, until Ctrl-C
+    /// Run the extension in an Envoy on this machine, and reload it on each save, until Ctrl-C
     #[cfg(feature = "run")]
     #[command(
         after_help = "Example:\n  cargo proxy-wasm run --configuration test --upstream 127.0.0.1:8080"
     )]
     Run(run::Options),
     /// Run cases: tests in YAML of a module in any language, in the embedded proxy and in Envoy
-    #[cfg(feature = "test")]
+    #[cfg(feature = "run")]
     #[command(
         after_help = "Example:\n  cargo proxy-wasm test --module filter.wasm --proxy both tests/cases"
     )]
@@ -157,10 +140,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  cargo proxy-wasm envoy")]
     #[cfg(feature = "run")]
     Envoy,
-    /// Rename the project in every file
+    /// Rename the project: replace its name in every file
     #[command(after_help = "Example:\n  cargo proxy-wasm rename my-filter")]
     Rename {
-        /// The new name: lower-case words with dashes between them
+        /// The new name: lower-case words, separated by dashes
         name: String,
         /// Rename even if there are uncommitted changes
         #[arg(long)]
@@ -168,10 +151,28 @@ pub enum Command {
     },
 }
 
+/// What is deployed, and how.
+#[derive(Args)]
+pub struct Deploy {
+    /// The file's name in deploy/, without .yaml
+    #[arg(long, env = "MESH")]
+    pub mesh: Option<String>,
+    /// The image: REGISTRY/TEAM/NAME:TAG, or with a digest. If it was pushed from here, its digest is
+    /// deployed [default: the image of the last push]
+    #[arg(long, env = "IMAGE")]
+    pub image: Option<String>,
+    /// Print what would be applied, without a cluster
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Apply it without a question
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// How a module is tried.
 #[cfg(feature = "trial")]
 #[derive(Args)]
-pub struct Trial {
+pub struct TrialOptions {
     /// Configure the module with this text, and fail if it rejects it
     #[arg(
         long,
@@ -180,10 +181,10 @@ pub struct Trial {
         conflicts_with = "configuration_file"
     )]
     pub configuration: Option<String>,
-    /// The same, with the content of a file
+    /// Configure the module with the content of a file, and fail if it rejects it
     #[arg(long, value_name = "FILE")]
     pub configuration_file: Option<PathBuf>,
-    /// The plugin's root ID, for modules that look for it
+    /// The plugin's root ID, for modules that need it
     #[arg(long, value_name = "TEXT")]
     pub root_id: Option<String>,
 }

@@ -7,5 +7,5 @@ pub mod package;
 pub mod push;
 pub mod rename;
 pub mod shrink;
-#[cfg(feature = "test")]
+#[cfg(feature = "run")]
 pub mod test;

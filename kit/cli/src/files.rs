@@ -5,15 +5,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes a temporary file beside `path` and renames it, so that `path` never has a part of the
-/// content. The file's permissions are those of a file that a shell would create.
+/// Writes a temporary file beside `path` and renames it, so `path` never has incomplete content.
+/// The file has the permissions of a newly created file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let directory = path.parent().context("it is not in a directory")?;
-    // A file name alone is in the current directory.
+    let directory = path.parent().context("the path has no parent directory")?;
+    // A path without a directory is in the current directory.
     let directory = if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -23,7 +23,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     #[cfg(unix)]
     let builder = {
         use std::os::unix::fs::PermissionsExt;
-        // The umask applies, too.
+        // The umask applies to it.
         builder.permissions(std::fs::Permissions::from_mode(0o666))
     };
     let mut file = builder.tempfile_in(directory)?;

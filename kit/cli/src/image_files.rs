@@ -12,7 +12,7 @@ use proxy_wasm_image::manifest;
 ///
 /// # Errors
 ///
-/// If the manifest can't be read, or a file can't be written.
+/// If the manifest cannot be read, or a file cannot be written.
 pub fn write_image_files(
     root: &Path,
     module: &[u8],
@@ -30,7 +30,7 @@ pub fn write_image_files(
     make_readable(root)
 }
 
-/// Temporary directories are for their owner; container engines may run as another user.
+/// Only the owner can read a temporary directory, but container engines may run as another user.
 #[cfg(unix)]
 fn make_readable(directory: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;

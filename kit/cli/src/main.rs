@@ -76,7 +76,7 @@ fn run_command(command: Command) -> Result<()> {
             capabilities,
             format,
         } => {
-            let mut options = proxy_wasm_check::Options::default();
+            let mut options = proxy_wasm_check::CheckOptions::default();
             options.manifest = manifest;
             #[cfg(feature = "trial")]
             trial.apply(&mut options)?;
@@ -90,14 +90,14 @@ fn run_command(command: Command) -> Result<()> {
         Command::Image { image, packaging } => package(&packaging, image),
         Command::Push { image, packaging } => {
             let image = image.context(
-                "where to? Pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
+                "the image is missing; pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE",
             )?;
             push(&packaging, &image)
         }
         Command::Deploy(options) => deploy(&Project::find()?, options),
         #[cfg(feature = "run")]
         Command::Run(options) => run::run(&Project::find()?, &options),
-        #[cfg(feature = "test")]
+        #[cfg(feature = "run")]
         Command::Test(options) => commands::test::run(&options),
         Command::Cargo { arguments } => wasm_cargo::run(&arguments),
         Command::Rename { name, force } => rename_project(&name, force),

@@ -11,21 +11,22 @@ use proxy_wasm_module::{Shrunk, shrink, strip};
 use crate::files::write_whole;
 use crate::toolchain::{TARGET, Toolchain, WASI_TARGET};
 
-/// Makes the linker say what refers to what, so that [`shrink`] knows which data are needed.
+/// Makes the linker write relocations, which show [`shrink`] which data is used.
 const REFERENCES: &str = "-Clink-arg=--emit-relocs";
 
-/// The module's stack, in bytes. Rust's default of 1 MiB would cost each of a proxy's workers.
+/// The size of the module's stack, in bytes. Each worker thread of a proxy would need Rust's
+/// default of 1 MiB.
 const STACK_SIZE: u32 = 64 * 1024;
 
 /// How a module is compiled.
 #[derive(Clone, Copy, Debug)]
 enum Profile {
-    /// As it ships, and as [`shrink`] wants it or not.
+    /// The release build, with or without what [`shrink`] needs.
     Ship { for_shrinking: bool },
-    /// For development: quickly.
+    /// The development build, which compiles fast.
     Development,
-    /// To be analyzed by [`shrink`]: nothing is inlined, so that each function keeps its name. The
-    /// profile is Cargo's own, so that tests share what it compiles.
+    /// The analysis build for [`shrink`]: nothing is inlined, so each function keeps its name. This
+    /// is Cargo's `dev` profile, so tests share the compiled dependencies.
     Analysis,
 }
 
@@ -66,10 +67,10 @@ impl CargoPackage {
     ///
     /// # Errors
     ///
-    /// If there is none, or if Cargo cannot read it.
-    pub fn at(folder: &Path) -> Result<Self> {
+    /// If there is no package, or if Cargo cannot read it.
+    pub fn at(directory: &Path) -> Result<Self> {
         let metadata = MetadataCommand::new()
-            .current_dir(folder)
+            .current_dir(directory)
             .other_options(["--filter-platform".to_owned(), TARGET.to_owned()])
             .exec()
             .context("cannot read the Cargo package")?;
@@ -88,7 +89,7 @@ impl CargoPackage {
         })
     }
 
-    /// What Cargo knows of the package.
+    /// The package's metadata.
     pub fn package(&self) -> &cargo_metadata::Package {
         &self.package
     }
@@ -103,11 +104,11 @@ impl CargoPackage {
         self.metadata.target_directory.clone().into_std_path_buf()
     }
 
-    /// The name of the library, which has to be built as a module.
+    /// The name of the library, which must be a `cdylib`.
     ///
     /// # Errors
     ///
-    /// If it is not: what to write into Cargo.toml.
+    /// If it is not. The message says what to add to Cargo.toml.
     pub fn library(&self) -> Result<&str> {
         let mut targets = self.package.targets.iter();
         let library = targets.find(|target| {
@@ -123,11 +124,12 @@ impl CargoPackage {
         Ok(&library.name)
     }
 
-    /// Compiles the library as it ships, and shrinks it. The module has its names.
+    /// Compiles the release build of the library, and shrinks it. The module has its function
+    /// names.
     ///
     /// # Errors
     ///
-    /// If there is no toolchain, or if it does not compile.
+    /// If there is no toolchain, or if the library does not compile.
     pub fn build_shrunk(&self) -> Result<Shrunk> {
         let module = self.compile_library(Profile::Ship {
             for_shrinking: true,
@@ -136,7 +138,7 @@ impl CargoPackage {
         Ok(shrink(&module, Some(&analysis))?)
     }
 
-    /// Compiles the library as it ships, without shrinking.
+    /// Compiles the release build of the library, without shrinking it.
     ///
     /// # Errors
     ///
@@ -147,8 +149,8 @@ impl CargoPackage {
         })
     }
 
-    /// Compiles the library for development: without link-time optimization and shrinking, so that
-    /// it takes a second after a change.
+    /// Compiles the library for development: without link-time optimization and shrinking, it takes
+    /// a second after a change.
     ///
     /// # Errors
     ///
@@ -157,12 +159,12 @@ impl CargoPackage {
         self.compile_library(Profile::Development)
     }
 
-    /// Compiles and shrinks the examples that are modules, and returns the directory that holds
-    /// them. Each is in it twice: `NAME.wasm`, and `NAME.names.wasm` with the names of its functions.
+    /// Compiles and shrinks the examples that are modules, and returns their directory. It has two
+    /// files for each: `NAME.wasm`, and `NAME.names.wasm` with the function names.
     ///
     /// # Errors
     ///
-    /// As [`CargoPackage::build_shrunk`], and on a full disk.
+    /// As [`CargoPackage::build_shrunk`], or if a file cannot be written.
     pub fn build_examples(&self) -> Result<PathBuf> {
         let compile = |profile| -> Result<PathBuf> {
             Ok(self.compile("--examples", profile)?.join("examples"))
@@ -171,8 +173,9 @@ impl CargoPackage {
             for_shrinking: true,
         })?;
         let analyses = compile(Profile::Analysis)?;
-        let folder = self.target().join("examples");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let directory = self.target().join("examples");
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
         let examples = self.package.targets.iter().filter(|target| {
             target.kind.contains(&TargetKind::Example)
                 && target.crate_types.contains(&CrateType::CDyLib)
@@ -184,19 +187,19 @@ impl CargoPackage {
                 Some(&read(&analyses.join(&file))?),
             )?
             .module;
-            write_whole(&folder.join(format!("{name}.names.wasm")), &with_names)?;
-            write_whole(&folder.join(file), &strip(&with_names)?)?;
+            write_whole(&directory.join(format!("{name}.names.wasm")), &with_names)?;
+            write_whole(&directory.join(file), &strip(&with_names)?)?;
         }
-        Ok(folder)
+        Ok(directory)
     }
 
     fn compile_library(&self, profile: Profile) -> Result<Vec<u8>> {
         let library = self.library()?;
-        let folder = self.compile("--lib", profile)?;
-        read(&folder.join(format!("{library}.wasm")))
+        let directory = self.compile("--lib", profile)?;
+        read(&directory.join(format!("{library}.wasm")))
     }
 
-    /// Compiles the library or the examples, and returns the directory that holds the modules.
+    /// Compiles the library or the examples, and returns the directory of the modules.
     fn compile(&self, which: &str, profile: Profile) -> Result<PathBuf> {
         let toolchain = match self.target_platform {
             Target::Unknown => Toolchain::find_or_install()?,
@@ -212,7 +215,7 @@ impl CargoPackage {
             }
             Profile::Development | Profile::Analysis => Vec::new(),
         };
-        let (arguments, folder): (&[&str], _) = match profile {
+        let (arguments, directory): (&[&str], _) = match profile {
             Profile::Ship { .. } => (&["--profile", "wasm"], "wasm"),
             Profile::Development => (&["--release"], "release"),
             Profile::Analysis => (&["--config=profile.dev.opt-level=0"], "debug"),
@@ -228,22 +231,22 @@ impl CargoPackage {
             status.success(),
             "the extension does not compile; the lines above say why"
         );
-        Ok(self.target().join(target).join(folder))
+        Ok(self.target().join(target).join(directory))
     }
 
-    /// Flags for the module that ships, on every machine: a small stack, and none of this machine's
-    /// paths in the module, so that the same source gives the same bytes. Cargo itself calls the
-    /// workspace's packages by paths relative to it; flags for them would change with the project's
-    /// name, and then all that it depends on would be compiled again.
+    /// Flags for the release build: a small stack, and no paths of this machine, so that the same
+    /// source gives the same bytes everywhere. Packages of the workspace already have relative
+    /// paths. Flags for them would contain the project's name, so a rename would compile all
+    /// dependencies again.
     fn rustflags(&self) -> Vec<String> {
         let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_SIZE}")];
         for package in &self.metadata.packages {
             if self.metadata.workspace_members.contains(&package.id) {
                 continue;
             }
-            if let Some(folder) = package.manifest_path.parent() {
+            if let Some(directory) = package.manifest_path.parent() {
                 flags.push(format!(
-                    "--remap-path-prefix={folder}=/{}-{}",
+                    "--remap-path-prefix={directory}=/{}-{}",
                     package.name, package.version
                 ));
             }

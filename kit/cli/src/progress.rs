@@ -1,4 +1,4 @@
-//! Shows how far a push has come, on standard error.
+//! Shows the progress of a push on standard error.
 
 use std::io::{IsTerminal, Write};
 
@@ -6,7 +6,8 @@ use proxy_wasm_image::PushEvent;
 
 use crate::stdio::print_note;
 
-/// Shows an event. A terminal gets each step, in one line for each blob; a log gets the last one.
+/// Shows an event. In a terminal, each blob has a line that is updated; in a log, only the last
+/// event of a blob is printed.
 pub fn show(event: PushEvent) {
     match event {
         PushEvent::AlreadyPresent { digest } => print_note!("{digest}: already present"),
@@ -19,7 +20,7 @@ pub fn show(event: PushEvent) {
             let mut output = std::io::stderr();
             if is_last || output.is_terminal() {
                 let end = if is_last { "\n" } else { "\r" };
-                // A failure to show progress does not stop the push.
+                // The push continues if progress cannot be shown.
                 let _ = write!(output, "{digest}: {bytes} of {total} bytes{end}");
                 let _ = output.flush();
             }

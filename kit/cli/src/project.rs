@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_check::{Options, Report, check_project};
+use proxy_wasm_check::{CheckOptions, Report, check_project};
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_module::{Shrunk, Size, measure, strip};
 
@@ -13,20 +13,20 @@ use crate::files::write_whole;
 use crate::image_files::write_image_files;
 use crate::package::CargoPackage;
 
-/// What a build has made.
+/// The result of a build.
 #[derive(Debug)]
 pub struct Built {
-    /// The directory that holds exactly what the image's root holds.
-    pub folder: PathBuf,
+    /// The staging directory, with the files of the image's root.
+    pub directory: PathBuf,
     /// The module in it.
     pub module: PathBuf,
-    /// What the module is made of.
+    /// The size of the module.
     pub size: Size,
-    /// What shrinking it did, if it was shrunk.
+    /// The result of shrinking, if the module was shrunk.
     pub shrunk: Option<Shrunk>,
 }
 
-/// An extension, in the directory that this program runs in.
+/// The extension in the current directory.
 #[derive(Debug)]
 pub struct Project {
     /// The Cargo package.
@@ -36,11 +36,11 @@ pub struct Project {
 }
 
 impl Project {
-    /// Reads the package around the current directory, and its `manifest.yaml`.
+    /// Reads the package in the current directory, and its `manifest.yaml`.
     ///
     /// # Errors
     ///
-    /// If there is no package, if it is not built as a `cdylib`, or on a bad manifest.
+    /// If there is no package, if it is not built as a `cdylib`, or if the manifest is not valid.
     pub fn find() -> Result<Self> {
         let package = CargoPackage::at(Path::new("."))?;
         package.library()?;
@@ -48,16 +48,16 @@ impl Project {
         Ok(Self { package, manifest })
     }
 
-    /// The directory that holds exactly what the image's root holds.
+    /// The staging directory, with the files of the image's root.
     pub fn image_root(&self) -> PathBuf {
         self.package.target().join("image")
     }
 
-    /// The same, once it has been built.
+    /// The staging directory of a project that has been built.
     ///
     /// # Errors
     ///
-    /// If it has not.
+    /// If the project has not been built.
     pub fn staged_root(&self) -> Result<PathBuf> {
         let root = self.image_root();
         ensure!(
@@ -68,14 +68,14 @@ impl Project {
         Ok(root)
     }
 
-    /// Checks the staged files, and whether the project's own files agree.
+    /// Checks the staged files, and whether the project's files agree.
     ///
     /// # Errors
     ///
     /// If the project has not been built.
-    pub fn check(&self, options: &Options) -> Result<Report> {
+    pub fn check(&self, options: &CheckOptions) -> Result<Report> {
         let package = self.package.package();
-        let project = proxy_wasm_check::Project {
+        let project = proxy_wasm_check::ProjectDescription {
             root: self.package.root(),
             image_root: &self.staged_root()?,
             name: &package.name,
@@ -85,7 +85,7 @@ impl Project {
         Ok(check_project(&project, options))
     }
 
-    /// The same for a module that is built for development.
+    /// The staging directory for development builds.
     pub fn dev_image_root(&self) -> PathBuf {
         self.package.target().join("dev-image")
     }
@@ -101,11 +101,11 @@ impl Project {
     }
 
     /// Compiles the module, shrinks it unless `shrinks` is false, and stages the image's files in
-    /// [`Project::image_root`]. The module with the names of its functions is beside that directory.
+    /// [`Project::image_root`]. The module with its function names is beside that directory.
     ///
     /// # Errors
     ///
-    /// If there is no toolchain, if the extension does not compile, or on a full disk.
+    /// If there is no toolchain, if the extension does not compile, or if a file cannot be written.
     pub fn build(&self, shrinks: bool) -> Result<Built> {
         let (module, shrunk) = if shrinks {
             let shrunk = self.package.build_shrunk()?;
@@ -117,44 +117,45 @@ impl Project {
         self.stage(&strip(&module)?, self.image_root(), shrunk)
     }
 
-    /// Writes the image's files into a directory, which is replaced as a whole if they differ.
+    /// Writes the image's files into a directory. If they differ, the directory is replaced
+    /// atomically.
     fn stage(&self, module: &[u8], image_root: PathBuf, shrunk: Option<Shrunk>) -> Result<Built> {
-        let folder = tempfile::Builder::new()
+        let directory = tempfile::Builder::new()
             .prefix("image-")
             .tempdir_in(self.package.target())?;
         write_image_files(
-            folder.path(),
+            directory.path(),
             module,
             &self.manifest.module,
             &self.package.root().join(manifest::FILE_NAME),
         )?;
-        if !same_files(folder.path(), &image_root) {
+        if !same_files(directory.path(), &image_root) {
             if image_root.exists() {
                 fs::remove_dir_all(&image_root)?;
             }
-            fs::rename(folder.keep(), &image_root)
+            fs::rename(directory.keep(), &image_root)
                 .with_context(|| format!("cannot write {}", image_root.display()))?;
         }
         Ok(Built {
             module: image_root.join(&self.manifest.module),
-            folder: image_root,
+            directory: image_root,
             size: measure(module)?,
             shrunk,
         })
     }
 }
 
-/// Whether two folders hold the same files with the same bytes.
+/// Whether two directories have the same files with the same bytes.
 fn same_files(one: &Path, other: &Path) -> bool {
-    let files = |folder: &Path| -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let files = |directory: &Path| -> std::io::Result<BTreeMap<PathBuf, Vec<u8>>> {
         let mut files = BTreeMap::new();
-        let mut open = vec![folder.to_owned()];
+        let mut open = vec![directory.to_owned()];
         while let Some(next) = open.pop() {
             for entry in fs::read_dir(next)? {
                 let path = entry?.path();
                 if path.is_dir() {
                     open.push(path);
-                } else if let Ok(name) = path.strip_prefix(folder) {
+                } else if let Ok(name) = path.strip_prefix(directory) {
                     files.insert(name.to_owned(), fs::read(&path)?);
                 }
             }

@@ -1,7 +1,7 @@
-//! Renames a project: replaces its name in all files outside `kit/`, which never contains it.
+//! Renames a project: replaces its name in all files outside `kit/`, which does not contain it.
 //!
-//! A later rename does the same, so the new name has to be unique. To check this, each line is renamed
-//! back before anything is changed, and has to be what it was.
+//! A later rename does the same, so the new name must not occur in the files yet. To check this
+//! before anything is changed, each line is renamed back and compared with the original.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,19 +12,19 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::NamedTempFile;
 
-/// The longest label that Kubernetes accepts (RFC 1123), in bytes.
+/// The maximum length of a label in Kubernetes (RFC 1123), in bytes.
 const MAX_LENGTH: usize = 63;
-/// Rust's keywords, then what Cargo keeps for libraries, directories and the devices of Windows.
+/// Rust's keywords, then names that Cargo reserves for libraries, directories and Windows devices.
 const RESERVED: &str = "abstract as async await become box break const continue crate do dyn else \
     enum extern false final fn for gen if impl in let loop macro match mod move mut override priv \
     pub ref return self static struct super trait true try type typeof unsafe unsized use virtual \
     where while yield alloc core proc-macro std test build deps examples incremental aux con nul prn";
-/// The files with sections about the template, and the lines around such a section.
+/// The files with sections about the template, and the lines that begin and end such a section.
 const FILES: &str = "README.md CHANGELOG.md .ci/run .github/workflows/ci.yml";
 const BEGIN: &str = "<!-- template -->";
 const END: &str = "<!-- /template -->";
 
-/// What a rename did.
+/// The result of a rename.
 #[derive(Debug)]
 pub struct Renamed {
     /// The old name.
@@ -35,20 +35,24 @@ pub struct Renamed {
     pub in_git: bool,
 }
 
-/// Gives the project in the directory `root` a new name, and removes what describes the template.
+/// Gives the project in the directory `root` a new name, and removes the sections about the
+/// template.
 ///
 /// # Errors
 ///
-/// If the name is not valid, or would be ambiguous in a file; if a section about the template has no
-/// end; and, without `force`, if something is not committed. Nothing is changed then.
+/// If the name is not valid, or would be ambiguous in a file; if a section about the template has
+/// no end; and, without `force`, if there are uncommitted changes. Then nothing is changed.
 pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
     ensure_valid(to)?;
     let from = package_name(root)?;
-    ensure!(from != to, "Cargo.toml: the name is {to} already");
+    ensure!(from != to, "Cargo.toml: the name is already {to}");
     let (mut paths, in_git) = files(root).context("cannot list the project's files")?;
     if in_git && !force {
         let dirty = git(root, "status --porcelain --untracked-files=normal -- .")?;
-        ensure!(dirty.is_empty(), "commit this, or pass --force:\n{dirty}");
+        ensure!(
+            dirty.is_empty(),
+            "commit these changes, or pass --force:\n{dirty}"
+        );
     }
     let is_template = paths.remove(Path::new("cargo-generate.toml"));
     let mut written = Vec::new();
@@ -66,7 +70,7 @@ pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
     }
     let files = written.len() + usize::from(is_template);
     for (file, path) in written {
-        let failed = "cannot replace every file; `git restore .` undoes what was done";
+        let failed = "cannot replace every file; `git restore .` undoes the changes";
         file.persist(path).context(failed)?;
     }
     if is_template {
@@ -79,14 +83,14 @@ pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
     })
 }
 
-/// Makes sure that Cargo, registries and Kubernetes all accept a name.
+/// Checks that Cargo, registries and Kubernetes accept a name.
 fn ensure_valid(name: &str) -> Result<()> {
     let is_valid = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_valid);
     let starts_well = name.starts_with(char::is_alphabetic) && name.len() <= MAX_LENGTH;
     ensure!(
         name.split('-').all(is_word) && starts_well,
-        "{name:?} is not valid; use a letter, then a-z, 0-9 and single dashes, at most {MAX_LENGTH}"
+        "{name:?} is not valid; use a letter, then a-z, 0-9 and single dashes, at most {MAX_LENGTH} in all"
     );
     if RESERVED.split(' ').any(|reserved| reserved == name) {
         bail!("{name} is a keyword of Rust or reserved by Cargo; choose another name");
@@ -104,7 +108,7 @@ fn package_name(root: &Path) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Lists the project's files, from its root, and says whether git knows them.
+/// Lists the project's files, relative to its root, and whether git tracks them.
 fn files(root: &Path) -> Result<(BTreeSet<PathBuf>, bool)> {
     let mut listed = String::new();
     let above = fs::canonicalize(root)?;
@@ -131,7 +135,7 @@ fn files(root: &Path) -> Result<(BTreeSet<PathBuf>, bool)> {
     Ok((files, in_git))
 }
 
-/// Runs git with arguments that have spaces between them.
+/// Runs git with arguments that are separated by spaces.
 fn git(root: &Path, arguments: &str) -> Result<String> {
     let mut command = Command::new("git");
     command.current_dir(root).args(arguments.split(' '));
@@ -141,7 +145,7 @@ fn git(root: &Path, arguments: &str) -> Result<String> {
     String::from_utf8(output.stdout).context("git printed a path that is not UTF-8")
 }
 
-/// Renames a text. A file loses its sections about the template, and a lock file stays sorted.
+/// Renames the text of a file. Removes sections about the template, and sorts a lock file.
 fn rename_text(path: &str, text: &str, from: &str, to: &str) -> Result<String> {
     let is_page = FILES.split(' ').any(|file| file == path);
     let (mut renamed, mut section) = (String::new(), 0);
@@ -164,7 +168,7 @@ fn rename_text(path: &str, text: &str, from: &str, to: &str) -> Result<String> {
     Ok(if is_lock { sorted(&renamed) } else { renamed })
 }
 
-/// Replaces a name where it is a whole word, as in `a-b-c` and `a_b::c`, but not in `ba-b`.
+/// Replaces a name where it is a whole word: in `a-b-c` and `a_b::c`, but not in `ba-b`.
 fn replace(text: &str, from: &str, to: &str) -> String {
     let (dashed, from) = (text.replace('_', "-"), from.replace('_', "-"));
     let (mut replaced, mut done) = (String::new(), 0);
@@ -181,14 +185,14 @@ fn replace(text: &str, from: &str, to: &str) -> String {
     replaced + &text[done..]
 }
 
-/// Sorts a lock file by the names of the packages. Cargo rejects any other order with `--locked`.
+/// Sorts a lock file by package name. With `--locked`, Cargo rejects any other order.
 fn sorted(lock: &str) -> String {
     let mut packages: Vec<_> = lock.split("\n[[package]]\n").collect();
     packages.sort_by_key(|text| text.lines().next().filter(|line| line.starts_with("name")));
     packages.join("\n[[package]]\n")
 }
 
-/// Writes a temporary file in the directory of a file, with the permissions of that file.
+/// Writes a temporary file in the directory of a file, with the same permissions.
 fn write_beside(path: &Path, text: &str) -> Result<NamedTempFile> {
     let mut file = NamedTempFile::new_in(path.parent().unwrap_or(path))?;
     file.write_all(text.as_bytes())?;

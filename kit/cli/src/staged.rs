@@ -1,4 +1,4 @@
-//! The staging directory: it holds exactly what the image's root will hold.
+//! The staging directory, with the files of the image's root.
 
 use std::fs;
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::files::write_whole;
 use crate::image_files::write_image_files;
 use crate::project::Project;
 
-/// What an engine needs to package a directory, as in a project's Containerfile.
+/// The stage that packages a directory, as in a project's Containerfile.
 const CONTAINERFILE: &str = "FROM scratch AS prebuilt\nCOPY . /\n";
 
 /// The format of an image.
@@ -30,7 +30,7 @@ pub enum Variant {
     Oci,
 }
 
-/// A directory that holds exactly what the image's root will hold.
+/// A directory with the files of the image's root, and no others.
 #[derive(Debug)]
 pub struct StagingDirectory {
     root: PathBuf,
@@ -106,7 +106,7 @@ impl StagingDirectory {
         self.target.as_deref()
     }
 
-    /// What proxies and meshes would do with the files.
+    /// What proxies and meshes do with the files.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -129,7 +129,7 @@ impl StagingDirectory {
     ///
     /// # Errors
     ///
-    /// If a file can't be read, or if the module is not one.
+    /// If a file cannot be read, or if the module is not valid.
     pub fn package(&self, variant: Variant) -> Result<Package> {
         if variant == Variant::Compat {
             return Ok(Package::compat(&self.root, &self.annotations)?);
@@ -153,7 +153,7 @@ impl StagingDirectory {
     ///
     /// # Errors
     ///
-    /// If the manifest has no name, or if the archive can't be written.
+    /// If the manifest has no name, or if the archive cannot be written.
     pub fn write_archive(
         &self,
         package: &Package,
@@ -183,6 +183,8 @@ impl StagingDirectory {
         let containerfile = self.containerfile.as_deref().unwrap_or(default.path());
         engine
             .build(containerfile, &self.root, image, &self.annotations)
-            .map_err(|error| anyhow!("{error}. CONTAINER_ENGINE=none needs no engine"))
+            .map_err(|error| {
+                anyhow!("{error}. To package without an engine, set CONTAINER_ENGINE=none")
+            })
     }
 }

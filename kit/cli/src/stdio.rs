@@ -1,4 +1,4 @@
-//! Standard output and standard error, which may be closed before all is written: `… | head -1`.
+//! Standard output and standard error, which the reader may close early: `… | head -1`.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes to standard output. If nobody reads it any more, that is not an error: the command still
-/// does its work, and has its exit status.
+/// Writes to standard output. If the reader has closed it, that is not an error: the command
+/// continues, and its exit status does not change.
 ///
 /// # Errors
 ///
-/// If it cannot be written for another reason, for example to a full disk.
+/// If it cannot be written for another reason, for example because the disk is full.
 pub fn write(text: Arguments) -> Result<()> {
     let mut output = io::stdout();
     match output.write_fmt(text).and_then(|()| output.flush()) {
@@ -29,7 +29,7 @@ macro_rules! print_line {
     };
 }
 
-/// Writes a line to standard error. If nobody reads it, nobody misses it.
+/// Writes a line to standard error. Ignores errors.
 macro_rules! print_note {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -39,7 +39,7 @@ macro_rules! print_note {
 
 pub(crate) use {print_line, print_note};
 
-/// A path from the current directory, as a person would type it.
+/// A path relative to the current directory, if it is in it.
 pub fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here)
@@ -48,7 +48,7 @@ pub fn shown(path: &Path) -> String {
         .to_string()
 }
 
-/// A number of things, for a sentence: `1 file`, `2 files`.
+/// A number with a noun: `1 file`, `2 files`.
 pub fn counted(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")

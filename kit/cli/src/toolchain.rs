@@ -1,7 +1,8 @@
 //! A Rust toolchain that compiles to WebAssembly.
 //!
-//! The target's standard library comes, in this order, from the toolchain in use, from rustup,
-//! or from the packages of Debian and Ubuntu, which work where only package mirrors answer.
+//! The target's standard library comes from the toolchain in use, from rustup, or from the packages
+//! of Debian and Ubuntu, in this order. The packages also work where only package mirrors can be
+//! reached.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::stdio::print_note;
 
-/// What extensions are compiled for: plain WebAssembly, without WASI.
+/// The target of extensions: WebAssembly without WASI.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Debian's newest Rust: the compiler, Cargo, the linter, and the standard library's source.
@@ -22,7 +23,7 @@ const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-clippy",
 /// WebAssembly with WASI, for extensions that use it.
 pub const WASI_TARGET: &str = "wasm32-wasip1";
 
-/// What the folder of a standard library is called, before the compiler's version.
+/// The prefix of a standard library's directory. The compiler's version follows.
 const SYSROOT: &str = "wasm-sysroot-";
 
 const DISTRIBUTION_RUSTC: &str = "/usr/bin/rustc";
@@ -36,9 +37,9 @@ pub struct Toolchain {
 
 #[derive(Debug)]
 enum Kind {
-    /// The one that runs this program's build.
+    /// The toolchain in use.
     InUse,
-    /// The distribution's, and what it lacks.
+    /// The distribution's toolchain, and the standard library that it lacks.
     Distribution {
         linker: Option<PathBuf>,
         sysroot: Option<PathBuf>,
@@ -46,16 +47,17 @@ enum Kind {
 }
 
 impl Toolchain {
-    /// Finds a toolchain that has the target, or brings one here.
+    /// Finds a toolchain that has the target, or installs one.
     ///
     /// # Errors
     ///
-    /// When there is none and none can be brought: what to install, and how.
+    /// If there is none and none can be installed. The message says how to install one.
     pub fn find_or_install() -> Result<Self> {
         if has_target("rustc".as_ref()) {
             return Ok(Self { kind: Kind::InUse });
         }
-        // From an earlier time when rustup could not: it is not asked for each build.
+        // An earlier build made this because rustup could not add the target. Do not try rustup for
+        // each build.
         if let Ok(version) = version_of(DISTRIBUTION_RUSTC.as_ref()) {
             let completed = Completed::new(&version, &cache()?);
             if completed.is_there() {
@@ -106,7 +108,7 @@ impl Toolchain {
         Ok(Self { kind: Kind::InUse })
     }
 
-    /// A call of Cargo with this toolchain, in which `rustflags` apply to the target alone.
+    /// A Cargo command with this toolchain. `rustflags` apply only to the target.
     ///
     /// The caller adds the subcommand and `--target` [`TARGET`].
     pub fn cargo(&self, rustflags: &[String]) -> Command {
@@ -129,16 +131,16 @@ impl Toolchain {
         command
     }
 
-    /// Flags for the same paths of the standard library on every machine. Where its source is
-    /// installed (the component `rust-src`), the compiler writes that folder's path in place of the
-    /// one that the library was built with.
+    /// Flags that give the standard library the same paths on every machine. If its source is
+    /// installed (the component `rust-src`), the compiler otherwise writes the path of that
+    /// directory.
     pub fn path_flags(&self) -> Vec<String> {
         if !matches!(self.kind, Kind::InUse) {
-            return Vec::new(); // its own build has seen to it
+            return Vec::new(); // set when it was built
         }
         let output = Command::new("rustc").args(["--print", "sysroot"]).output();
         let (Ok(output), Ok(version)) = (output, version_of(Path::new("rustc"))) else {
-            return Vec::new(); // the build will say why
+            return Vec::new(); // the build reports the error
         };
         let sysroot = String::from_utf8_lossy(&output.stdout);
         let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
@@ -150,11 +152,11 @@ impl Toolchain {
     }
 }
 
-/// The directory of what is compiled once for all projects, under Cargo's home directory.
+/// The directory for what is compiled once for all projects, in Cargo's home directory.
 ///
 /// # Errors
 ///
-/// If the system names no home directory.
+/// If there is no home directory.
 pub fn cache() -> Result<PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
@@ -162,7 +164,7 @@ pub fn cache() -> Result<PathBuf> {
     Ok(home.join("proxy-wasm"))
 }
 
-/// What Debian's compiler needs for the target beside its own package.
+/// Debian's toolchain, completed for the target.
 struct Completed {
     linker: PathBuf,
     sysroot: PathBuf,
@@ -190,7 +192,7 @@ impl Completed {
     }
 }
 
-/// Cargo of the distribution, which rustup's choice of a toolchain must not reach.
+/// The distribution's Cargo, without the variables with which rustup selects a toolchain.
 fn distribution_cargo() -> Command {
     let mut path = OsString::from("/usr/bin:");
     path.push(env::var_os("PATH").unwrap_or_default());
@@ -215,9 +217,9 @@ fn has_target_library(rustc: &OsStr, target: &str) -> bool {
         .stderr(Stdio::null())
         .output();
     let Ok(output) = output else { return false };
-    let folder = String::from_utf8_lossy(&output.stdout);
+    let directory = String::from_utf8_lossy(&output.stdout);
     output.status.success()
-        && fs::read_dir(folder.trim()).is_ok_and(|entries| {
+        && fs::read_dir(directory.trim()).is_ok_and(|entries| {
             entries
                 .flatten()
                 .any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
@@ -243,10 +245,10 @@ fn add_target_with_rustup(target: &str) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// Whether PATH holds a command of this name.
+/// Whether PATH has a command of this name.
 pub(crate) fn command_exists(name: &str) -> bool {
     let paths = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&paths).any(|folder| folder.join(name).is_file())
+    env::split_paths(&paths).any(|directory| directory.join(name).is_file())
 }
 
 fn missing_packages<'a>(names: &[&'a str]) -> Vec<&'a str> {
@@ -264,7 +266,7 @@ fn missing_packages<'a>(names: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-/// Installs Debian packages as root; anyone else reads the line to type.
+/// Installs Debian packages if the user is root. Otherwise the error has the command to run.
 fn install_packages(names: &[&str]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
@@ -273,7 +275,7 @@ fn install_packages(names: &[&str]) -> Result<()> {
     let id = Command::new("id").arg("-u").output()?;
     if id.stdout.trim_ascii() != b"0" {
         bail!(
-            "the wasm target needs packages; install them and come back:\n  \
+            "the wasm target needs packages; install them, then run this command again:\n  \
              sudo apt-get install --no-install-recommends {list}"
         );
     }
@@ -324,14 +326,16 @@ fn version_of(rustc: &Path) -> Result<CompilerVersion> {
     })
 }
 
-/// Compiles the standard library for the target from the distribution's source, and lays it out
-/// as rustc expects it. The folder appears whole or not at all.
+/// Compiles the standard library for the target from the distribution's source, and writes it in
+/// the layout that rustc expects. The directory is created atomically.
 fn build_standard_library(sysroot: &Path, release: &str) -> Result<()> {
     print_note!(
         "Compiling the standard library of the distribution's Rust {release} for {TARGET}, once (about a \
-         minute); it compiles the module from now on"
+         minute). All later builds use it"
     );
-    let parent = sysroot.parent().context("a sysroot without a parent")?;
+    let parent = sysroot
+        .parent()
+        .context("the sysroot has no parent directory")?;
     fs::create_dir_all(parent)?;
     let work = tempfile::Builder::new().prefix("std-").tempdir_in(parent)?;
     let package = work.path().join("empty");
@@ -343,8 +347,8 @@ fn build_standard_library(sysroot: &Path, release: &str) -> Result<()> {
     )?;
     let source = fs::canonicalize("/usr/lib/rustlib/src/rust")
         .context("the standard library's source is missing; install rust-web-src")?;
-    // Bitcode, which link-time optimization reads and Cargo leaves out; and the paths that rustup's
-    // standard library carries, in place of this machine's.
+    // Link-time optimization needs bitcode, which Cargo leaves out. The paths are those of rustup's
+    // standard library, in place of this machine's.
     let rustflags = [
         "-Cembed-bitcode=yes".to_owned(),
         format!("--remap-path-prefix={}=/rustc/{release}", source.display()),

@@ -32,16 +32,17 @@ pub fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The program that runs unit tests in Node, in the version of wasm-bindgen that the package uses.
-/// If it is missing, it is compiled, once for all projects.
+/// The test runner for Node, of the wasm-bindgen version that the package uses. If it is missing,
+/// it is compiled, once for all projects.
 ///
 /// # Errors
 ///
-/// If there is no Node, if the package does not use wasm-bindgen, or if the program does not compile.
+/// If there is no Node, if the package does not use wasm-bindgen, or if the test runner does not
+/// compile.
 fn wasm_test_runner() -> Result<PathBuf> {
     ensure!(
         command_exists("node"),
-        "tests in wasm run in Node; install it (nodejs.org, or the package nodejs)"
+        "tests in wasm need Node; install it (nodejs.org, or the package nodejs)"
     );
     let metadata = MetadataCommand::new()
         .exec()
@@ -52,13 +53,13 @@ fn wasm_test_runner() -> Result<PathBuf> {
         .find(|package| *package.name == "wasm-bindgen")
         .context("tests in wasm need the dev-dependency wasm-bindgen-test")?
         .version;
-    let folder = cache()?.join(format!("wasm-bindgen-{version}"));
-    let runner = folder.join("bin/wasm-bindgen-test-runner");
+    let directory = cache()?.join(format!("wasm-bindgen-{version}"));
+    let runner = directory.join("bin/wasm-bindgen-test-runner");
     if !runner.is_file() {
-        print_note!("Compiling the runner of tests in wasm, once (about a minute)");
+        print_note!("Compiling the test runner for wasm, once (about a minute)");
         let status = Command::new("cargo")
             .args(["install", "--locked", "--debug", "--root"])
-            .arg(&folder)
+            .arg(&directory)
             .args(["--bin", "wasm-bindgen-test-runner"])
             .arg(format!("wasm-bindgen-cli@{version}"))
             // For this machine, whatever the project's default target is.

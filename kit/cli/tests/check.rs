@@ -1,4 +1,4 @@
-//! The command `cargo proxy-wasm check`, over modules and images of every kind.
+//! `cargo proxy-wasm check` with modules and images of every kind.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -47,10 +47,10 @@ fn wasm(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect(text)
 }
 
-/// The findings of a module, without their place.
+/// The findings for a module, without their place.
 fn of_module(text: &str) -> Vec<String> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let module = folder.path().join("a.wasm");
+    let directory = tempfile::tempdir().expect("a directory");
+    let module = directory.path().join("a.wasm");
     fs::write(&module, wasm(text)).expect("a file");
     let place = format!("{}: ", module.display());
     lines(&check::check(&module, None))
@@ -71,13 +71,13 @@ fn assert_module(from: &str, to: &str, findings: &[&str]) {
 
 /// A directory with the files of an image's root.
 fn root(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
+    let directory = tempfile::tempdir().expect("a directory");
     for (path, bytes) in files {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         fs::write(path, bytes).expect("a file");
     }
-    folder
+    directory
 }
 
 fn command(arguments: &[&str], path: &Path) -> Output {
@@ -103,13 +103,13 @@ fn abi_version_is_checked() {
         r#"(func (export "proxy_abi_version_0_2_1"))"#,
         "",
         &[&format!(
-            "error: it exports no proxy_abi_version_…, so it speaks no Proxy-Wasm ABI; {REMEDY}"
+            "error: it exports no proxy_abi_version_…, so no proxy loads it; {REMEDY}"
         )],
     );
     assert_eq!(
         of_module(&ASSEMBLY_SCRIPT.replacen("version_0_2_0", "version_0_1_0", 1)),
         [format!(
-            "warning: it speaks ABI 0.1.0, which 0.2.0 replaced in 2020; proxies still load it; \
+            "warning: it uses ABI 0.1.0, which 0.2.0 replaced in 2020; proxies still load it; \
              {REMEDY}"
         )],
     );
@@ -117,26 +117,26 @@ fn abi_version_is_checked() {
         "version_0_2_1",
         "version_0_3_0",
         &[&format!(
-            "error: it speaks ABI \"0.3.0\", which no proxy does; {REMEDY}"
+            "error: it uses ABI \"0.3.0\", which no proxy supports; {REMEDY}"
         )],
     );
     assert_module(
         r#"(func (export "proxy_abi_version_0_2_1"))"#,
         r#"(func (export "proxy_abi_version_0_2_1") (export "proxy_abi_version_0_2_0"))"#,
         &[
-            "warning: it speaks 2 ABI versions at once; export one proxy_abi_version_…, or each \
-             proxy picks one by its own rule",
+            "warning: it exports the markers of 2 ABI versions; export only one \
+             proxy_abi_version_…: each proxy selects one by its own rule",
         ],
     );
 }
 
 #[test]
-fn missing_exports_are_found() {
+fn missing_export_is_reported() {
     assert_module(
         r#"(memory (export "memory") 4)"#,
         "(memory 4)",
         &[
-            "error: it exports no memory; export its memory as memory: the proxy passes everything \
+            "error: it exports no memory; export its memory as memory: the proxy passes all data \
              through it",
         ],
     );
@@ -152,7 +152,7 @@ fn missing_exports_are_found() {
         r#"(func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) i32.const 0)"#,
         r#"(func (export "proxy_on_response_headers") (param i32 i32) (result i32) i32.const 0)"#,
         &[
-            "error: its export proxy_on_response_headers is (i32, i32) -> i32, and proxies call \
+            "error: its export proxy_on_response_headers is (i32, i32) -> i32, but proxies call \
              it as (i32, i32, i32) -> i32; build it with an SDK for ABI 0.2.1",
         ],
     );
@@ -161,7 +161,7 @@ fn missing_exports_are_found() {
         "",
         &[
             "warning: it exports proxy_on_context_create without proxy_on_delete; export both: \
-             the second one frees what the first one made for each request",
+             proxy_on_delete frees what proxy_on_context_create allocates",
         ],
     );
     assert_eq!(
@@ -170,14 +170,14 @@ fn missing_exports_are_found() {
                 (func (export "malloc") (param i32) (result i32) i32.const 0))"#
         ),
         [
-            "warning: it exports no callback, so a proxy never calls it; export the proxy_on_… \
-             functions of what it is to do"
+            "warning: it exports no callback, so a proxy never calls it; export a proxy_on_… \
+             function for each event that it handles"
         ]
     );
 }
 
 #[test]
-fn imports_that_no_proxy_offers_are_found_with_their_cause() {
+fn import_that_no_proxy_offers_is_an_error_with_its_cause() {
     for (module, name, advice) in [
         (
             "env",
@@ -197,13 +197,13 @@ fn imports_that_no_proxy_offers_are_found_with_their_cause() {
         (
             "wasi:cli/stdout@0.2.0",
             "get-stdout",
-            "compile for WASI preview 1 or for no WASI: proxies know no later one",
+            "compile for WASI preview 1 or without WASI: proxies do not support later versions",
         ),
         (
             "__wbindgen_placeholder__",
             "__wbindgen_throw",
-            "remove the crate that is made for browsers (wasm-bindgen); cargo tree shows what \
-             brings it in",
+            "remove the crate for browsers (wasm-bindgen); cargo tree -i wasm-bindgen shows what \
+             depends on it",
         ),
     ] {
         let import = format!("(module (import \"{module}\" \"{name}\" (func))");
@@ -219,7 +219,7 @@ fn imports_that_no_proxy_offers_are_found_with_their_cause() {
         r#""proxy_log" (func (param i32 i32 i32) (result i32))"#,
         r#""proxy_log" (func (param i32 i32 i32))"#,
         &[
-            "error: it imports env.proxy_log as (i32, i32, i32), and proxies offer it as (i32, \
+            "error: it imports env.proxy_log as (i32, i32, i32), but proxies offer it as (i32, \
              i32, i32) -> i32; build it with an SDK for ABI 0.2.1",
         ],
     );
@@ -234,7 +234,7 @@ fn imports_that_no_proxy_offers_are_found_with_their_cause() {
 }
 
 #[test]
-fn many_wrong_imports_do_not_flood_the_report() {
+fn only_the_first_of_many_wrong_imports_are_listed() {
     let imports: String = (0..5_000)
         .map(|number| format!("(import \"env\" \"f{number}\" (func))"))
         .collect();
@@ -242,18 +242,19 @@ fn many_wrong_imports_do_not_flood_the_report() {
     assert_eq!(findings.len(), 21);
     assert_eq!(
         findings[20],
-        "error: 4980 more imports are of that kind; fix the ones above first"
+        "error: 4980 more imports have such errors; fix the ones above first"
     );
 }
 
 #[test]
-fn proposals_that_old_proxies_lack_are_a_warning() {
+fn proposal_that_old_proxies_do_not_support_is_a_warning() {
     assert_module(
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func (param externref))"#,
         &[
             "warning: it needs the proposal reference-types (V8 9.6), so Envoy 1.20 and older, \
-             Istio 1.12 and older, and Maistra 2.2 and older will not load it; if it is to run there, encode it again \
+             Istio 1.12 and older, and Maistra 2.2 and older will not load it; to run it there, \
+             encode it again \
              without long table indexes, as cargo proxy-wasm shrink and wasm-opt do",
         ],
     );
@@ -262,7 +263,7 @@ fn proposals_that_old_proxies_lack_are_a_warning() {
         r#"(memory (export "memory") 4) (func v128.const i32x4 0 0 0 0 drop)"#,
         &[
             "warning: it needs the proposal simd (V8 9.1), so Envoy 1.18 and older, and Maistra \
-             2.1 and older will not load it; if it is to run there, compile without this feature",
+             2.1 and older will not load it; to run it there, compile without this feature",
         ],
     );
     assert_module(
@@ -271,26 +272,26 @@ fn proposals_that_old_proxies_lack_are_a_warning() {
         &[
             "error: it needs the proposal tail-calls (V8 11.2), so Envoy 1.34 and older, Istio 1.26 \
              and older, Envoy Gateway 1.4 and older, and every release of Maistra will not load it; \
-             if it is to run there, compile without this feature (rejected by maistra)",
+             to run it there, compile without this feature (rejected by maistra)",
         ],
     );
     assert_module(
         r#""memory") 4"#,
         r#""memory") 257"#,
         &[
-            "warning: it starts with 16842752 bytes of memory; give it less (a smaller stack, no \
-             large static data): each of a proxy's workers has a VM of its own",
+            "warning: it starts with 16842752 bytes of memory; reduce it (a smaller stack, less \
+             static data): each worker thread of a proxy has its own VM",
         ],
     );
 }
 
 #[test]
 fn invalid_module_is_an_error() {
-    let folder = root(&[
+    let directory = root(&[
         ("a.wasm", b"\0asm\x01\0\0\0\xff"),
         ("manifest.yaml", MANIFEST.as_bytes()),
     ]);
-    let findings = lines(&check::check(&folder.path().join("a.wasm"), None));
+    let findings = lines(&check::check(&directory.path().join("a.wasm"), None));
     assert!(
         findings[0].contains("a.wasm: it is not valid WebAssembly: ")
             && findings[0].ends_with("; compile it again for wasm32, as a core module"),
@@ -299,9 +300,9 @@ fn invalid_module_is_an_error() {
 }
 
 #[test]
-fn module_is_judged_without_its_manifest() {
-    let folder = root(&[("b.wasm", &wasm(CPP)), ("manifest.yaml", b"no manifest")]);
-    let module = folder.path().join("b.wasm");
+fn module_is_checked_without_its_manifest() {
+    let directory = root(&[("b.wasm", &wasm(CPP)), ("manifest.yaml", b"no manifest")]);
+    let module = directory.path().join("b.wasm");
     let report = check::check(&module, None);
     assert_eq!(lines(&report), Vec::<String>::new());
     assert!(report.consumers.iter().all(|verdict| verdict.accepts));
@@ -310,25 +311,25 @@ fn module_is_judged_without_its_manifest() {
     assert_eq!(
         findings,
         [
-            "error: /no/manifest: cannot be read: No such file or directory (os error 2); name a \
-             manifest.yaml with --manifest, or leave it out (rejected by maistra)"
+            "error: /no/manifest: cannot be read: No such file or directory (os error 2); pass a \
+             manifest.yaml with --manifest, or leave the option out (rejected by maistra)"
         ]
     );
-    let manifest = folder.path().join("m.yaml");
+    let manifest = directory.path().join("m.yaml");
     fs::write(&manifest, MANIFEST).expect("a file");
     let findings = lines(&check::check(&module, Some(&manifest)));
     assert_eq!(
         findings,
         [format!(
-            "warning: {}: module is \"a.wasm\", and the checked module is \"b.wasm\"; make sure \
-             that the image has the module under the manifest's name",
+            "warning: {}: module is \"a.wasm\", but the checked module is \"b.wasm\"; make sure \
+             that the image has the module under the name in the manifest",
             manifest.display()
         )]
     );
 }
 
 #[test]
-fn root_has_three_files_and_no_others() -> Result<()> {
+fn image_root_must_have_three_files_and_no_others() -> Result<()> {
     let module = wasm(CPP);
     let good: [(&str, &[u8]); 3] = [
         ("a.wasm", &module),
@@ -381,14 +382,14 @@ fn root_has_three_files_and_no_others() -> Result<()> {
         ]
     );
 
-    let folder = root(&good);
-    fs::write(folder.path().join("plugin.wasm"), wasm(GO))?;
-    fs::write(folder.path().join("notes.txt"), "")?;
+    let directory = root(&good);
+    fs::write(directory.path().join("plugin.wasm"), wasm(GO))?;
+    fs::write(directory.path().join("notes.txt"), "")?;
     assert_eq!(
-        lines(&check::check(folder.path(), None)),
+        lines(&check::check(directory.path(), None)),
         [
-            "warning: plugin.wasm: it is not the same module as a.wasm; make both the same: Maistra \
-             runs the one, and Istio and Envoy Gateway the other",
+            "warning: plugin.wasm: it is not the same module as a.wasm; make both the same: \
+             Maistra runs a.wasm, and Istio and Envoy Gateway run plugin.wasm",
             "warning: \"notes.txt\": no consumer reads it; leave it out of the image",
         ]
     );
@@ -399,13 +400,14 @@ fn root_has_three_files_and_no_others() -> Result<()> {
 #[test]
 fn link_in_place_of_a_file_is_an_error() -> Result<()> {
     let module = wasm(CPP);
-    let folder = root(&[("a.wasm", &module), ("manifest.yaml", MANIFEST.as_bytes())]);
-    std::os::unix::fs::symlink("a.wasm", folder.path().join("plugin.wasm"))?;
+    let directory = root(&[("a.wasm", &module), ("manifest.yaml", MANIFEST.as_bytes())]);
+    std::os::unix::fs::symlink("a.wasm", directory.path().join("plugin.wasm"))?;
     assert_eq!(
-        lines(&check::check(folder.path(), None)),
+        lines(&check::check(directory.path(), None)),
         [
             "error: plugin.wasm: is a link to \"a.wasm\"; put a file in its place: Istio and Envoy \
-             Gateway read the module there, and follow no link (rejected by istio, envoy-gateway)"
+             Gateway read the module there, and do not follow links (rejected by istio, \
+             envoy-gateway)"
         ]
     );
     Ok(())
@@ -419,11 +421,11 @@ fn archive_and_layout_are_read_like_the_directory() -> Result<()> {
         ("manifest.yaml", MANIFEST.as_bytes()),
         ("plugin.wasm", &module),
     ]);
-    let folder = tempfile::tempdir()?;
-    let archive = folder.path().join("image.tar");
+    let directory = tempfile::tempdir()?;
+    let archive = directory.path().join("image.tar");
     let package = Package::compat(staged.path(), &Annotations::new())?;
     fs::write(&archive, package.to_archive("localhost/a:1")?)?;
-    let layout = folder.path().join("layout");
+    let layout = directory.path().join("layout");
     tar::Archive::new(File::open(&archive)?).unpack(&layout)?;
     let expected = check::check(staged.path(), None);
     for path in [&archive, &layout] {
@@ -437,9 +439,9 @@ fn archive_and_layout_are_read_like_the_directory() -> Result<()> {
 
 #[test]
 fn path_that_is_not_an_image_is_an_error() -> Result<()> {
-    const REMEDY: &str = "give a directory, an OCI layout or archive, or a .wasm file";
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("image.tar");
+    const REMEDY: &str = "pass a directory, an OCI layout or archive, or a .wasm file";
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("image.tar");
     let finding = |path: &Path| lines(&check::check(path, None)).join("\n");
     assert_eq!(
         finding(&path),
@@ -465,22 +467,22 @@ fn path_that_is_not_an_image_is_an_error() -> Result<()> {
 #[test]
 fn command_fails_unless_the_required_consumers_accept() -> Result<()> {
     let module = wasm(CPP);
-    let folder = root(&[
+    let directory = root(&[
         ("a.wasm", &module),
         ("manifest.yaml", MANIFEST.as_bytes()),
         ("plugin.wasm", &module),
         ("notes.txt", b""),
     ]);
     const ALL: &str = "envoy,istio,envoy-gateway,maistra";
-    let output = command(&["--for", ALL], folder.path());
+    let output = command(&["--for", ALL], directory.path());
     let text = String::from_utf8(output.stdout)?;
     assert!(output.status.success(), "{text}");
     assert!(text.contains("warning: \"notes.txt\""), "{text}");
     assert!(text.ends_with("Checked: 0 errors, 1 warning\n"), "{text}");
 
-    // One mesh is enough if none is named.
-    fs::remove_file(folder.path().join("plugin.wasm"))?;
-    let output = command(&[], folder.path());
+    // Without --for, one mesh is enough.
+    fs::remove_file(directory.path().join("plugin.wasm"))?;
+    let output = command(&[], directory.path());
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8(output.stdout)?.contains("error: plugin.wasm: it is missing"));
     for (arguments, message) in [
@@ -494,28 +496,28 @@ fn command_fails_unless_the_required_consumers_accept() -> Result<()> {
             "error: check failed: rejected by istio: 1 error\n",
         ),
     ] {
-        let output = command(arguments, folder.path());
+        let output = command(arguments, directory.path());
         assert_eq!(String::from_utf8(output.stderr)?, message);
         assert_eq!(output.status.code(), Some(i32::from(!message.is_empty())));
     }
 
-    fs::remove_file(folder.path().join("manifest.yaml"))?;
-    let output = command(&[], folder.path());
+    fs::remove_file(directory.path().join("manifest.yaml"))?;
+    let output = command(&[], directory.path());
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr)?;
     assert!(text.contains("check failed: no mesh accepts it"), "{text}");
-    let output = command(&["--for", "linkerd"], folder.path());
+    let output = command(&["--for", "linkerd"], directory.path());
     assert_eq!(output.status.code(), Some(2));
     Ok(())
 }
 
 #[test]
 fn report_can_be_json() -> Result<()> {
-    let folder = root(&[
+    let directory = root(&[
         ("a.wasm", &wasm(CPP)),
         ("manifest.yaml", MANIFEST.as_bytes()),
     ]);
-    let output = command(&["--format", "json", "--for", "istio"], folder.path());
+    let output = command(&["--format", "json", "--for", "istio"], directory.path());
     assert_eq!(output.status.code(), Some(1));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let finding = &json["findings"][0];
@@ -554,18 +556,18 @@ fn modules_of_every_sdk_are_packaged() -> Result<()> {
             ("manifest.yaml", MANIFEST.as_bytes()),
             ("plugin.wasm", &module),
         ]);
-        let folder = tempfile::tempdir()?;
+        let directory = tempfile::tempdir()?;
         for (variant, file) in [
             ("compat", "a-latest.oci.tar"),
             ("oci", "a-latest-wasm.oci.tar"),
         ] {
             let output = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
-                .current_dir(folder.path())
+                .current_dir(directory.path())
                 .args(["image", "--engine", "none", "--variant", variant, "--from"])
                 .arg(staged.path())
                 .output()?;
             assert!(output.status.success(), "{output:?}");
-            let report = check::check(&folder.path().join(file), None);
+            let report = check::check(&directory.path().join(file), None);
             assert!(report.accepts("istio"), "{report}");
             assert_eq!(report.accepts("maistra"), variant == "compat");
             assert_eq!(report.module.context("a module")?.bytes, module.len());
@@ -577,23 +579,23 @@ fn modules_of_every_sdk_are_packaged() -> Result<()> {
 #[test]
 fn image_with_errors_is_not_packaged() -> Result<()> {
     let staged = root(&[("a.wasm", b"text"), ("manifest.yaml", MANIFEST.as_bytes())]);
-    let folder = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     let output = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .args(["image", "--engine", "none", "--from"])
         .arg(staged.path())
         .output()?;
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout)?;
     assert!(text.contains("error: plugin.wasm: it is missing"), "{text}");
-    assert_eq!(fs::read_dir(folder.path())?.count(), 0);
+    assert_eq!(fs::read_dir(directory.path())?.count(), 0);
     Ok(())
 }
 
 #[test]
-fn capabilities_can_be_pasted_into_envoys_configuration() -> Result<()> {
-    let folder = root(&[("a.wasm", &wasm(CPP)), ("b.wasm", b"text")]);
-    let output = command(&["--capabilities"], &folder.path().join("a.wasm"));
+fn capabilities_are_printed_as_envoy_configuration() -> Result<()> {
+    let directory = root(&[("a.wasm", &wasm(CPP)), ("b.wasm", b"text")]);
+    let output = command(&["--capabilities"], &directory.path().join("a.wasm"));
     assert!(output.status.success(), "{output:?}");
     assert_eq!(
         String::from_utf8(output.stdout)?,
@@ -619,7 +621,7 @@ capability_restriction_config:
     proxy_on_delete: {}
 "
     );
-    let output = command(&["--capabilities"], &folder.path().join("b.wasm"));
+    let output = command(&["--capabilities"], &directory.path().join("b.wasm"));
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     Ok(())

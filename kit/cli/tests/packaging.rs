@@ -41,7 +41,7 @@ fn module_is_packaged_at_the_path_of_its_manifest_and_for_istio() -> Result<()> 
     let output = image(directory.path(), &["--module", "b.wasm"])?;
     assert!(output.status.success(), "{output:?}");
     let files = read::archive(&directory.path().join("a-latest.oci.tar"))?.root()?;
-    let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<_> = files.keys().map(String::as_str).collect();
     assert_eq!(names, ["lib/a.wasm", "manifest.yaml", "plugin.wasm"]);
     let text = String::from_utf8(output.stdout)?;
     let next = "cargo proxy-wasm push --module b.wasm\n";

@@ -398,3 +398,32 @@ fn error_without_an_envoy_says_how_to_get_one() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn recorded_requests_are_cases_that_pass() -> Result<()> {
+    let directory = extension("record")?;
+    let cases = tempfile::NamedTempFile::new()?;
+    let file = cases.path().display().to_string();
+    let arguments = ["--port", "0", "--configuration", "one", "--record", &file];
+    let mut run = Run::start(&directory, &arguments)?;
+    let url = run.url()?;
+    let token = [("authorization", "Bearer opensesame")];
+    let response = http::get_with(&format!("{url}path"), &token)?;
+    assert_eq!(response.header("answer"), ["first:one"]);
+    run.stop("TERM")?;
+
+    let text = fs::read_to_string(&file)?;
+    ensure!(text.starts_with("- case: GET /path "), "{text}");
+    ensure!(
+        text.contains("secret-1") && !text.contains("opensesame"),
+        "{text}"
+    );
+    let tested = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
+        .current_dir(&directory)
+        .env_remove("CARGO_TARGET_DIR")
+        .args(["test", &file])
+        .output()?;
+    let output = String::from_utf8_lossy(&tested.stdout);
+    ensure!(output.contains("1 passed; 0 failed"), "{output}");
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! Shrinking the small extensions in `fixtures/examples`, which are compiled as a release is.
+//! Shrinks release builds of the small extensions in `fixtures/examples`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,11 +11,11 @@ use proxy_wasm_module::{Reason, Shrunk, measure, shrink, strip};
 use proxy_wasm_test::{Error, Headers, Module, Proxy, Reply};
 use wasmparser::{Validator, WasmFeatures};
 
-/// Callbacks that the SDK needs, whatever an extension implements.
+/// Callbacks that the SDK always needs.
 const ESSENTIAL: [&str; 2] = ["proxy_on_context_create", "proxy_on_delete"];
 
-/// A fixture, the callbacks that it implements, and whether the embedded proxy calls them: it has no
-/// gRPC, no TCP and no foreign functions.
+/// A fixture, the callbacks that it implements, and whether this test makes the embedded proxy call
+/// them.
 const FIXTURES: [(&str, &[&str], bool); 33] = [
     ("dependency", &["proxy_on_response_headers"], true),
     ("dynamic", &["proxy_on_request_headers"], true),
@@ -107,23 +107,23 @@ const FIXTURES: [(&str, &[&str], bool); 33] = [
 /// The release build of a fixture, and its analysis build.
 type Builds = (Vec<u8>, Vec<u8>);
 
-/// All fixtures by their names. Cargo compiles them once.
+/// All fixtures by name. Cargo compiles them once.
 fn fixtures() -> &'static BTreeMap<&'static str, Builds> {
     static FIXTURE_BUILDS: OnceLock<BTreeMap<&'static str, Builds>> = OnceLock::new();
     FIXTURE_BUILDS.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
         for profile in ["wasm", "analysis"] {
             let status = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
                 .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"))
                 .args(["cargo", "build", "--locked", "--examples"])
                 .args(["--profile", profile, "--target-dir"])
-                .arg(&folder)
+                .arg(&directory)
                 .status()
                 .expect("the command");
             assert!(status.success(), "the fixtures compile");
         }
         let read = |profile: &str, name: &str| {
-            let examples = folder
+            let examples = directory
                 .join("wasm32-unknown-unknown")
                 .join(profile)
                 .join("examples");
@@ -146,7 +146,7 @@ fn callbacks(shrunk: &Shrunk) -> BTreeSet<&str> {
     kept.map(|decision| decision.callback.as_str()).collect()
 }
 
-/// Does everything with an extension that the embedded proxy can do. Returns what it logs.
+/// Makes the embedded proxy call many callbacks of an extension. Returns its log.
 fn exercise(module: &[u8]) -> Result<Vec<String>, Error> {
     let proxy = Proxy::load(module)?.configure("configuration")?;
     let stream = proxy
@@ -162,7 +162,7 @@ fn exercise(module: &[u8]) -> Result<Vec<String>, Error> {
     stream.finish()?;
     proxy.tick()?;
     proxy.advance(Duration::from_secs(1))?;
-    // Most have no queue.
+    // Most fixtures have no queue.
     let _ = proxy.enqueue("queue", "item");
     proxy.shut_down()?;
     Ok(proxy.log().into_iter().map(|line| line.message).collect())
@@ -189,7 +189,7 @@ fn only_implemented_callbacks_are_kept() {
 fn implemented_callbacks_are_called_as_before() -> Result<(), Error> {
     for (name, _, is_called) in FIXTURES {
         let (module, _) = &fixtures()[name];
-        // An extension for TCP does not know HTTP streams.
+        // A TCP extension does not support HTTP streams.
         let left_out = [
             "on_downstream",
             "on_new_connection",
@@ -220,7 +220,7 @@ fn used_host_calls_are_kept() {
     };
     assert_eq!(imports("on_http_response_headers"), ["proxy_log"]);
     assert_eq!(imports("on_configure"), ["proxy_log"]);
-    // It is called through a trait object.
+    // This host call is made through a trait object.
     let dynamic = imports("dynamic");
     assert!(
         dynamic.contains(&"proxy_get_header_map_value".to_owned()),
@@ -229,7 +229,7 @@ fn used_host_calls_are_kept() {
 }
 
 #[test]
-fn callback_for_responses_is_kept_if_the_module_makes_calls() -> Result<(), Error> {
+fn response_callback_is_kept_if_the_module_makes_calls() -> Result<(), Error> {
     let shrunk = shrunk("unanswered_call");
     let decision = shrunk
         .decisions
@@ -255,7 +255,7 @@ fn callback_for_responses_is_kept_if_the_module_makes_calls() -> Result<(), Erro
 }
 
 #[test]
-fn ended_streams_leave_nothing_in_memory() -> Result<(), Error> {
+fn memory_of_ended_streams_is_freed() -> Result<(), Error> {
     for name in ["on_done", "on_http_response_headers"] {
         let proxy = Proxy::load(shrunk(name).module)?.configure("")?;
         let mut pages = 0;
@@ -271,7 +271,7 @@ fn ended_streams_leave_nothing_in_memory() -> Result<(), Error> {
 }
 
 #[test]
-fn trap_has_the_names_of_the_functions() -> Result<(), Error> {
+fn trap_has_function_names() -> Result<(), Error> {
     let named = shrunk("panicking").module;
     let module = Module::with_symbols(strip(&named).expect("a module"), &named);
     let proxy = Proxy::load(module)?.configure("")?;
@@ -308,7 +308,7 @@ fn every_callback_is_kept_without_an_analysis_build() {
 
 #[test]
 fn shrunk_module_needs_only_proposals_of_old_proxies() {
-    // V8 8.9, of Envoy 1.17 and 1.18.
+    // V8 8.9, as in Envoy 1.17 and 1.18.
     let features = WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SIGN_EXTENSION
         | WasmFeatures::SATURATING_FLOAT_TO_INT
@@ -327,7 +327,7 @@ fn shrunk_module_needs_only_proposals_of_old_proxies() {
     }
 }
 
-/// What a module writes to its memory when it starts, up to the last byte that is not zero.
+/// A module's initial memory, up to the last byte that is not zero.
 fn memory(module: &[u8]) -> Vec<u8> {
     let module = walrus::Module::from_buffer(module).expect("a module");
     let mut memory = Vec::new();
@@ -359,7 +359,8 @@ fn holds(memory: &[u8], text: &str) -> bool {
         .any(|part| part == text.as_bytes())
 }
 
-/// A module whose sections are changed: `change` gets the kind, the name and the content of each.
+/// A module with changed sections: `change` gets the kind, the name and the content of each
+/// section.
 fn rewritten(
     module: &[u8],
     change: impl Fn(u8, Option<&str>, &[u8]) -> Option<Vec<u8>>,
@@ -384,11 +385,11 @@ fn rewritten(
     rewritten
 }
 
-/// A text in the SDK for a callback that `on_tick` does not implement.
+/// A message of the SDK in a callback that the fixture `on_tick` does not implement.
 const OF_A_REMOVED_CALLBACK: &str = "on_grpc_receive_initial_metadata: invalid token_id";
 
 #[test]
-fn data_are_removed_if_nothing_refers_to_them() {
+fn unreferenced_data_is_removed() {
     let (module, _) = &fixtures()["on_tick"];
     let (before, after) = (memory(module), memory(&shrunk("on_tick").module));
     for text in ["on_tick", "invalid context_id", OF_A_REMOVED_CALLBACK] {
@@ -396,16 +397,16 @@ fn data_are_removed_if_nothing_refers_to_them() {
     }
     assert!(holds(&after, "on_tick"));
     assert!(!holds(&after, OF_A_REMOVED_CALLBACK));
-    // What is kept has its old address.
+    // Data that is kept does not move.
     for (address, byte) in after.iter().enumerate().filter(|(_, byte)| **byte != 0) {
         assert_eq!(before[address], *byte, "at {address}");
     }
 }
 
 #[test]
-fn data_are_kept_without_relocations() {
+fn data_is_kept_without_relocations() {
     let (module, analysis_build) = &fixtures()["on_tick"];
-    // Without any relocation, without those in code, and without the names of data.
+    // Without all relocations, without those of code, and without the data symbols.
     for left_out in [&["linking", "reloc."][..], &["reloc.CODE"], &["linking"]] {
         let module = rewritten(module, |_, name, content| {
             let is_left_out = |start: &&str| name.is_some_and(|name| name.starts_with(start));
@@ -417,9 +418,9 @@ fn data_are_kept_without_relocations() {
 }
 
 #[test]
-fn data_are_kept_if_the_relocations_are_wrong() {
+fn data_is_kept_if_the_relocations_are_wrong() {
     let (module, analysis_build) = &fixtures()["on_tick"];
-    // This encodes the code again, and does not change the linker's sections.
+    // This encodes the code again, without updating the linker's sections.
     let moved = walrus::Module::from_buffer(module)
         .expect("a module")
         .emit_wasm();
@@ -445,11 +446,11 @@ fn data_are_kept_if_the_relocations_are_wrong() {
 #[test]
 fn exported_variable_is_kept() {
     let memory = memory(&shrunk("exported_variable").module);
-    assert!(holds(&memory, "read by whoever knows its name"));
+    assert!(holds(&memory, "found by the name of the export"));
 }
 
 #[test]
-fn functions_are_removed_if_only_unused_data_refer_to_them() {
+fn functions_are_removed_if_only_unused_data_refers_to_them() {
     let (module, analysis_build) = &fixtures()["on_tick"];
     let without = rewritten(module, |_, name, content| {
         (name != Some("linking")).then(|| content.to_vec())

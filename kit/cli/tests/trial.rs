@@ -1,4 +1,4 @@
-//! The command `cargo proxy-wasm check`: trials in the embedded proxy, and output that nobody reads.
+//! `cargo proxy-wasm check`: trials in the embedded proxy, and output that cannot be written.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ const MODULE: &str = r#"(module
       (drop (call $log (i32.const 2) (i32.const 0) (i32.const 3)))
       (i32.eq (local.get 1) (i32.const 3))))"#;
 
-/// A directory with the module as `a.wasm`, in which a text is replaced.
+/// A directory with the module as `a.wasm`, in which `from` is replaced by `to`.
 fn module(from: &str, to: &str) -> Result<(tempfile::TempDir, PathBuf)> {
     assert!(MODULE.contains(from), "{from}");
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("a.wasm");
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("a.wasm");
     fs::write(&path, wat::parse_str(MODULE.replacen(from, to, 1))?)?;
-    Ok((folder, path))
+    Ok((directory, path))
 }
 
 fn command(arguments: &[&str], path: &Path) -> Command {
@@ -53,8 +53,8 @@ fn module_that_does_not_start_is_rejected_by_all() -> Result<()> {
 
 #[test]
 fn configuration_is_tried() -> Result<()> {
-    let (folder, path) = module("", "")?;
-    let file = folder.path().join("configuration");
+    let (directory, path) = module("", "")?;
+    let file = directory.path().join("configuration");
     fs::write(&file, "abc")?;
     let file = file.to_string_lossy();
     for (arguments, code, expected) in [
@@ -94,7 +94,7 @@ fn configuration_is_tried() -> Result<()> {
 }
 
 #[test]
-fn root_id_is_the_one_that_is_given() -> Result<()> {
+fn root_id_option_sets_the_root_id() -> Result<()> {
     let looks = r#"(func (export "proxy_on_context_create") (param i32 i32)
       (drop (call $property (i32.const 8) (i32.const 14) (i32.const 32) (i32.const 36)))
       (if (i32.ne (i32.load (i32.const 36)) (i32.const 3)) (then unreachable)))
@@ -109,12 +109,12 @@ fn root_id_is_the_one_that_is_given() -> Result<()> {
         (memory",
             1,
         );
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("a.wasm");
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("a.wasm");
     fs::write(&path, wat::parse_str(module)?)?;
     let output = command(&["--root-id", "abc"], &path).output()?;
     assert!(output.status.success(), "{}", text(&output));
-    let hint = "if it looks for its root ID, pass --root-id";
+    let hint = "if it needs its root ID, pass --root-id";
     let output = command(&[], &path).output()?;
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains(hint));
@@ -125,7 +125,7 @@ fn root_id_is_the_one_that_is_given() -> Result<()> {
 }
 
 #[test]
-fn options_that_cannot_be_used_are_errors() -> Result<()> {
+fn invalid_options_are_errors() -> Result<()> {
     let (_folder, path) = module("", "")?;
     let output = command(&["--configuration-file", "/no/file"], &path).output()?;
     assert_eq!(output.status.code(), Some(1));
@@ -168,13 +168,13 @@ fn trial_is_in_the_json() -> Result<()> {
         endless["not_tried"],
         "proxy_on_vm_start did not return within 1000000000 instructions"
     );
-    // What the rules reject is not tried.
+    // A module that the rules reject is not tried.
     assert_eq!(trial("\"malloc\"", "\"other\"", &[])?, Value::Null);
     Ok(())
 }
 
 #[test]
-fn module_that_was_not_tried_to_the_end_is_accepted_with_a_warning() -> Result<()> {
+fn module_whose_trial_reaches_a_limit_is_accepted_with_a_warning() -> Result<()> {
     let (_folder, path) = module("i32.const 1)", "(loop br 0) unreachable)")?;
     let output = command(&[], &path).output()?;
     let text = text(&output);
@@ -186,7 +186,7 @@ fn module_that_was_not_tried_to_the_end_is_accepted_with_a_warning() -> Result<(
 }
 
 #[test]
-fn output_that_nobody_reads_is_no_error() -> Result<()> {
+fn closed_output_is_not_an_error() -> Result<()> {
     let (_folder, good) = module("", "")?;
     let (_folder, bad) = module("\"malloc\"", "\"other\"")?;
     for (path, arguments, code) in [

@@ -1,4 +1,4 @@
-//! The template, the toolkit's command, and what it builds.
+//! Builds the template and the recipes with the toolkit's command.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub fn template() -> &'static Path {
     TEMPLATE.get_or_init(|| canonical(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")))
 }
 
-/// The template's name, by its Cargo.toml: kit/ does not contain it.
+/// The template's name, read from its Cargo.toml, because kit/ does not contain it.
 pub fn name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
@@ -23,7 +23,7 @@ pub fn name() -> &'static str {
     })
 }
 
-/// The command `cargo-proxy-wasm`, compiled from source, with all its features.
+/// The command `cargo-proxy-wasm`, compiled from source with all features.
 pub fn toolkit() -> &'static Path {
     static TOOLKIT: OnceLock<PathBuf> = OnceLock::new();
     TOOLKIT.get_or_init(|| {
@@ -43,7 +43,7 @@ pub fn toolkit() -> &'static Path {
     })
 }
 
-/// The files of the template's image, built by the toolkit.
+/// The staging directory of the template, built by the toolkit.
 pub fn image_root() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
@@ -52,28 +52,28 @@ pub fn image_root() -> &'static Path {
     })
 }
 
-/// The template's module, as it ships.
+/// The release build of the template's module.
 pub fn module_path() -> PathBuf {
     image_root().join("extension.wasm")
 }
 
-/// The template's module, with the names of its functions beside it, for backtraces.
+/// The release build of the template's module, with function names for backtraces.
 pub fn extension() -> Module {
     let symbols = image_root().with_file_name("image.names.wasm");
     Module::with_symbols(read(&module_path()), read(&symbols))
 }
 
-/// The path of a recipe's module, built as the one that ships.
+/// The path of the release build of a recipe.
 pub fn recipe_path(name: &str) -> PathBuf {
     static RECIPES: OnceLock<PathBuf> = OnceLock::new();
-    let folder = RECIPES.get_or_init(|| {
+    let directory = RECIPES.get_or_init(|| {
         build(&template().join("kit/examples"), &["build", "--examples"]);
         canonical(&template().join("target/kit/examples"))
     });
-    folder.join(format!("{name}.wasm"))
+    directory.join(format!("{name}.wasm"))
 }
 
-/// A recipe's module, with the names of its functions beside it, for backtraces.
+/// The release build of a recipe, with function names for backtraces.
 pub fn recipe(name: &str) -> Module {
     let path = recipe_path(name);
     let symbols = path.with_file_name(format!("{name}.names.wasm"));

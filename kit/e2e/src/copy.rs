@@ -1,4 +1,4 @@
-//! Copies of the template, to be built in another directory or under another name.
+//! Copies of the template, for builds in another directory or with another name.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,35 +11,36 @@ use tempfile::TempDir;
 
 use crate::{image_root, run, template};
 
-/// What a file is: its contents, and whether it can be run.
-pub type Contents = BTreeMap<PathBuf, (Vec<u8>, bool)>;
+/// The files of a project: their contents, and whether they are executable.
+pub type ProjectFiles = BTreeMap<PathBuf, (Vec<u8>, bool)>;
 
-/// The template as it is now, committed or not, as the only commit of a new repository.
+/// The template in its current state, including uncommitted changes, as the only commit of a new
+/// repository.
 ///
 /// # Errors
 ///
 /// If it cannot be copied.
 pub fn project() -> Result<TempDir> {
-    let folder = without_git()?;
-    commit(folder.path())?;
-    Ok(folder)
+    let directory = without_git()?;
+    commit(directory.path())?;
+    Ok(directory)
 }
 
-/// The template as it is now, as an archive of it would be unpacked.
+/// The template in its current state, without a git repository.
 ///
 /// # Errors
 ///
 /// If it cannot be copied.
 pub fn without_git() -> Result<TempDir> {
-    let folder = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     for (path, (bytes, runs)) in contents(template())? {
-        let path = folder.path().join(path);
+        let path = directory.path().join(path);
         write(&path, &bytes)?;
         if runs {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
         }
     }
-    Ok(folder)
+    Ok(directory)
 }
 
 /// Puts the files of the template's image where a build of this copy would stage them.
@@ -56,7 +57,7 @@ pub fn stage(project: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file, in a directory that is made if there is none.
+/// Writes a file. Creates its directory if it does not exist.
 ///
 /// # Errors
 ///
@@ -66,28 +67,31 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Commits everything, in a repository that is made if there is none.
+/// Commits everything. Creates a repository if there is none.
 ///
 /// # Errors
 ///
 /// If git fails.
-pub fn commit(folder: &Path) -> Result<()> {
-    git(folder, &["init", "--quiet", "--initial-branch=main"])?;
-    git(folder, &["add", "--all"])?;
+pub fn commit(directory: &Path) -> Result<()> {
+    git(directory, &["init", "--quiet", "--initial-branch=main"])?;
+    git(directory, &["add", "--all"])?;
     let author = ["-c", "user.name=a", "-c", "user.email=a@mail.example"];
     let commit = ["-c", "commit.gpgsign=false", "commit", "--quiet"];
-    git(folder, &[&author[..], &commit, &["--message=a"]].concat())?;
+    git(
+        directory,
+        &[&author[..], &commit, &["--message=a"]].concat(),
+    )?;
     Ok(())
 }
 
-/// Runs git there, and returns what it prints.
+/// Runs git in a directory, and returns its output.
 ///
 /// # Errors
 ///
 /// If git fails.
-pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
-    let folder = folder.to_string_lossy();
-    run("git", &[&["-C", &*folder], arguments].concat())
+pub fn git(directory: &Path, arguments: &[&str]) -> Result<String> {
+    let directory = directory.to_string_lossy();
+    run("git", &[&["-C", &*directory], arguments].concat())
 }
 
 /// The files of a project that git tracks or would track.
@@ -95,15 +99,15 @@ pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
 /// # Errors
 ///
 /// If git fails, or if a file cannot be read.
-pub fn contents(folder: &Path) -> Result<Contents> {
+pub fn contents(directory: &Path) -> Result<ProjectFiles> {
     let listed = git(
-        folder,
+        directory,
         &["ls-files", "--cached", "--others", "--exclude-standard"],
     )?;
-    let mut contents = Contents::new();
+    let mut contents = ProjectFiles::new();
     for path in listed.lines().map(PathBuf::from) {
-        let whole = folder.join(&path);
-        // Git also lists what was removed.
+        let whole = directory.join(&path);
+        // Git also lists removed files.
         if whole.is_file() {
             let mode = fs::metadata(&whole)?.permissions().mode();
             contents.insert(path, (fs::read(whole)?, mode & 0o100 != 0));
@@ -112,27 +116,27 @@ pub fn contents(folder: &Path) -> Result<Contents> {
     Ok(contents)
 }
 
-/// Lets the copies share what Cargo compiles for them: each one's target directory is the same.
-/// Packages of one name would overwrite each other, so tests of copies give them names of their own,
-/// or run one after the other.
+/// Lets copies share a target directory, so Cargo compiles their dependencies once. Packages with
+/// the same name overwrite each other, so tests give copies different names, or run one after the
+/// other.
 ///
 /// # Errors
 ///
-/// If there is no link to it.
-pub fn share_target(folder: &Path) -> Result<()> {
+/// If the link to it cannot be created.
+pub fn share_target(directory: &Path) -> Result<()> {
     let shared = template().join("target/copies");
     fs::create_dir_all(&shared)?;
-    Ok(symlink(shared, folder.join("target"))?)
+    Ok(symlink(shared, directory.join("target"))?)
 }
 
-/// Runs a command in a copy, as a person would, and returns what it prints.
+/// Runs a command in a copy, as from a shell, and returns its output.
 ///
 /// # Errors
 ///
 /// If it fails: what it printed.
-pub fn command(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
+pub fn command(directory: &Path, program: &str, arguments: &[&str]) -> Result<String> {
     let output = clean(program)
-        .current_dir(folder)
+        .current_dir(directory)
         .args(arguments)
         .output()
         .with_context(|| format!("cannot run {program}"))?;
@@ -146,7 +150,7 @@ pub fn command(folder: &Path, program: &str, arguments: &[&str]) -> Result<Strin
     Ok(printed)
 }
 
-/// A command without what this test's own Cargo and cargo-make have set.
+/// A command without the variables that Cargo and cargo-make have set for this test.
 pub fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

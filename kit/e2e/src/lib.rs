@@ -1,5 +1,4 @@
-//! Tests of the toolkit and the template together. Only this package knows both; here is what its
-//! tests share.
+//! Helpers for the tests of the toolkit and the template together. Only this package knows both.
 
 use std::io::{self, Write};
 use std::process::Command;
@@ -7,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 mod built;
+pub mod console;
 pub mod copy;
 pub mod deployed;
 pub mod go;
@@ -20,20 +20,20 @@ mod upstream;
 pub use built::{extension, image_root, module_path, name, recipe, recipe_path, template, toolkit};
 pub use upstream::{LARGE, start_upstream};
 
-/// The most files that an author of an extension owns.
+/// The maximum number of files that an author of an extension owns.
 pub const MAX_FILES: usize = 36;
 
-/// Prints a line that the test runner does not capture.
+/// Prints a line to standard error, which the test runner does not capture.
 pub fn print_line(line: &str) {
-    // Without a standard error nobody reads it.
+    // If standard error is closed, nobody reads the line.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Runs a command that has to succeed, and returns what it prints.
+/// Runs a command, and returns its output.
 ///
 /// # Errors
 ///
-/// If it fails: what it printed.
+/// If it fails. The message has its output.
 pub fn run(command: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(command)
         .args(arguments)

@@ -1,4 +1,4 @@
-//! Load from wrk, of which every response is checked.
+//! Load from wrk. Every response is checked.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -8,32 +8,32 @@ use anyhow::{Context, Result, ensure};
 use proxy_wasm_test::envoy::process::KillOnDrop;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Counts what wrk sees.
+/// Counts responses in wrk.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/load.lua");
 
-/// A load generator at work. Dropped, it is stopped.
+/// A running load generator. Dropping it stops it.
 pub struct Load(KillOnDrop);
 
-/// What a load generator has seen.
+/// The responses that a load generator received.
 #[derive(Debug, Default)]
-pub struct Report {
-    /// How many requests were sent and answered.
+pub struct LoadReport {
+    /// The number of requests that got a response.
     pub requests: u64,
-    /// How many responses were looked at, which should be all.
+    /// The number of responses that were checked. It should equal `requests`.
     pub checked: u64,
-    /// Statuses other than 200, and connections that did not come about, broke or timed out.
+    /// The number of other statuses than 200, and of connections that failed or timed out.
     pub failed: u64,
-    /// Responses without the header.
+    /// The number of responses without the header.
     pub without_header: u64,
-    /// How many responses had which value of the header.
+    /// The number of responses by the value of the header.
     pub values: BTreeMap<String, u64>,
 }
 
 impl Load {
-    /// Sends requests over 16 connections that stay open as long as the server lets them, and looks
+    /// Sends requests over 16 connections, which stay open until the server closes them, and checks
     /// for a header in the responses.
     pub fn start(url: &str, header: &str) -> Result<Self> {
-        // It is stopped long before the duration ends.
+        // The load is stopped long before this duration.
         Command::new("wrk")
             .args(["--threads", "2", "--connections", "16"])
             .args(["--duration", "10m", "--timeout", "30s"])
@@ -45,9 +45,12 @@ impl Load {
             .context("cannot run wrk")
     }
 
-    /// Stops the load and counts.
-    pub fn finish(mut self) -> Result<Report> {
-        ensure!(self.0.0.try_wait()?.is_none(), "wrk has ended by itself");
+    /// Stops the load, and returns the counts.
+    pub fn finish(mut self) -> Result<LoadReport> {
+        ensure!(
+            self.0.0.try_wait()?.is_none(),
+            "wrk exited before it was stopped"
+        );
         let pid = Pid::from_child(&self.0.0);
         kill_process(pid, Signal::INT).context("cannot stop wrk")?;
         let mut output = String::new();
@@ -64,8 +67,8 @@ impl Load {
     }
 }
 
-/// Reads the lines of load.lua among those of wrk itself.
-fn read(output: &str) -> Result<Report> {
+/// Reads the lines that load.lua prints.
+fn read(output: &str) -> Result<LoadReport> {
     let mut counts = BTreeMap::new();
     let mut values = BTreeMap::new();
     for line in output.lines() {
@@ -85,7 +88,7 @@ fn read(output: &str) -> Result<Report> {
             .copied()
             .with_context(|| format!("no {name}"))
     };
-    Ok(Report {
+    Ok(LoadReport {
         requests: count("requests")?,
         checked: count("checked")?,
         failed: count("failed")?,

@@ -87,7 +87,7 @@ impl Archive {
         untar(flate2::read::GzDecoder::new(self.blob(&layers[0])?))
     }
 
-    /// What a consumer of the oci variant reads: two layers, each with a media type of its own.
+    /// What a consumer of the oci variant reads: two layers with different media types.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! New configurations for an Envoy that serves.
+//! Updates the configuration of a running Envoy.
 
 use anyhow::{Result, bail, ensure};
 use proxy_wasm_test::envoy::{Builder, Configuration, Envoy};
@@ -6,19 +6,20 @@ use proxy_wasm_test::http;
 
 use crate::{module_path, start_upstream};
 
-/// An Envoy for the module that ships, in front of the service, yet without a listener.
+/// An Envoy with the template's module and the upstream, without a listener.
 pub fn builder() -> Result<Builder> {
     Ok(Envoy::builder(&module_path(), start_upstream()?))
 }
 
-/// A configuration as a mesh hands it over.
+/// A configuration that is text, as meshes pass it.
 pub fn text(configuration: &str) -> Configuration {
     Configuration::Text(configuration.to_owned())
 }
 
-/// Each kind of configuration that is rejected, in turn, and what the message says of it.
+/// An invalid configuration, and a part of its error message. `index` selects the kind of error.
 ///
-/// No two are the same: Envoy does not ask the extension again about one that it rejected.
+/// Each index has another configuration, because Envoy does not pass a rejected configuration to
+/// the extension again.
 pub fn rejected(index: u64) -> (Configuration, &'static str) {
     let value = format!("rejected-{index}");
     match index % 9 {
@@ -47,7 +48,8 @@ pub fn rejected(index: u64) -> (Configuration, &'static str) {
     }
 }
 
-/// Updates a listener in a way that has to be rejected, with the extension's own message.
+/// Updates a listener with an invalid configuration. Envoy has to reject it with the extension's
+/// message.
 pub fn ensure_rejects(envoy: &mut Envoy, listener: &str, index: u64) -> Result<()> {
     let (configuration, message) = rejected(index);
     let error = match envoy.update_listener(listener, &configuration) {
@@ -59,8 +61,8 @@ pub fn ensure_rejects(envoy: &mut Envoy, listener: &str, index: u64) -> Result<(
     Ok(())
 }
 
-/// Sends a request on a new connection, whose response has to have this value alone.
-pub fn ensure_answers(url: &str, value: &str) -> Result<()> {
+/// Sends a request on a new connection. The response must have only this value.
+pub fn ensure_responds_with(url: &str, value: &str) -> Result<()> {
     let response = http::get(url)?;
     ensure!(
         response.header("custom-header") == [value],

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, ensure};
 use proxy_wasm_image::ImageReference;
 use proxy_wasm_test::envoy::process::KillOnDrop;
 
-/// A registry on a free port, with storage of its own.
+/// A registry on a free port, with its own storage.
+#[derive(Debug)]
 pub struct Registry {
     process: KillOnDrop,
     address: SocketAddr,
@@ -18,16 +19,16 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry, with more lines of configuration.
+    /// Starts a registry, with more lines of configuration. In these, `DIRECTORY` is a directory with
+    /// the file `htpasswd`: user `me`, password `open sesame`.
     ///
     /// # Errors
     ///
-    /// If docker-registry does not run.
+    /// If docker-registry is not installed, or does not start.
     pub fn start(more: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let configuration = directory.path().join("registry.yaml");
-        // user: me, password: open sesame
         fs::write(
             directory.path().join("htpasswd"),
             "me:$2y$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n",
@@ -70,11 +71,11 @@ impl Registry {
         self.address
     }
 
-    /// A reference to an image in it.
+    /// The reference of an image in it.
     ///
     /// # Errors
     ///
-    /// If the name is not one.
+    /// If the name is not valid.
     pub fn image(&self, name: &str) -> Result<ImageReference> {
         Ok(ImageReference::parse(&format!("{}/{name}", self.address))?)
     }

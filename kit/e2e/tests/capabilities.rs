@@ -17,7 +17,7 @@ const PLUGIN: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/ty
                       http_filters/0/typed_config/config";
 const CAPABILITIES: &str = "/vm_config/capability_restriction_config/allowed_capabilities";
 
-/// deploy/envoy.yaml for a free port, without one of the capabilities that it allows.
+/// deploy/envoy.yaml with a free port, without one of the allowed capabilities.
 fn restricted(without: Option<&str>) -> Result<Value> {
     let mut file = deployed::read(template(), "envoy")?;
     file["admin"] = json!({"address": loopback(0)});
@@ -34,23 +34,23 @@ fn restricted(without: Option<&str>) -> Result<Value> {
     Ok(file)
 }
 
-/// The response of an Envoy to a request, and the log.
+/// Envoy's response to a request, and its log.
 fn respond(file: &Value) -> Result<(Response, String)> {
-    let folder = tempfile::tempdir()?;
-    let bootstrap = folder.path().join("envoy.json");
+    let directory = tempfile::tempdir()?;
+    let bootstrap = directory.path().join("envoy.json");
     fs::write(&bootstrap, file.to_string())?;
     let launch = Launch {
         binary: &find_or_fetch()?,
         bootstrap: &bootstrap,
-        folder: folder.path(),
+        folder: directory.path(),
         workers: 1,
         drain_seconds: 5,
         arguments: Vec::new(),
     };
-    let envoy = Process::start(launch.command(), folder.path(), Duration::from_secs(60))?;
+    let envoy = Process::start(launch.command(), directory.path(), Duration::from_secs(60))?;
     let addresses = envoy.admin().listener_addresses()?;
     let address = addresses.get("proxy").context("no listener")?;
-    // No service listens behind it, so Envoy responds with 503 and the cluster's reason.
+    // There is no upstream, so Envoy responds with 503 and the reason.
     let response = http::get(&format!("http://{address}/"))?;
     Ok((response, envoy.log_from(0)))
 }

@@ -1,4 +1,4 @@
-//! What the check says about this extension.
+//! The check of the template.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use proxy_wasm_check as check;
 use proxy_wasm_e2e::image_root;
 
 #[test]
-fn this_extension_passes() -> Result<()> {
+fn template_is_accepted() -> Result<()> {
     let report = check::check(image_root(), None);
     assert_eq!(report.errors(), 0, "{report}");
     let reads: Vec<_> = report

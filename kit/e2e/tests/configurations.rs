@@ -1,5 +1,5 @@
-//! Whatever an operator writes: the module that ships accepts or refuses it as the contract says,
-//! and never traps.
+//! Property tests: the template's module accepts or rejects every configuration according to the
+//! contract, and never traps.
 
 #[path = "configurations/contract.rs"]
 mod contract;
@@ -14,16 +14,16 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use proxy_wasm_e2e::{extension, print_line};
 use proxy_wasm_test::{Error, Proxy};
 
-/// Where seeds of failures are kept; each run begins with them.
+/// The directory for the seeds of failures. Each run begins with them.
 const REGRESSIONS: &str = "tests/configurations/regressions";
 
-/// A configuration, which prints itself as a byte string and not too long.
+/// A configuration. It is displayed as a truncated byte string.
 struct Configuration(Vec<u8>);
 
 impl fmt::Debug for Configuration {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        const LONGEST: usize = 500;
-        let (start, rest) = self.0.split_at(self.0.len().min(LONGEST));
+        const MAX_LENGTH: usize = 500;
+        let (start, rest) = self.0.split_at(self.0.len().min(MAX_LENGTH));
         write!(formatter, "b\"{}\"", start.escape_ascii())?;
         if !rest.is_empty() {
             write!(formatter, " and {} more bytes", rest.len())?;
@@ -32,10 +32,10 @@ impl fmt::Debug for Configuration {
     }
 }
 
-/// Checks a number of configurations against the contract, all in one VM, as a mesh would send
-/// them one after the other.
+/// Compares the module with the contract for a number of configurations, one after the other in one
+/// VM, as in a mesh.
 fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>) {
-    let proxy = Proxy::load(extension()).expect("the module that ships");
+    let proxy = Proxy::load(extension()).expect("the template's module");
     let in_force = RefCell::new(expected(b"").expect("the default is valid"));
     let accepted = RefCell::new(0u32);
     let checked = RefCell::new(0u32);
@@ -63,12 +63,15 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
                     message
                 );
                 prop_assert!(message.len() < 1000, "{} bytes", message.len());
-                // A protobuf message that has an embedded message as its first field, and a second one.
+                // A protobuf message whose first field is an embedded message, and which has a
+                // second one.
                 if configuration.starts_with(b"\x0A") && configuration.contains(&0x12) {
                     prop_assert!(message.contains("protobuf"), "{}", message);
                 }
             }
-            (Ok(()), None) => return Err(TestCaseError::fail("accepted, against the contract")),
+            (Ok(()), None) => {
+                return Err(TestCaseError::fail("accepted, but the contract rejects it"));
+            }
             (Err(error), _) => {
                 *traps.borrow_mut() += u32::from(matches!(error, Error::Trap(_)));
                 return Err(TestCaseError::fail(error.to_string()));
@@ -93,10 +96,10 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
     let (checked, accepted) = (checked.into_inner(), accepted.into_inner());
     let (refused, traps) = (checked.saturating_sub(accepted), traps.into_inner());
     print_line(&format!(
-        "{what}: {checked} configurations, {accepted} accepted, {refused} refused, {traps} traps"
+        "{what}: {checked} configurations, {accepted} accepted, {refused} rejected, {traps} traps"
     ));
     if let Err(error) = result {
-        panic!("{what}: {error}\nthe seed is kept in {REGRESSIONS}: commit it");
+        panic!("{what}: {error}\ncommit the seed in {REGRESSIONS}");
     }
 }
 
@@ -105,7 +108,7 @@ fn space() -> impl Strategy<Value = String> {
     prop_oneof![4 => Just(String::new()), 1 => "[ \t\r\n]{0,3}"]
 }
 
-/// A JSON string, some of its characters escaped.
+/// A JSON string with some escaped characters.
 fn quoted(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     (text, any::<u64>()).prop_map(|(text, escapes)| {
         let mut json = String::from("\"");
@@ -151,7 +154,7 @@ fn bad_value() -> impl Strategy<Value = String> {
     "[ -~]{0,5}[\u{0}-\u{8}\u{a}-\u{1f}\u{7f}-\u{9f}][ -~]{0,5}"
 }
 
-/// An object, from its names and values in JSON.
+/// A JSON object with these names and values.
 fn object(
     names: impl Strategy<Value = String> + 'static,
     values: impl Strategy<Value = String> + 'static,
@@ -223,13 +226,13 @@ fn damaged(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>
     })
 }
 
-/// Text as bytes, sometimes after a byte order mark.
+/// The bytes of a text, sometimes after a byte order mark.
 fn bytes(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
     let mark = prop_oneof![7 => Just(""), 1 => Just("\u{feff}")];
     (mark, text).prop_map(|(mark, text)| format!("{mark}{text}").into_bytes())
 }
 
-/// A field of a protobuf message: its number, and its bytes after their length.
+/// A length-delimited field of a protobuf message.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
     let mut length = bytes.len();
@@ -241,7 +244,7 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [&field, bytes].concat()
 }
 
-/// A `google.protobuf.Struct` of a few strings, as Envoy encodes it.
+/// A `google.protobuf.Struct` with a few strings, as Envoy encodes it.
 fn encoded_struct() -> impl Strategy<Value = Vec<u8>> {
     let member = (any::<String>(), any::<String>()).prop_map(|(name, value)| {
         let value = field(3, value.as_bytes());

@@ -1,4 +1,4 @@
-//! The files of a crate do not import each other in cycles.
+//! There are no import cycles between the files of a crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,10 +8,10 @@ use anyhow::{Result, ensure};
 use proxy_wasm_e2e::copy::contents;
 use proxy_wasm_e2e::template;
 
-/// A module's path within its crate; the root's is empty.
+/// The path of a Rust module within its crate. It is empty for the root.
 type Module = Vec<String>;
 
-/// The modules of a crate, each with its text without tests and comments.
+/// The modules of a crate, with their source text without tests and comments.
 fn modules(krate: &Path) -> Result<BTreeMap<Module, String>> {
     let mut modules = BTreeMap::new();
     for (path, (bytes, _)) in contents(&krate.join("src"))? {
@@ -39,7 +39,7 @@ fn modules(krate: &Path) -> Result<BTreeMap<Module, String>> {
     Ok(modules)
 }
 
-/// The modules that a text refers to by `crate::`, `super::`, or a child's name.
+/// The modules that a source text refers to by `crate::`, `super::`, or the name of a child.
 fn imports(from: &Module, text: &str, modules: &BTreeMap<Module, String>) -> BTreeSet<Module> {
     let mut found = BTreeSet::new();
     let mut add = |base: &[String], rest: &str| {
@@ -72,7 +72,7 @@ fn imports(from: &Module, text: &str, modules: &BTreeMap<Module, String>) -> BTr
             }
         }
     }
-    // `use child::Item` and `child::function()` in a parent.
+    // `use child::Item` and `child::function()` in the parent.
     let children = modules.keys().filter(|module| {
         module
             .split_last()
@@ -91,7 +91,7 @@ fn imports(from: &Module, text: &str, modules: &BTreeMap<Module, String>) -> BTr
     found
 }
 
-/// A path of imports that leads back to its beginning.
+/// A cycle of imports.
 fn cycle(graph: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<Module>> {
     fn visit(
         module: &Module,
@@ -131,7 +131,7 @@ fn graph(krate: &Path) -> Result<BTreeMap<Module, BTreeSet<Module>>> {
 
 #[test]
 #[cfg_attr(missing_git, ignore = "needs git: install it")]
-fn files_of_a_crate_do_not_import_each_other_in_cycles() -> Result<()> {
+fn crates_have_no_import_cycles_between_files() -> Result<()> {
     let mut cycles = Vec::new();
     let crates = [
         "",
@@ -159,21 +159,21 @@ fn files_of_a_crate_do_not_import_each_other_in_cycles() -> Result<()> {
 #[test]
 #[cfg_attr(missing_git, ignore = "needs git: install it")]
 fn cycle_is_found() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let source = folder.path().join("src");
+    let directory = tempfile::tempdir()?;
+    let source = directory.path().join("src");
     fs::create_dir_all(source.join("a"))?;
     fs::write(source.join("lib.rs"), "mod a;\nmod b;\npub use a::A;\n")?;
     fs::write(source.join("a.rs"), "mod c;\nuse c::C;\nuse crate::b::B;\n")?;
     fs::write(source.join("a/c.rs"), "use crate::b::B; // super::A\n")?;
     fs::write(source.join("b.rs"), "")?;
-    proxy_wasm_e2e::copy::commit(folder.path())?;
-    assert_eq!(cycle(&graph(folder.path())?), None);
+    proxy_wasm_e2e::copy::commit(directory.path())?;
+    assert_eq!(cycle(&graph(directory.path())?), None);
     for text in ["use crate::A;", "use crate::a::c::C;\nuse crate::{a, b};"] {
         fs::write(source.join("b.rs"), text)?;
-        assert!(cycle(&graph(folder.path())?).is_some(), "{text}");
+        assert!(cycle(&graph(directory.path())?).is_some(), "{text}");
     }
     fs::write(source.join("b.rs"), "")?;
     fs::write(source.join("a/c.rs"), "use super::A;\n")?;
-    assert!(cycle(&graph(folder.path())?).is_some());
+    assert!(cycle(&graph(directory.path())?).is_some());
     Ok(())
 }

@@ -1,25 +1,26 @@
-//! The module that ships, for a long time: it keeps its memory, and its streams apart.
+//! Runs the template's module for a long time: its memory does not grow, and streams keep their own
+//! configuration.
 
 use fastrand::Rng;
 use proxy_wasm_e2e::{extension, print_line};
 use proxy_wasm_test::{Error, Proxy, Reply, Stream};
 
-/// Streams that are open side by side.
-const OPEN: usize = 64;
+/// The number of concurrent streams.
+const MAX_STREAMS: usize = 64;
 
 #[test]
-fn a_million_requests_leave_memory_as_it_was() -> Result<(), Error> {
+fn memory_does_not_grow_in_a_million_requests() -> Result<(), Error> {
     const REQUESTS: u32 = 1_000_000;
     let proxy = Proxy::load(extension())?.configure(r#"{"custom-header": "test"}"#)?;
     let mut random = Rng::with_seed(1);
     let mut streams: Vec<Stream> = Vec::new();
     let (mut ended, mut reset, mut pages) = (0, 0, 0);
     while ended + reset < REQUESTS {
-        if streams.len() < OPEN {
+        if streams.len() < MAX_STREAMS {
             streams.push(proxy.request("GET", "/").send()?);
             continue;
         }
-        let stream = streams.swap_remove(random.usize(..OPEN));
+        let stream = streams.swap_remove(random.usize(..MAX_STREAMS));
         match random.u8(..8) {
             0 => stream.reset()?,
             1 => {
@@ -41,13 +42,14 @@ fn a_million_requests_leave_memory_as_it_was() -> Result<(), Error> {
     drop(streams);
     assert_eq!(proxy.memory_pages(), pages, "pages of memory");
     print_line(&format!(
-        "{REQUESTS} requests in one VM, {OPEN} at a time: {ended} answered, {reset} reset; \
+        "{REQUESTS} requests in one VM, {MAX_STREAMS} at a time: {ended} completed, {reset} reset; \
          {pages} pages of memory after the first thousand and at the end"
     ));
     Ok(())
 }
 
-/// A configuration by its number, and the value that it appends; those with odd numbers are bad.
+/// The configuration with this number, and the value that it appends. Configurations with odd
+/// numbers are invalid.
 fn configuration(number: u32) -> (String, Option<String>) {
     if number % 2 == 1 {
         let bad = [
@@ -66,18 +68,18 @@ fn configuration(number: u32) -> (String, Option<String>) {
     (format!(r#"{{"custom-header": "{value}"}}"#), Some(value))
 }
 
-/// A stream, and the value that it began with.
-type Begun = (Stream, String);
+/// A stream, and the value that was configured when it began.
+type OpenStream = (Stream, String);
 
-/// Opens streams and ends some of those that are open.
-fn exchange(
+/// Opens a stream, and ends others while too many are open.
+fn open_and_end_streams(
     proxy: &Proxy,
     value: &str,
-    streams: &mut Vec<Begun>,
+    streams: &mut Vec<OpenStream>,
     random: &mut Rng,
 ) -> Result<(), Error> {
     streams.push((proxy.request("GET", "/").send()?, value.to_owned()));
-    while streams.len() > OPEN {
+    while streams.len() > MAX_STREAMS {
         let (stream, value) = streams.swap_remove(random.usize(..streams.len()));
         let response = stream.respond(200)?;
         assert_eq!(response.header("custom-header"), [value]);
@@ -88,42 +90,42 @@ fn exchange(
 const RECONFIGURATIONS: u32 = 10_000;
 
 #[test]
-fn one_plugin_takes_ten_thousand_configurations() -> Result<(), Error> {
+fn memory_does_not_grow_in_ten_thousand_configurations_of_a_plugin() -> Result<(), Error> {
     let proxy = Proxy::load(extension())?.configure(r#"{"custom-header": "first"}"#)?;
     let mut random = Rng::with_seed(2);
-    let (mut value, mut refused, mut pages) = ("first".to_owned(), 0, 0);
+    let (mut value, mut rejected, mut pages) = ("first".to_owned(), 0, 0);
     let mut streams = Vec::new();
     for number in 0..RECONFIGURATIONS {
         let (configuration, good) = configuration(number);
         match (proxy.reconfigure(configuration), good) {
             (Ok(()), Some(next)) => value = next,
-            (Err(Error::Rejected { .. }), None) => refused += 1,
+            (Err(Error::Rejected { .. }), None) => rejected += 1,
             (result, good) => panic!("{number}: {result:?}, {good:?}"),
         }
-        exchange(&proxy, &value, &mut streams, &mut random)?;
+        open_and_end_streams(&proxy, &value, &mut streams, &mut random)?;
         if number == 1_000 {
             pages = proxy.memory_pages();
         }
     }
     assert_eq!(proxy.memory_pages(), pages, "pages of memory");
     print_line(&format!(
-        "{RECONFIGURATIONS} configurations of one plugin, {refused} refused, {OPEN} requests open \
-         across them: {pages} pages of memory after the first thousand and at the end"
+        "{RECONFIGURATIONS} configurations of one plugin, {rejected} rejected, {MAX_STREAMS} concurrent \
+         requests: {pages} pages of memory after the first thousand and at the end"
     ));
     Ok(())
 }
 
 #[test]
-fn plugins_come_and_go_ten_thousand_times() -> Result<(), Error> {
+fn memory_does_not_grow_in_ten_thousand_plugins() -> Result<(), Error> {
     let mut proxy = Proxy::load(extension())?.configure(r#"{"custom-header": "first"}"#)?;
     let mut random = Rng::with_seed(3);
-    let (mut value, mut refused, mut pages) = ("first".to_owned(), 0, 0);
+    let (mut value, mut rejected, mut pages) = ("first".to_owned(), 0, 0);
     let mut streams = Vec::new();
     for number in 0..RECONFIGURATIONS {
         let (configuration, good) = configuration(number);
         match (proxy.add_plugin(configuration), good) {
             (Ok(next), Some(next_value)) => {
-                // An old plugin ends once its last stream has: here those that are open are ended.
+                // A plugin is deleted after its last stream, so end the open streams.
                 for (stream, value) in streams.drain(..) {
                     let response = Stream::respond(&stream, 200)?;
                     assert_eq!(response.header("custom-header"), [value]);
@@ -131,18 +133,18 @@ fn plugins_come_and_go_ten_thousand_times() -> Result<(), Error> {
                 proxy.shut_down()?;
                 (proxy, value) = (next, next_value);
             }
-            (Err(Error::Rejected { .. }), None) => refused += 1,
+            (Err(Error::Rejected { .. }), None) => rejected += 1,
             (Ok(_), None) => panic!("{number} was accepted"),
             (Err(error), _) => return Err(error),
         }
-        exchange(&proxy, &value, &mut streams, &mut random)?;
+        open_and_end_streams(&proxy, &value, &mut streams, &mut random)?;
         if number == 1_000 {
             pages = proxy.memory_pages();
         }
     }
     assert_eq!(proxy.memory_pages(), pages, "pages of memory");
     print_line(&format!(
-        "{RECONFIGURATIONS} plugins in one VM, {refused} refused: {pages} pages of memory after \
+        "{RECONFIGURATIONS} plugins in one VM, {rejected} rejected: {pages} pages of memory after \
          the first thousand and at the end"
     ));
     Ok(())

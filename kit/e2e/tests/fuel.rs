@@ -1,7 +1,6 @@
-//! What the module that ships costs a proxy, held to the figures in `tests/fuel.json`.
+//! The fuel of a request in the template's module, compared with the figures in `tests/fuel.json`.
 //!
-//! The fuel of the embedded proxy is the same on every machine, and changes a little from one
-//! compiler to the next.
+//! Fuel is the same on every machine. It changes a little from one compiler version to the next.
 
 use std::collections::BTreeMap;
 use std::{env, fs};
@@ -12,21 +11,21 @@ use proxy_wasm_test::{Error, Proxy};
 
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuel.json");
 
-/// How much more than the figure is accepted, in hundredths of it.
+/// The accepted increase, in percent of the figure.
 const TOLERANCE: u64 = 10;
 
-/// The fuel of a request to whose response so many headers are appended.
+/// The fuel of a request if this number of headers is appended to the response.
 fn fuel(headers: usize) -> Result<u64, Error> {
     let members = (0..headers).map(|index| format!(r#""x-{index}": "value""#));
     let configuration = format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
     let proxy = Proxy::load(extension())?.configure(configuration)?;
-    // The first request also makes the tables that later ones find.
+    // The first request needs more fuel than later ones, because it initializes tables.
     proxy.request("GET", "/").respond(200)?;
     Ok(proxy.request("GET", "/").respond(200)?.fuel())
 }
 
 #[test]
-fn a_request_costs_no_more_than_it_did() -> Result<()> {
+fn fuel_of_a_request_does_not_increase() -> Result<()> {
     let measured = [1, 10, 100]
         .into_iter()
         .map(|headers| Ok((headers, fuel(headers)?)))
@@ -40,15 +39,15 @@ fn a_request_costs_no_more_than_it_did() -> Result<()> {
     }
     let figures = fs::read_to_string(FIGURES).with_context(|| format!("cannot read {FIGURES}"))?;
     let figures: BTreeMap<usize, u64> = serde_json::from_str(&figures)
-        .with_context(|| format!("{FIGURES} is no map of figures"))?;
+        .with_context(|| format!("{FIGURES} is not a map of figures"))?;
     for (headers, fuel) in measured {
         let figure = figures
             .get(&headers)
             .with_context(|| format!("{FIGURES} has no figure for {headers} headers"))?;
         assert!(
             fuel * 100 <= figure * (100 + TOLERANCE),
-            "a request with {headers} headers costs {fuel}, and {FIGURES} has {figure}. If that is \
-             worth it: ACCEPT_FUEL=true cargo make test-kit --test fuel"
+            "a request with {headers} headers needs {fuel} fuel, but {FIGURES} has {figure}. To accept \
+             it, run: ACCEPT_FUEL=true cargo make test-kit --test fuel"
         );
     }
     Ok(())

@@ -1,10 +1,10 @@
-//! Responses over HTTP/2, which needs a client other than that of `proxy_wasm_test`.
+//! Responses over HTTP/2, which the client of `proxy_wasm_test` does not support.
 
 use anyhow::{Context, Result};
 use proxy_wasm_e2e::{LARGE, module_path, run, start_upstream};
 use proxy_wasm_test::envoy::{Configuration, Envoy};
 
-/// The response's head, and the length of its body.
+/// The status line and the headers of the response, and the length of its body.
 fn get(url: &str) -> Result<(String, usize)> {
     let arguments = [
         "--silent",

@@ -1,4 +1,4 @@
-//! The image: as each container engine builds it, and as the toolkit writes it.
+//! The image that each container engine builds, and the image that the toolkit writes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use proxy_wasm_test::envoy::Envoy;
 use proxy_wasm_test::http;
 use serde_json::Value;
 
-/// The files that every image must contain, and no others.
+/// The files of the image's root.
 fn expected() -> Result<Files> {
     let module = fs::read(module_path())?;
     let manifest = fs::read(template().join("manifest.yaml"))?;
@@ -34,8 +34,7 @@ fn package() -> Result<Package> {
     Ok(Package::compat(image_root(), &manifest.annotations())?)
 }
 
-/// Runs `cargo proxy-wasm image` in a project whose files are staged, and returns what it prints, by
-/// label.
+/// Runs `cargo proxy-wasm image` in a project with staged files, and returns its output, by label.
 fn print_image(project: &Path, arguments: &[&str]) -> Result<BTreeMap<String, String>> {
     let arguments = [&["image"], arguments].concat();
     let printed = copy::command(project, &toolkit().to_string_lossy(), &arguments)?;
@@ -46,7 +45,7 @@ fn print_image(project: &Path, arguments: &[&str]) -> Result<BTreeMap<String, St
         .collect())
 }
 
-/// What an engine lists of an image. It may list the image once for each of its names.
+/// What an engine lists about an image. It may list an image several times, once for each name.
 fn list(engine: &str, format: &str, image: &str) -> Result<String> {
     let arguments = ["images", "--no-trunc", "--format", format, image];
     let listed = run(engine, &arguments)?;
@@ -56,7 +55,7 @@ fn list(engine: &str, format: &str, image: &str) -> Result<String> {
 /// Builds the template's image with an engine, and returns its name and the image ID.
 fn build_with(engine: &str) -> Result<(String, String)> {
     let _ = image_root();
-    // podman and buildah share their storage, so each image has a name of its own.
+    // podman and buildah share their storage, so the images have different names.
     let image = format!("localhost/test-{engine}:{}", id());
     let printed = print_image(template(), &["--engine", engine, "--image", &image])?;
     assert_eq!(
@@ -64,14 +63,14 @@ fn build_with(engine: &str) -> Result<(String, String)> {
         format!("{image} (in {engine}'s storage)"),
         "{printed:?}"
     );
-    // A registry will report another digest.
+    // A registry reports another digest.
     assert_eq!(printed.get("Digest"), None, "{printed:?}");
     let listed = list(engine, "{{.ID}}", &image)?;
     assert_eq!(printed["Image ID"], listed);
     Ok((image, listed))
 }
 
-/// Envoy serves the module of an image.
+/// Asserts that Envoy serves the module of an image.
 fn assert_serves(files: &Files) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let module = directory.path().join("from-image.wasm");
@@ -84,7 +83,7 @@ fn assert_serves(files: &Files) -> Result<()> {
     Ok(())
 }
 
-/// The digests of an image's layers, not compressed, from its configuration.
+/// The digests of an image's uncompressed layers, from its configuration.
 fn diff_ids(engine: &str, image: &str) -> Result<String> {
     let format = if engine == "buildah" {
         "{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}"
@@ -110,7 +109,7 @@ fn manifest_agrees_with_the_cargo_package() -> Result<()> {
     Ok(())
 }
 
-/// What Cargo knows about the template.
+/// The template's Cargo metadata.
 fn cargo_package() -> Result<Value> {
     let path = template().join("Cargo.toml");
     let path = path.to_string_lossy();
@@ -229,7 +228,7 @@ fn same_source_gives_the_same_module_and_image_in_another_directory() -> Result<
 #[test]
 fn same_files_give_the_same_image_later_and_in_another_directory() -> Result<()> {
     let elsewhere = tempfile::tempdir()?;
-    // In another order, with other times.
+    // Files in another order and with other times.
     for name in ["plugin.wasm", "manifest.yaml", "extension.wasm"] {
         let original = image_root().join(name);
         let copy = elsewhere.path().join(name);
@@ -248,7 +247,7 @@ fn same_files_give_the_same_image_later_and_in_another_directory() -> Result<()>
     Ok(())
 }
 
-/// The annotations of the image that the toolkit writes for a project whose files are staged.
+/// The annotations of the image that the toolkit writes for a project with staged files.
 fn annotations(project: &Path) -> Result<Value> {
     let printed = print_image(project, &["--engine", "none"])?;
     let (archive, _) = printed["Image"].split_once(' ').context("a path")?;
@@ -256,7 +255,7 @@ fn annotations(project: &Path) -> Result<Value> {
     Ok(manifest["annotations"].take())
 }
 
-/// A copy of the template in which the image's files are staged.
+/// A copy of the template with staged files.
 fn staged_copy() -> Result<tempfile::TempDir> {
     let project = copy::project()?;
     let staged = project.path().join("target/image");

@@ -1,5 +1,5 @@
-//! A project from the template to its own extension: renamed, with another filter, an upgraded
-//! toolkit, and finally without kit/.
+//! The life of a project: it is renamed, gets another filter, upgrades the toolkit, and removes
+//! kit/.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use proxy_wasm_e2e::copy::{self, command, commit, contents, git, write};
 use proxy_wasm_e2e::{MAX_FILES, name, print_line, template};
 use tempfile::TempDir;
 
-/// The name of the project, which has another filter.
+/// The name of the renamed project.
 const NEW_NAME: &str = "tenant-filter";
 
 /// The files of the other filter.
@@ -25,7 +25,7 @@ fn renamed_project_is_built_changed_upgraded_and_detached() -> Result<()> {
     let project = copy::project()?;
     let project = project.path();
     copy::share_target(project)?;
-    // The link is not a directory, which .gitignore names.
+    // .gitignore ignores a directory of this name, not a link.
     write(&project.join(".git/info/exclude"), b"/target\n")?;
 
     rename(project)?;
@@ -46,7 +46,7 @@ fn own_files(project: &Path) -> Result<BTreeSet<PathBuf>> {
     Ok(files)
 }
 
-/// `cargo make rename` leaves no trace of the template, and kit/ as it is.
+/// `cargo make rename` removes everything about the template, and does not change kit/.
 fn rename(project: &Path) -> Result<()> {
     step("cargo make rename");
     command(project, "cargo", &["make", "rename", NEW_NAME])?;
@@ -70,7 +70,7 @@ fn rename(project: &Path) -> Result<()> {
     commit(project)
 }
 
-/// What the README says works.
+/// The commands in the README work.
 fn readme_commands(project: &Path) -> Result<()> {
     step("cargo make image");
     let printed = command(project, "cargo", &["make", "image"])?;
@@ -84,13 +84,13 @@ fn readme_commands(project: &Path) -> Result<()> {
 
 fn test(project: &Path) -> Result<()> {
     let printed = command(project, "cargo", &["make", "test"])?;
-    // Unit tests twice, and the two files of tests/.
+    // The unit tests run twice, and tests/ has two files.
     let passed = printed.matches("test result: ok").count();
     ensure!(passed == 4, "{passed} test programs passed:\n{printed}");
     Ok(())
 }
 
-/// An author changes src/, tests/ and deploy/, and everything passes.
+/// Replaces src/, tests/ and deploy/ with those of another filter. Everything passes.
 fn replace_filter(project: &Path) -> Result<()> {
     step("another filter");
     for path in own_files(Path::new(OTHER_FILTER))? {
@@ -113,14 +113,16 @@ fn replace_filter(project: &Path) -> Result<()> {
     for path in git(project, &["diff", "--name-only"])?.lines() {
         let is_authors = ["src/", "tests/", "deploy/"];
         ensure!(
-            is_authors.iter().any(|folder| path.starts_with(folder)),
+            is_authors
+                .iter()
+                .any(|directory| path.starts_with(directory)),
             "{path} had to be changed"
         );
     }
     commit(project)
 }
 
-/// Replaces the list in deploy/envoy.yaml by the one that the documented command prints.
+/// Replaces the list in deploy/envoy.yaml with the output of the documented command.
 fn allow_capabilities(project: &Path) -> Result<()> {
     const KEY: &str = "allowed_capabilities:\n";
     let printed = command(project, "cargo", &["make", "check", "--capabilities"])?;
@@ -145,7 +147,7 @@ fn allow_capabilities(project: &Path) -> Result<()> {
     )?)
 }
 
-/// The documented command replaces kit/, and nothing else; the project's tests pass.
+/// The documented command replaces only kit/, and the project's tests pass.
 fn upgrade(project: &Path) -> Result<TempDir> {
     step("an upgrade of kit/");
     let next = copy::project()?;
@@ -176,7 +178,7 @@ fn upgrade(project: &Path) -> Result<TempDir> {
     Ok(next)
 }
 
-/// The three documented commands replace kit/ by an installed command and a git dependency.
+/// The three documented commands replace kit/ with an installed command and a git dependency.
 fn detach(project: &Path, next: &Path) -> Result<()> {
     step("without kit/");
     git(next, &["tag", "v0.1.0"])?;
@@ -205,7 +207,7 @@ fn detach(project: &Path, next: &Path) -> Result<()> {
         documented("git rm -rq kit")?,
     ] {
         let line = documented.replace("URL", &url);
-        // Not optimized, which takes a third of the time.
+        // An unoptimized build takes a third of the time.
         let line = format!("export CARGO_PROFILE_RELEASE_OPT_LEVEL=0; {line}");
         shell(&line)?;
     }
@@ -216,12 +218,12 @@ fn detach(project: &Path, next: &Path) -> Result<()> {
     shell("cargo make image")?;
     shell("cargo make test")?;
     shell("cargo make lint")?;
-    // As CI does on another machine: by now, the command is there in the version of Cargo.lock.
+    // As in CI, where the command may already be installed in the version of Cargo.lock.
     shell("cargo make install-toolkit")?;
     shell("cargo make check")
 }
 
-/// The line of the README that begins so.
+/// The line of the README that begins with `start`.
 fn documented(start: &str) -> Result<String> {
     let readme = fs::read_to_string(template().join("README.md"))?;
     let mut lines = readme.lines().map(str::trim);

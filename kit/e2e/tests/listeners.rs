@@ -1,15 +1,16 @@
-//! The module that ships, in several listeners of one Envoy, with a configuration for each.
+//! The template's module in several listeners of one Envoy, each with its own configuration.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Result, ensure};
 use proxy_wasm_e2e::print_line;
-use proxy_wasm_e2e::reconfigure::{builder, ensure_answers, ensure_rejects, text};
+use proxy_wasm_e2e::reconfigure::{builder, ensure_rejects, ensure_responds_with, text};
 use proxy_wasm_test::envoy::Envoy;
 use proxy_wasm_test::http;
 
-/// A listener's name, its extension's root ID and configuration, and the header's values.
+/// A listener: its name, the root ID and the configuration of its plugin, and the values of the
+/// header.
 type Listener = (
     &'static str,
     &'static str,
@@ -19,7 +20,7 @@ type Listener = (
 
 const WORKERS: u32 = 3;
 
-/// What root contexts can have in common in a VM, and what not.
+/// Listeners whose plugins have the same or different root IDs and configurations in a VM.
 const LISTENERS: [Listener; 6] = [
     ("plain", "one", "plain", &["plain"]),
     ("same-root-id", "one", "other", &["other"]),
@@ -42,21 +43,21 @@ fn start_listeners() -> Result<Envoy> {
             builder.listener(name, root_id, &text(configuration))
         })
         .start()?;
-    // One for each worker and the main thread, and the one that these were cloned from.
+    // One VM for each worker and for the main thread, and the base VM that they are cloned from.
     let vms = "wasm.envoy.wasm.runtime.v8.active";
     assert_eq!(envoy.stats(vms)?[vms], u64::from(WORKERS) + 2);
     Ok(envoy)
 }
 
-/// Sends requests to all listeners, each on a connection of its own, while `work` is done. Says how
-/// many there were, when each response had the values that are expected of its listener.
-fn while_asked(
+/// Sends requests to all listeners, each on a new connection, while `work` runs. Returns their
+/// number. Fails if a response does not have the values that its listener must have.
+fn while_sending_requests(
     envoy: &mut Envoy,
     expected: impl Fn(&Listener, &[&str]) -> bool + Sync,
     work: impl FnOnce(&mut Envoy) -> Result<()>,
 ) -> Result<u64> {
     let stop = AtomicBool::new(false);
-    let ask = |listener: &Listener, url: &str| -> Result<u64> {
+    let send_requests = |listener: &Listener, url: &str| -> Result<u64> {
         let mut requests = 0;
         let mut wrong = None;
         while !stop.load(Ordering::Relaxed) {
@@ -66,7 +67,7 @@ fn while_asked(
             }
             requests += 1;
         }
-        ensure!(wrong.is_none(), "{listener:?} answered {wrong:?}");
+        ensure!(wrong.is_none(), "{listener:?} responded with {wrong:?}");
         Ok(requests)
     };
     let mut urls = Vec::new();
@@ -74,19 +75,19 @@ fn while_asked(
         urls.push((listener, envoy.url_of(listener.0, "/")?));
     }
     thread::scope(|scope| {
-        let askers: Vec<_> = urls
+        let clients: Vec<_> = urls
             .iter()
             .chain(&urls)
-            .map(|(listener, url)| scope.spawn(|| ask(listener, url)))
+            .map(|(listener, url)| scope.spawn(|| send_requests(listener, url)))
             .collect();
-        let worked = work(envoy);
+        let result = work(envoy);
         stop.store(true, Ordering::Relaxed);
-        let asked = askers
+        let requests = clients
             .into_iter()
-            .map(|asker| asker.join().expect("no panic"))
+            .map(|client| client.join().expect("no panic"))
             .sum::<Result<u64>>()?;
-        worked?;
-        Ok(asked)
+        result?;
+        Ok(requests)
     })
 }
 
@@ -100,20 +101,20 @@ fn listeners_in_one_vm_keep_their_own_configurations() -> Result<()> {
                 .map(move |worker| format!("listener.{name}.worker_{worker}.downstream_cx_total"))
         })
         .collect();
-    let requests = while_asked(
+    let requests = while_sending_requests(
         &mut envoy,
         |(.., expected), values| values == *expected,
         |envoy| Ok(envoy.wait_for_rise(&connections, 20)?),
     )?;
     print_line(&format!(
-        "{} listeners in one VM for each of {WORKERS} workers: {requests} requests, each answered by its own listener's configuration",
+        "{} listeners in one VM for each of {WORKERS} workers: {requests} requests, each with the configuration of its own listener",
         LISTENERS.len()
     ));
     Ok(())
 }
 
 #[test]
-fn an_update_of_one_listener_leaves_the_others_alone() -> Result<()> {
+fn update_of_one_listener_does_not_change_the_others() -> Result<()> {
     const UPDATED: &str = "same-root-id";
     const UPDATES: u64 = 20;
     let mut envoy = start_listeners()?;
@@ -121,7 +122,7 @@ fn an_update_of_one_listener_leaves_the_others_alone() -> Result<()> {
         .iter()
         .map(|(name, ..)| format!("http.{name}.downstream_rq_2xx"))
         .collect();
-    let requests = while_asked(
+    let requests = while_sending_requests(
         &mut envoy,
         |(name, _, _, expected), values| match values {
             [value] if *name == UPDATED => *value == "plain" || value.starts_with("other"),
@@ -133,21 +134,21 @@ fn an_update_of_one_listener_leaves_the_others_alone() -> Result<()> {
                 if update % 4 == 0 {
                     ensure_rejects(envoy, UPDATED, update / 4)?;
                 } else {
-                    // Every other time, the very configuration of another listener.
+                    // Every second update has the same configuration as another listener.
                     last_good = match update % 2 {
                         0 => "plain".to_owned(),
                         _ => format!("other-{update}"),
                     };
                     envoy.update_listener(UPDATED, &text(&last_good))?;
                 }
-                ensure_answers(&envoy.url_of(UPDATED, "/")?, &last_good)?;
+                ensure_responds_with(&envoy.url_of(UPDATED, "/")?, &last_good)?;
                 envoy.wait_for_rise(&responses, 10)?;
             }
             Ok(())
         },
     )?;
     print_line(&format!(
-        "{UPDATES} updates of one listener of {}: {requests} requests, each answered by its own listener's configuration",
+        "{UPDATES} updates of one listener of {}: {requests} requests, each with the configuration of its own listener",
         LISTENERS.len()
     ));
     Ok(())

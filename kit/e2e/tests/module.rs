@@ -1,4 +1,4 @@
-//! The module that ships: what it asks of a proxy.
+//! What the template's module needs from a proxy.
 
 use proxy_wasm_abi::EnvoyVersion;
 use proxy_wasm_e2e::extension;
@@ -43,12 +43,12 @@ fn imports_only_used_host_calls() {
 }
 
 #[test]
-fn its_memory_starts_with_two_pages() {
+fn memory_starts_with_two_pages() {
     assert_eq!(measure(extension().bytes()).expect("a module").pages, 2);
 }
 
 #[test]
-fn it_loads_in_the_proxies_of_maistra_2_1() {
+fn module_loads_in_maistra_2_1() {
     for proposal in facts().proposals {
         assert_eq!(proposal.since, EnvoyVersion::OLDEST, "{}", proposal.name);
     }

@@ -264,7 +264,7 @@ fn each_disagreement_is_an_error_with_its_place() -> Result<()> {
             .lines()
             .filter(|line| line.starts_with("error: "))
             .collect();
-        // The last one is that of the command.
+        // The last error is the command's own.
         let place = if file == "Cargo.toml" {
             "manifest.yaml"
         } else {
@@ -286,7 +286,7 @@ fn each_disagreement_is_an_error_with_its_place() -> Result<()> {
 }
 
 #[test]
-fn configuration_of_the_command_line_is_tried_in_the_staged_module() -> Result<()> {
+fn configuration_option_is_tried_in_the_staged_module() -> Result<()> {
     let project = project()?;
     for (configuration, accepts) in [("", true), ("{\"x-a\": \"b\"}", true), ("[]", false)] {
         let output = check(project.path(), &["--configuration", configuration])?;

@@ -1,4 +1,4 @@
-//! The image in a real registry: pushed by engines and without one, and pulled by others.
+//! The image in a real registry: pushed with and without an engine, and pulled by other tools.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -27,7 +27,7 @@ fn package() -> Result<Package> {
     Ok(Package::compat(image_root(), &manifest()?.annotations())?)
 }
 
-/// Pushes without an engine, and without showing progress.
+/// Pushes without an engine, and does not show progress.
 fn push(
     package: &Package,
     image: &ImageReference,
@@ -50,13 +50,13 @@ fn push_by_command(engine: &str, image: &ImageReference) -> Result<String> {
     Ok(digest.to_owned())
 }
 
-/// Whether skopeo and podman see the digest under a tag.
+/// Asserts that skopeo and podman find the digest by the tag.
 fn assert_pulls(image: &ImageReference, digest: &str) -> Result<()> {
     let source = format!("docker://{image}");
     let inspect = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}"];
     assert_eq!(run("skopeo", &[&inspect[..], &[&source]].concat())?, digest);
-    // By its digest, which podman compares with what it gets. For an image that it had before, podman
-    // may report another digest of the same image.
+    // Pull by digest, because podman compares it with the content. For an image that it already
+    // had, podman may report another digest.
     let by_digest = image.with_digest(digest);
     run("podman", &["pull", "--tls-verify=false", &by_digest])?;
     run("podman", &["rmi", &by_digest])?;
@@ -71,8 +71,8 @@ fn raw_manifest(image: &ImageReference) -> Result<String> {
     )
 }
 
-/// The registry has a single image manifest, not an index, whose last layer is compressed with gzip
-/// and contains exactly the image's files.
+/// Asserts that the registry has a single image manifest, not an index, and that its last layer is
+/// compressed with gzip and has exactly the image's files.
 fn assert_is_what_consumers_read(image: &ImageReference) -> Result<()> {
     let manifest: Value = serde_json::from_str(&raw_manifest(image)?)?;
     let layer_type = match manifest["mediaType"].as_str() {
@@ -190,7 +190,7 @@ fn oci_variant_is_pushed_unchanged() -> Result<()> {
     Ok(())
 }
 
-/// What an engine builds and pushes is what consumers read.
+/// Asserts that consumers can read what an engine builds and pushes.
 fn assert_pushes(engine: &str) -> Result<()> {
     let registry = Registry::start("")?;
     let image = registry.image(&format!("{engine}:1"))?;
@@ -239,7 +239,7 @@ fn docker_pushes_what_it_builds() -> Result<()> {
 
 #[test]
 #[cfg_attr(missing_docker_registry, ignore = "needs docker-registry: install it")]
-fn wrong_password_is_reported_and_a_second_push_completes() -> Result<()> {
+fn wrong_password_is_reported_and_another_push_succeeds() -> Result<()> {
     let registry = Registry::start(WITH_PASSWORD)?;
     let image = registry.image("team/extension:1")?;
     let host = image.registry();
@@ -262,7 +262,7 @@ fn wrong_password_is_reported_and_a_second_push_completes() -> Result<()> {
     );
     assert!(!error.contains("guess"), "{error}");
 
-    // As podman login and docker login store them: in base64, "me:open sesame".
+    // The format of podman login and docker login: "me:open sesame" in base64.
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("auth.json");
     fs::write(
@@ -293,7 +293,8 @@ fn rejected_push_is_reported() -> Result<()> {
     Ok(())
 }
 
-/// A registry without any repository, which responds as those that require one to be created first.
+/// A registry without repositories. It responds like registries in which repositories must be
+/// created first.
 fn without_repositories() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
@@ -313,7 +314,7 @@ fn without_repositories() -> Result<SocketAddr> {
                     r#"{"errors":[{"code":"NAME_UNKNOWN","message":"repository not known"}]}"#,
                 )
             };
-            // A client that has gone needs no response.
+            // Ignore clients that have closed the connection.
             let _ = write!(
                 client,
                 "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -343,7 +344,7 @@ fn missing_registry_is_reported() -> Result<()> {
     let error = problem(push(&package()?, &image, None));
     assert!(
         error.starts_with(&format!(
-            "the connection to {nobody} failed; push again, and what the registry already has is not \
+            "the connection to {nobody} failed; push again: blobs that the registry has already are not \
              sent again"
         )),
         "{error}"
@@ -352,7 +353,7 @@ fn missing_registry_is_reported() -> Result<()> {
     Ok(())
 }
 
-/// A connection to the registry that breaks after some bytes, as long as `breaks` is set.
+/// A connection to the registry that fails after some bytes, as long as `breaks` is set.
 fn breaking_connection(
     to: SocketAddr,
     after: usize,
@@ -397,7 +398,7 @@ fn forward(
                 break;
             }
         }
-        // Whichever side ends, both are closed.
+        // If one side ends, both are closed.
         let _ = client.shutdown(Shutdown::Both);
         let _ = server.shutdown(Shutdown::Both);
     });
@@ -408,7 +409,7 @@ fn forward(
     any(missing_docker_registry, missing_podman, missing_skopeo),
     ignore = "needs docker-registry, podman and skopeo: install them"
 )]
-fn interrupted_push_is_reported_and_a_second_push_completes() -> Result<()> {
+fn interrupted_push_is_reported_and_another_push_succeeds() -> Result<()> {
     let registry = Registry::start("")?;
     let package = package()?;
     let layer = package.layers()[0].bytes();

@@ -1,4 +1,4 @@
-//! The template under another name: what `cargo proxy-wasm rename` and `cargo generate` make of it.
+//! The template with another name, from `cargo proxy-wasm rename` and `cargo generate`.
 
 use std::fs;
 
@@ -6,13 +6,13 @@ use anyhow::Result;
 use proxy_wasm_e2e::copy::{self, command, commit, contents, git};
 use proxy_wasm_e2e::{MAX_FILES, name, template, toolkit};
 
-fn rename(folder: &std::path::Path, to: &str) -> Result<String> {
-    command(folder, &toolkit().to_string_lossy(), &["rename", to])
+fn rename(directory: &std::path::Path, to: &str) -> Result<String> {
+    command(directory, &toolkit().to_string_lossy(), &["rename", to])
 }
 
 #[test]
 #[cfg_attr(missing_git, ignore = "needs git: install it")]
-fn kit_does_not_contain_the_name() -> Result<()> {
+fn kit_does_not_contain_the_template_name() -> Result<()> {
     let names = [name().to_owned(), name().replace('-', "_")];
     for (path, (bytes, _)) in contents(&template().join("kit"))? {
         let text = String::from_utf8_lossy(&bytes);
@@ -38,7 +38,7 @@ fn author_owns_few_files() -> Result<()> {
 
 #[test]
 #[cfg_attr(missing_git, ignore = "needs git: install it")]
-fn second_rename_is_as_good_as_the_first() -> Result<()> {
+fn second_rename_gives_the_same_project_as_one_rename() -> Result<()> {
     let (direct, twice) = (copy::project()?, copy::project()?);
     rename(direct.path(), "yet-one")?;
     rename(twice.path(), "quite-another")?;
@@ -54,16 +54,16 @@ fn second_rename_is_as_good_as_the_first() -> Result<()> {
 
 #[test]
 #[cfg_attr(missing_git, ignore = "needs git: install it")]
-fn longest_name_leaves_code_well_formatted() -> Result<()> {
-    let folder = copy::project()?;
-    rename(folder.path(), &format!("z-{}", "z".repeat(61)))?;
-    command(folder.path(), "cargo", &["fmt", "--check"])?;
+fn code_is_formatted_with_the_longest_name() -> Result<()> {
+    let directory = copy::project()?;
+    rename(directory.path(), &format!("z-{}", "z".repeat(61)))?;
+    command(directory.path(), "cargo", &["fmt", "--check"])?;
     Ok(())
 }
 
 #[test]
 #[cfg_attr(missing_cargo_generate, ignore = "needs cargo-generate: install it")]
-fn cargo_generate_gives_what_a_renamed_clone_is() -> Result<()> {
+fn cargo_generate_gives_the_same_project_as_a_renamed_clone() -> Result<()> {
     const NEW_NAME: &str = "my-generated";
     let template = copy::project()?;
     let destination = tempfile::tempdir()?;
@@ -77,12 +77,12 @@ fn cargo_generate_gives_what_a_renamed_clone_is() -> Result<()> {
     assert!(output.status.success(), "{output:?}");
     rename(template.path(), NEW_NAME)?;
     let expected = contents(template.path())?;
-    // What the hook has compiled stays; the next build needs it.
+    // The hook leaves compiled files, which the next build needs.
     fs::remove_dir_all(generated.join("target"))?;
     let found = contents(&generated)?;
     assert!(found.keys().eq(expected.keys()), "{:?}", found.keys());
     assert!(found == expected, "the files differ");
-    // The repository is a new one, ready for the first commit.
+    // The repository is new, without a commit.
     commit(&generated)?;
     assert_eq!(git(&generated, &["rev-list", "--count", "HEAD"])?, "1");
     Ok(())

@@ -1,4 +1,4 @@
-//! What the check says of modules that start badly, and whether a real Envoy is of the same mind.
+//! Compares the check of modules that do not start with a real Envoy.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ const MODULE: &str = r#"
     (func $say (drop (call $log (i32.const 2) (i32.const 0) (i32.const 3))))"#;
 
 #[test]
-fn module_that_starts_here_starts_in_envoy_and_no_other() -> Result<()> {
+fn module_starts_in_envoy_if_and_only_if_the_check_accepts_it() -> Result<()> {
     let start = "(func (export \"proxy_on_vm_start\") (param i32 i32) (result i32)";
     let create = "(func (export \"proxy_on_context_create\") (param i32 i32)";
     for (added, starts) in [
@@ -63,8 +63,8 @@ fn module_that_starts_here_starts_in_envoy_and_no_other() -> Result<()> {
         (format!("{start} i32.const 2)"), true),
         (format!("{start} (call $say) i32.const 1)"), true),
     ] {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("a.wasm");
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("a.wasm");
         fs::write(&path, wat::parse_str(format!("(module {MODULE} {added})"))?)?;
         let report = check(&path, None);
         assert_eq!(report.accepts("envoy"), starts, "{added}: {report}");

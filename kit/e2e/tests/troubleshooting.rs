@@ -1,4 +1,4 @@
-//! What kit/docs/troubleshooting.md says of a real Envoy: each of its messages is seen here.
+//! Shows that Envoy logs the messages in kit/docs/troubleshooting.md.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use proxy_wasm_e2e::{module_path, start_upstream};
 use proxy_wasm_test::envoy::{Configuration, Envoy};
 use proxy_wasm_test::http;
 
-/// What every module has.
+/// What every module needs.
 const USUAL: &str = r#"(memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
     (func (export "malloc") (param i32) (result i32) (i32.const 0))"#;
 
@@ -27,7 +27,7 @@ fn compiled(text: &str) -> Result<tempfile::NamedTempFile> {
     written(wat::parse_str(format!("(module {text})"))?)
 }
 
-/// The page has each message, and so does the log.
+/// Asserts that the page and the log have each message.
 #[track_caller]
 fn assert_says(log: &str, messages: &[&str]) {
     let page = fs::read_to_string(concat!(
@@ -42,14 +42,14 @@ fn assert_says(log: &str, messages: &[&str]) {
 }
 
 #[track_caller]
-fn assert_refuses(module: &Path, configuration: &str, messages: &[&str]) {
+fn assert_rejects(module: &Path, configuration: &str, messages: &[&str]) {
     let error = start(module, configuration).expect_err("a refusal");
     assert_says(&format!("{error:#}"), messages);
 }
 
 #[test]
-fn a_refused_configuration_stops_the_listener() {
-    assert_refuses(
+fn rejected_configuration_rejects_the_listener() {
+    assert_rejects(
         &module_path(),
         "[",
         &[
@@ -62,43 +62,43 @@ fn a_refused_configuration_stops_the_listener() {
 }
 
 #[test]
-fn a_function_that_the_proxy_lacks_is_named() -> Result<()> {
+fn missing_import_is_named() -> Result<()> {
     let import = r#"(import "__wbindgen_placeholder__" "__wbindgen_describe" (func (param i32)))"#;
     let module = compiled(&format!("{import} {USUAL}"))?;
     let message = "Failed to load Wasm module due to a missing import";
-    assert_refuses(module.path(), "", &[message, "__wbindgen_placeholder__."]);
+    assert_rejects(module.path(), "", &[message, "__wbindgen_placeholder__."]);
     Ok(())
 }
 
 #[test]
-fn a_function_with_other_parameters_is_a_mismatch() -> Result<()> {
+fn import_with_another_signature_is_a_mismatch() -> Result<()> {
     let module = compiled(&format!(
         r#"(import "env" "proxy_log" (func (param i32))) {USUAL}"#
     ))?;
-    assert_refuses(module.path(), "", &["due to an import type mismatch"]);
+    assert_rejects(module.path(), "", &["due to an import type mismatch"]);
     Ok(())
 }
 
 #[test]
-fn what_is_no_module_has_no_abi_version() -> Result<()> {
+fn file_that_is_not_a_module_has_no_abi_version() -> Result<()> {
     let message = &["Missing or unknown Proxy-Wasm ABI version"];
     let unmarked = compiled(r#"(memory (export "memory") 1)"#)?;
-    assert_refuses(unmarked.path(), "", message);
-    assert_refuses(written("<html>")?.path(), "", message);
+    assert_rejects(unmarked.path(), "", message);
+    assert_rejects(written("<html>")?.path(), "", message);
     Ok(())
 }
 
 #[test]
-fn a_module_needs_malloc() -> Result<()> {
+fn module_without_malloc_is_rejected() -> Result<()> {
     let marker = r#"(func (export "proxy_abi_version_0_2_1"))"#;
     let module = compiled(&format!(r#"(memory (export "memory") 1) {marker}"#))?;
     let message = "Wasm module is missing malloc function";
-    assert_refuses(module.path(), "", &[message]);
+    assert_rejects(module.path(), "", &[message]);
     Ok(())
 }
 
 #[test]
-fn after_a_panic_a_worker_answers_503_for_ever() -> Result<()> {
+fn after_a_panic_the_worker_responds_with_503() -> Result<()> {
     let module = compiled(&format!(
         r#"{USUAL} (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
             unreachable)"#
@@ -110,7 +110,7 @@ fn after_a_panic_a_worker_answers_503_for_ever() -> Result<()> {
     let log = envoy.log_until("RuntimeError")?;
     let message = "Function: proxy_on_request_headers failed: Uncaught RuntimeError: unreachable";
     assert_says(&log, &[message]);
-    // Envoy starts it anew only if told to.
+    // Envoy restarts the VM only if `failure_policy` says so.
     let stats = envoy.stats("vm_reload")?;
     let reloads = stats
         .get("wasm.extension.vm_reload")

@@ -1,4 +1,4 @@
-//! Any bytes as an archive of an image.
+//! Reads any bytes as an archive of an image.
 #![no_main]
 
 use std::io::Cursor;

@@ -1,4 +1,4 @@
-//! Any bytes as a layer: compressed with gzip or zstd, or not.
+//! Reads any bytes as a layer, compressed or not.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

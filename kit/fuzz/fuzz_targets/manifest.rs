@@ -1,4 +1,4 @@
-//! Any bytes as a manifest: the check and the reader accept the same ones.
+//! Reads any bytes as a manifest: the check and the reader accept the same ones.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Any bytes as a module, which is checked, stripped and shrunk.
+//! Checks, strips and shrinks any bytes as a module.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -63,7 +63,7 @@ impl ImageReference {
         self.digest.as_deref()
     }
 
-    /// The reference as it was parsed.
+    /// The text of the reference.
     pub fn as_str(&self) -> &str {
         &self.text
     }

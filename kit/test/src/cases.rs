@@ -24,6 +24,8 @@
 use std::fmt;
 use std::path::Path;
 
+#[cfg(feature = "envoy")]
+mod client;
 mod compare;
 mod embedded;
 #[cfg(feature = "envoy")]
@@ -34,15 +36,26 @@ mod json;
 mod messages;
 mod observed;
 mod pattern;
+#[cfg(feature = "envoy")]
+mod record;
 mod report;
 mod run;
+#[cfg(test)]
+mod schema;
+#[cfg(feature = "envoy")]
+mod secrets;
 mod session;
 mod text;
 mod validate;
+#[cfg(feature = "envoy")]
+mod write;
 
 use crate::error::Error;
 use crate::module::Module;
 pub use file::ReadError;
+#[cfg(feature = "envoy")]
+#[doc(hidden)] // for the toolkit's own commands
+pub use record::Recorder;
 pub use report::{Outcome, Summary};
 
 use embedded::EmbeddedSession;

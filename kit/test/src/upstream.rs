@@ -51,8 +51,16 @@ impl Upstream {
     pub fn start(
         respond: impl Fn(&Message) -> Reply + Send + Sync + 'static,
     ) -> Result<Self, Error> {
+        Self::start_on(0, respond)
+    }
+
+    /// The same on a port of 127.0.0.1; 0 is a free one.
+    pub(crate) fn start_on(
+        port: u16,
+        respond: impl Fn(&Message) -> Reply + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let listen = || -> io::Result<_> {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
             let address = listener.local_addr()?;
             let respond = Arc::new(respond);
             thread::Builder::new().spawn(move || accept(&listener, &respond))?;

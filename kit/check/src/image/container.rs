@@ -1,39 +1,39 @@
-//! What Maistra reads: files of a container that podman makes from the image.
+//! What Maistra reads: files of a container that podman creates from the image.
 
 use proxy_wasm_image::manifest;
 use proxy_wasm_image::read::{ContainerRoot, Entry, FileContent, Image, PodmanChoice, find};
 use proxy_wasm_image::{CONFIG, DOCKER_GZIP_LAYER, DOCKER_TAR_LAYER, Error};
 
 use crate::consumers::{self, Reads};
-use crate::image::found::Found;
+use crate::image::found_module::FoundModule;
 use crate::image::last_layer::{PACK, is_artifact, is_docker};
 use crate::manifest_file;
 use crate::report::{Report, excerpt};
 
-/// The media types of layers in a manifest of Docker's that podman pulls.
+/// The media types of layers that podman pulls with a Docker manifest.
 const DOCKER_LAYERS: [&str; 2] = [DOCKER_GZIP_LAYER, DOCKER_TAR_LAYER];
 
-/// The root of a container, if podman makes one.
+/// The root file system of a container, if podman creates one.
 pub fn root(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
-    let readers = consumers::that_read(Reads::Manifest);
+    let readers = consumers::reading(Reads::Manifest);
     match &image.podman {
         PodmanChoice::None(reason) => report.error(
             &readers,
             "index.json",
-            format!("podman, with which Maistra pulls, takes no image: {reason}"),
+            format!("podman, which Maistra uses, selects no image: {reason}"),
             "push the image without an index, or with one index whose platform is linux/amd64",
         ),
         PodmanChoice::Other => report.not_checked(
             &readers,
             "index.json",
-            "podman, with which Maistra pulls, takes another image than Istio",
-            "keep one: a module runs on every machine",
+            "podman, which Maistra uses, selects another image than Istio",
+            "keep one image: a module runs on every platform",
         ),
         _ if is_artifact(image) => report.error(
             &readers,
             "image",
             "it is of the oci variant, which Maistra does not read",
-            "package it without --variant oci to serve Maistra, too",
+            "package it without --variant oci if Maistra has to read it",
         ),
         _ => {
             if has_known_media_types(report, image) {
@@ -44,9 +44,9 @@ pub fn root(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
     None
 }
 
-/// Whether podman pulls an image with such media types.
+/// Whether podman pulls an image with these media types.
 fn has_known_media_types(report: &mut Report, image: &Image) -> bool {
-    let readers = consumers::that_read(Reads::Manifest);
+    let readers = consumers::reading(Reads::Manifest);
     if is_docker(image) {
         let unknown = (1..)
             .zip(&image.layers)
@@ -56,11 +56,11 @@ fn has_known_media_types(report: &mut Report, image: &Image) -> bool {
                 &readers,
                 format!("layer {number}"),
                 format!(
-                    "its media type is {} in a manifest of Docker's",
+                    "its media type is {} in a Docker manifest",
                     excerpt(&layer.media_type)
                 ),
                 format!(
-                    "give manifest and layers media types of one format: here {DOCKER_GZIP_LAYER}"
+                    "use media types of one format for manifest and layers, here {DOCKER_GZIP_LAYER}"
                 ),
             );
         }
@@ -75,14 +75,14 @@ fn has_known_media_types(report: &mut Report, image: &Image) -> bool {
                 "its media type is {} in an OCI manifest",
                 excerpt(&image.config_media_type)
             ),
-            format!("write {CONFIG}: podman, with which Maistra pulls, takes no other image"),
+            format!("write {CONFIG}: podman, which Maistra uses, requires it"),
         );
     }
     is_known
 }
 
 fn unpack(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
-    let readers = consumers::that_read(Reads::Manifest);
+    let readers = consumers::reading(Reads::Manifest);
     let error = match image.root() {
         Ok(root) => return Some(root),
         Err(error) => error,
@@ -98,8 +98,8 @@ fn unpack(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
     None
 }
 
-/// The module that the manifest at the root names, and the paths of files that Maistra reads.
-pub fn module(report: &mut Report, root: &ContainerRoot) -> (Option<Found>, Vec<String>) {
+/// The module that the manifest at the root names, and the paths of the files that Maistra reads.
+pub fn module(report: &mut Report, root: &ContainerRoot) -> (Option<FoundModule>, Vec<String>) {
     let mut read = Vec::new();
     let module = module_path(report, root, &mut read).and_then(|path| {
         let content = file(
@@ -110,7 +110,7 @@ pub fn module(report: &mut Report, root: &ContainerRoot) -> (Option<Found>, Vec<
             &mut read,
         )?;
         let content = content.clone();
-        Some(Found { path, content })
+        Some(FoundModule { path, content })
     });
     (module, read)
 }
@@ -124,11 +124,11 @@ fn module_path(
     let content = file(report, root, path, "Maistra reads it first", read)?;
     let Some(bytes) = content.bytes() else {
         report.not_checked(
-            &consumers::that_read(Reads::Manifest),
+            &consumers::reading(Reads::Manifest),
             path,
             format!("it has {} bytes", content.length()),
             format!(
-                "keep it below {}: it has seven lines",
+                "keep it below {}: a manifest has seven lines",
                 manifest_file::MAX_LENGTH
             ),
         );
@@ -137,7 +137,7 @@ fn module_path(
     manifest_file::check(report, path, bytes)
 }
 
-/// A file of the root, or a finding.
+/// A file in the root file system. Reports a finding if there is none.
 fn file<'a>(
     report: &mut Report,
     root: &'a ContainerRoot,
@@ -145,7 +145,7 @@ fn file<'a>(
     why: &str,
     read: &mut Vec<String>,
 ) -> Option<&'a FileContent> {
-    let readers = consumers::that_read(Reads::Manifest);
+    let readers = consumers::reading(Reads::Manifest);
     read.push(path.to_owned());
     let in_its_place = format!("put a file in its place: {why}");
     match find(root, path) {
@@ -176,7 +176,7 @@ fn file<'a>(
             Some(Entry::SymbolicLink { target }) => report.error(
                 &readers,
                 path,
-                format!("is a link to {}, where there is no file", excerpt(target)),
+                format!("is a link to {}, which is not a file", excerpt(target)),
                 in_its_place,
             ),
             _ => report.error(&readers, path, "it is missing", format!("add it: {why}")),

@@ -7,23 +7,23 @@ use proxy_wasm_image::{
 };
 
 use crate::consumers::{self, Reads};
-use crate::image::found::Found;
+use crate::image::found_module::FoundModule;
 use crate::report::{Report, excerpt};
 
-/// How to fix a layer that cannot be unpacked.
+/// The remedy for a layer that cannot be unpacked.
 pub const PACK: &str =
-    "pack the files as a tar with gzip, application/vnd.oci.image.layer.v1.tar+gzip";
+    "package the files as a gzip-compressed tar, application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// Why a consumer does not find a module.
-struct Refusal {
+struct Rejection {
     place: String,
     problem: String,
     remedy: String,
-    /// Whether the reason is a limit of this check.
+    /// Whether this check reached a limit, so that the consumer may find the module.
     is_limit: bool,
 }
 
-impl Refusal {
+impl Rejection {
     fn new(place: &str, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             place: place.to_owned(),
@@ -35,44 +35,44 @@ impl Refusal {
 }
 
 /// The module that Istio and Envoy Gateway read from an image.
-pub fn find(report: &mut Report, image: &Image) -> Option<Found> {
-    let refusal = match of_container(report, image) {
+pub fn find(report: &mut Report, image: &Image) -> Option<FoundModule> {
+    let rejection = match of_container(report, image) {
         Ok(found) => return Some(found),
-        Err(refusal) => refusal,
+        Err(rejection) => rejection,
     };
     if !is_docker(image)
         && let Some(found) = of_artifact(report, image)
     {
         return Some(found);
     }
-    let refusal = if is_artifact(image) {
-        artifact_refusal(image)
+    let rejection = if is_artifact(image) {
+        artifact_rejection(image)
     } else {
-        refusal
+        rejection
     };
-    refuse(report, refusal);
+    reject(report, rejection);
     None
 }
 
 /// The module that they read from a layer of these files.
-pub fn find_in(report: &mut Report, place: &str, files: &[(String, Entry)]) -> Option<Found> {
+pub fn find_in(report: &mut Report, place: &str, files: &[(String, Entry)]) -> Option<FoundModule> {
     let paths = files.iter().map(|(path, entry)| (path.as_str(), entry));
     match first_plugin(report, place, paths) {
         Ok(Some(found)) => return Some(found),
-        Ok(None) => refuse(
+        Ok(None) => reject(
             report,
-            Refusal::new(
+            Rejection::new(
                 ISTIO_MODULE,
                 "it is missing",
                 "add it: Istio and Envoy Gateway read the module there",
             ),
         ),
-        Err(refusal) => refuse(report, refusal),
+        Err(rejection) => reject(report, rejection),
     }
     None
 }
 
-/// Whether an image is an artifact, with a module in place of a file system.
+/// Whether an image is an artifact: it has a module in place of a file system.
 pub fn is_artifact(image: &Image) -> bool {
     let media_types = image.layers.iter().map(|layer| layer.media_type.as_str());
     media_types
@@ -82,19 +82,19 @@ pub fn is_artifact(image: &Image) -> bool {
         })
 }
 
-/// Whether the manifest is one of Docker's.
+/// Whether it has a Docker manifest.
 pub fn is_docker(image: &Image) -> bool {
     image.media_type.as_deref() == Some(DOCKER_MANIFEST)
 }
 
-fn refuse(report: &mut Report, refusal: Refusal) {
-    let readers = consumers::that_read(Reads::LastLayer);
-    let Refusal {
+fn reject(report: &mut Report, rejection: Rejection) {
+    let readers = consumers::reading(Reads::LastLayer);
+    let Rejection {
         place,
         problem,
         remedy,
         is_limit,
-    } = refusal;
+    } = rejection;
     if is_limit {
         report.not_checked(&readers, place, problem, remedy);
     } else {
@@ -103,33 +103,33 @@ fn refuse(report: &mut Report, refusal: Refusal) {
 }
 
 /// The module of a container image.
-fn of_container(report: &mut Report, image: &Image) -> Result<Found, Refusal> {
+fn of_container(report: &mut Report, image: &Image) -> Result<FoundModule, Rejection> {
     let number = image.layers.len();
     let Some(layer) = image.layers.last() else {
         let remedy = format!("add one with {ISTIO_MODULE}");
-        return Err(Refusal::new("image", "it has no layers", remedy));
+        return Err(Rejection::new("image", "it has no layers", remedy));
     };
     let place = format!("layer {number}");
     media_type(report, image, layer, &place)?;
     let LayerContent::Tar(tar) = &layer.content else {
-        return Err(Refusal::new(&place, "it is not a tar archive", PACK));
+        return Err(Rejection::new(&place, "it is not a tar archive", PACK));
     };
     in_tar(report, &place, tar, image)
 }
 
-/// Checks that the last layer is of the one type that is read in its manifest.
+/// Checks that the last layer has the media type that its kind of manifest requires.
 fn media_type(
     report: &mut Report,
     image: &Image,
     layer: &Layer,
     place: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), Rejection> {
     let (manifest, expected, other) = if is_docker(image) {
-        ("a manifest of Docker's", DOCKER_GZIP_LAYER, GZIP_LAYER)
+        ("a Docker manifest", DOCKER_GZIP_LAYER, GZIP_LAYER)
     } else {
         ("an OCI manifest", GZIP_LAYER, DOCKER_GZIP_LAYER)
     };
-    // Of layers with the same content, the first one's type counts.
+    // If several layers have the same content, the type of the first one counts.
     let stated = image
         .layers
         .iter()
@@ -142,26 +142,26 @@ fn media_type(
                 place,
                 "it is not compressed, as docker save and podman save write it",
                 "push it with podman, docker or skopeo, which compress it: Istio and Envoy Gateway \
-                 read no other last layer than one with gzip",
+                 require a last layer with gzip",
             );
         }
         return Ok(());
     }
     if stated != expected {
         let remedy = if stated == other {
-            format!("give manifest and layers media types of one format: here {expected}")
+            format!("use media types of one format for manifest and layers, here {expected}")
         } else if is_plain {
             format!(
-                "compress it with gzip, as {expected}; a push with podman, docker or skopeo does it"
+                "compress it with gzip, as {expected}; podman, docker and skopeo do it when they push"
             )
         } else {
-            format!("compress it with gzip, as {expected}: no other last layer is read there")
+            format!("compress it with gzip, as {expected}: Istio and Envoy Gateway require it")
         };
         let problem = format!("its media type is {} in {manifest}", excerpt(stated));
-        return Err(Refusal::new(place, problem, remedy));
+        return Err(Rejection::new(place, problem, remedy));
     }
     if layer.compression != Compression::Gzip {
-        return Err(Refusal::new(
+        return Err(Rejection::new(
             place,
             "it is not compressed with gzip, although its media type says so",
             PACK,
@@ -170,7 +170,12 @@ fn media_type(
     Ok(())
 }
 
-fn in_tar(report: &mut Report, place: &str, tar: &Tar, image: &Image) -> Result<Found, Refusal> {
+fn in_tar(
+    report: &mut Report,
+    place: &str,
+    tar: &Tar,
+    image: &Image,
+) -> Result<FoundModule, Rejection> {
     let paths = tar
         .entries
         .iter()
@@ -178,27 +183,23 @@ fn in_tar(report: &mut Report, place: &str, tar: &Tar, image: &Image) -> Result<
     if let Some(found) = first_plugin(report, place, paths)? {
         let end = tar.entries.iter().find(|item| item.path == found.path);
         let end = end.map_or(0, |item| item.end);
-        let readers = consumers::that_read(Reads::LastLayer);
+        let readers = consumers::reading(Reads::LastLayer);
         let limits = readers.iter().filter_map(|reader| reader.max_module_length);
         return match limits.min() {
-            Some(limit) if end > limit => Err(Refusal::new(
+            Some(limit) if end > limit => Err(Rejection::new(
                 place,
                 format!("{} ends {end} bytes into the layer", excerpt(&found.path)),
-                format!("put it before other files: no more than {limit} bytes are read"),
+                format!("put it before other files: at most {limit} bytes are read"),
             )),
             _ => Ok(found),
         };
     }
     match &tar.problem {
-        Some(Error::Limit(problem)) => Err(Refusal {
+        Some(Error::Limit(problem)) => Err(Rejection {
             is_limit: true,
-            ..Refusal::new(
-                place,
-                problem,
-                "put the module into a small layer, the last one",
-            )
+            ..Rejection::new(place, problem, "put the module into a small last layer")
         }),
-        Some(problem) => Err(Refusal::new(place, problem.to_string(), PACK)),
+        Some(problem) => Err(Rejection::new(place, problem.to_string(), PACK)),
         None => {
             let has_plugin = |layer: &Layer| {
                 let tar = layer.tar();
@@ -218,8 +219,8 @@ fn in_tar(report: &mut Report, place: &str, tar: &Tar, image: &Image) -> Result<
                         .to_owned()
                 }
             };
-            let problem = format!("the last layer holds no {ISTIO_MODULE}");
-            Err(Refusal::new(place, problem, remedy))
+            let problem = format!("the last layer has no {ISTIO_MODULE}");
+            Err(Rejection::new(place, problem, remedy))
         }
     }
 }
@@ -228,12 +229,12 @@ fn is_plugin(path: &str) -> bool {
     path.rsplit('/').next() == Some(ISTIO_MODULE)
 }
 
-/// The first entry with the right base name, in any directory.
+/// The first entry with the file name `plugin.wasm`, in any directory.
 fn first_plugin<'a>(
     report: &mut Report,
     place: &str,
     mut entries: impl Iterator<Item = (&'a str, &'a Entry)>,
-) -> Result<Option<Found>, Refusal> {
+) -> Result<Option<FoundModule>, Rejection> {
     let Some((path, entry)) = entries.find(|(path, _)| is_plugin(path)) else {
         return Ok(None);
     };
@@ -241,7 +242,7 @@ fn first_plugin<'a>(
         report.warning(
             place,
             format!(
-                "Istio and Envoy Gateway read {}, the first of this name",
+                "Istio and Envoy Gateway read {}, the first file of this name",
                 excerpt(path)
             ),
             format!("put {ISTIO_MODULE} at the root, and no other file of this name before it"),
@@ -249,7 +250,7 @@ fn first_plugin<'a>(
     }
     let what = match entry {
         Entry::File(content) | Entry::Unusual(content) => {
-            return Ok(Some(Found {
+            return Ok(Some(FoundModule {
                 path: path.to_owned(),
                 content: content.clone(),
             }));
@@ -259,15 +260,15 @@ fn first_plugin<'a>(
         Entry::HardLink { target } => format!("is a hard link to {}", excerpt(target)),
         Entry::Special => "is a device, a pipe or a socket".to_owned(),
     };
-    Err(Refusal::new(
+    Err(Rejection::new(
         path,
         what,
-        "put a file in its place: Istio and Envoy Gateway read the module there, and follow no link",
+        "put a file in its place: Istio and Envoy Gateway read the module there, and do not follow links",
     ))
 }
 
-/// The module of an artifact: of two layers the first one of the right type.
-fn of_artifact(report: &mut Report, image: &Image) -> Option<Found> {
+/// The module of an artifact: the first of two layers that has the right media type.
+fn of_artifact(report: &mut Report, image: &Image) -> Option<FoundModule> {
     if image.layers.len() != 2 {
         return None;
     }
@@ -295,14 +296,14 @@ fn of_artifact(report: &mut Report, image: &Image) -> Option<Found> {
             ),
         }
     }
-    Some(Found {
+    Some(FoundModule {
         path: format!("layer {module}"),
         content: content.clone(),
     })
 }
 
 /// Why an artifact is not read.
-fn artifact_refusal(image: &Image) -> Refusal {
+fn artifact_rejection(image: &Image) -> Rejection {
     let of_type = |media_type: &str| {
         let layers = image.layers.iter();
         layers
@@ -312,14 +313,14 @@ fn artifact_refusal(image: &Image) -> Refusal {
     let modules = of_type(WASM_CONTENT_LAYER);
     let count = image.layers.len();
     if is_docker(image) && modules > 0 && count == 2 {
-        return Refusal::new(
+        return Rejection::new(
             "image",
-            "it is an artifact with a manifest of Docker's",
+            "it is an artifact with a Docker manifest",
             "give the manifest the media type application/vnd.oci.image.manifest.v1+json",
         );
     }
     if of_type(CNCF_WASM_LAYER) > 0 {
-        return Refusal::new(
+        return Rejection::new(
             "image",
             format!("it is an artifact with a module of type {CNCF_WASM_LAYER}"),
             format!(
@@ -328,15 +329,15 @@ fn artifact_refusal(image: &Image) -> Refusal {
             ),
         );
     }
-    Refusal::new(
+    Rejection::new(
         "image",
-        format!("it is an artifact with {count} layers, and {modules} of them modules"),
+        format!("it is an artifact with {count} layers, {modules} of them modules"),
         format!("write two layers, {WASM_CONFIG_LAYER} and {WASM_CONTENT_LAYER}"),
     )
 }
 
-/// Checks the configuration of an artifact: the type, the ABI versions, and the root ids. Consumers
-/// do not look at it.
+/// Checks the configuration of an artifact: the type, the ABI versions, and the root IDs. Consumers
+/// ignore it.
 fn configuration(report: &mut Report, place: &str, bytes: &[u8]) {
     let strings = |value: &serde_json::Value| {
         value

@@ -1,4 +1,4 @@
-//! The entries of a manifest, with their places.
+//! The entries of a manifest, with line and column.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
 /// The first document of a file.
 #[derive(Default)]
 pub struct Document {
-    pub entries: Vec<Entry>,
-    /// Whether more documents follow.
+    pub entries: Vec<ManifestEntry>,
+    /// Whether there are more documents.
     pub is_followed: bool,
 }
 
 /// An entry of the document's mapping.
-pub struct Entry {
+pub struct ManifestEntry {
     pub key: String,
     /// Line and column of the key.
     pub key_place: String,
-    pub value: Value,
+    pub value: ManifestValue,
     /// Line and column of the value.
     pub value_place: String,
     /// Whether the key is `<<`, which merges other mappings.
@@ -26,12 +26,12 @@ pub struct Entry {
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum ManifestValue {
     /// A scalar without quotes.
     Plain(String),
     /// A scalar in quotes, or a block of text.
     Text(String),
-    /// Nothing.
+    /// No value.
     Null,
     /// A scalar with a tag.
     Tagged(String),
@@ -39,7 +39,7 @@ pub enum Value {
     Nested,
 }
 
-impl Value {
+impl ManifestValue {
     /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -49,15 +49,15 @@ impl Value {
     }
 }
 
-/// Reads the first document, as yaml.v2 does. An error is a place and what is wrong there.
+/// Reads the first document, as yaml.v2 does. An error is a place and a problem.
 pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
     let at = |span: Span| {
-        // Columns are counted from one, as editors do.
+        // Columns begin with one, as in editors.
         format!("{place}:{}:{}", span.start.line(), span.start.col() + 1)
     };
     let mut document = Document::default();
-    let mut anchors: BTreeMap<usize, Value> = BTreeMap::new();
-    let mut key: Option<(Value, String)> = None;
+    let mut anchors: BTreeMap<usize, ManifestValue> = BTreeMap::new();
+    let mut key: Option<(ManifestValue, String)> = None;
     let mut depth = 0usize;
     let mut tabs = Tabs::new(text);
     let mut parser = Parser::new_from_str(text);
@@ -75,7 +75,7 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
         let (value, anchor) = match event {
             Event::DocumentStart(_, Some(version)) if (version.major, version.minor) != (1, 1) => {
                 let problem = format!(
-                    "it is YAML {}.{}, and Maistra reads 1.1",
+                    "it is YAML {}.{}, but Maistra reads 1.1",
                     version.major, version.minor
                 );
                 return Err((at(span), problem));
@@ -97,7 +97,7 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
                 break;
             }
             Event::MappingStart(_, anchor, _) | Event::SequenceStart(_, anchor, _) => {
-                (Value::Nested, anchor)
+                (ManifestValue::Nested, anchor)
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 depth = depth.saturating_sub(1);
@@ -107,7 +107,13 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
                 let has_tag = tag.is_some();
                 (scalar(text.into_owned(), style, has_tag), anchor)
             }
-            Event::Alias(anchor) => (anchors.get(&anchor).cloned().unwrap_or(Value::Nested), 0),
+            Event::Alias(anchor) => (
+                anchors
+                    .get(&anchor)
+                    .cloned()
+                    .unwrap_or(ManifestValue::Nested),
+                0,
+            ),
             _ => continue,
         };
         if anchor > 0 {
@@ -115,8 +121,8 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
         }
         let own_depth = depth;
         depth += usize::from(is_start);
-        if own_depth == 0 && !is_mapping && value != Value::Null {
-            let what = if is_start { "a list" } else { "a single value" };
+        if own_depth == 0 && !is_mapping && value != ManifestValue::Null {
+            let what = if is_start { "a list" } else { "a scalar" };
             return Err((at(span), format!("it is {what}")));
         }
         if own_depth != 1 {
@@ -127,14 +133,16 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
             continue;
         };
         let key = match &key_value {
-            Value::Plain(text) | Value::Text(text) | Value::Tagged(text) => text.clone(),
-            Value::Null => String::new(),
-            Value::Nested => {
-                return Err((key_place, "a key is not a plain value".to_owned()));
+            ManifestValue::Plain(text)
+            | ManifestValue::Text(text)
+            | ManifestValue::Tagged(text) => text.clone(),
+            ManifestValue::Null => String::new(),
+            ManifestValue::Nested => {
+                return Err((key_place, "a key is not a scalar".to_owned()));
             }
         };
-        document.entries.push(Entry {
-            is_merge: key_value == Value::Plain("<<".to_owned()),
+        document.entries.push(ManifestEntry {
+            is_merge: key_value == ManifestValue::Plain("<<".to_owned()),
             key,
             key_place,
             value,
@@ -144,10 +152,10 @@ pub fn read(text: &str, place: &str) -> Result<Document, (String, String)> {
     Ok(document)
 }
 
-/// The lines that begin with a tab. yaml.v2 allows it only in quotes and brackets.
+/// The lines that begin with a tab. yaml.v2 allows tabs there only in quotes and brackets.
 struct Tabs {
     lines: Vec<usize>,
-    /// The depth at which brackets began, and their first line.
+    /// The depth at which the brackets begin, and their first line.
     brackets: Option<(usize, usize)>,
 }
 
@@ -161,7 +169,7 @@ impl Tabs {
         }
     }
 
-    /// Forgets lines in quotes and brackets. `depth` is that before the event.
+    /// Removes lines in quotes and brackets. `depth` is the depth before the event.
     fn allow(&mut self, event: &Event, span: Span, depth: usize) {
         use ScalarStyle::{DoubleQuoted, SingleQuoted};
         let first = match event {
@@ -185,14 +193,14 @@ impl Tabs {
     }
 }
 
-fn scalar(text: String, style: ScalarStyle, has_tag: bool) -> Value {
+fn scalar(text: String, style: ScalarStyle, has_tag: bool) -> ManifestValue {
     if has_tag {
-        Value::Tagged(text)
+        ManifestValue::Tagged(text)
     } else if style != ScalarStyle::Plain {
-        Value::Text(text)
+        ManifestValue::Text(text)
     } else if ["", "~", "null", "Null", "NULL"].contains(&text.as_str()) {
-        Value::Null
+        ManifestValue::Null
     } else {
-        Value::Plain(text)
+        ManifestValue::Plain(text)
     }
 }

@@ -1,7 +1,7 @@
-//! Numbers as yaml.v2 reads them, the YAML library of Maistra.
+//! Numbers as yaml.v2 reads them, Maistra's YAML library.
 
-/// Whether yaml.v2 reads a scalar without quotes into an integer of 64 bits. It takes other bases,
-/// underscores, and fractions, which it cuts off.
+/// Whether yaml.v2 reads an unquoted scalar as a 64-bit integer. It accepts other bases,
+/// underscores, and fractions, which it truncates.
 pub fn is_integer(text: &str) -> bool {
     if ["-.inf", "-.Inf", "-.INF"].contains(&text) {
         return true;
@@ -19,7 +19,7 @@ pub fn is_integer(text: &str) -> bool {
     }
 }
 
-/// An integer of 64 bits, as Go's `strconv` parses it.
+/// A 64-bit integer, as Go's `strconv` parses it.
 fn integer(text: &str) -> Option<i128> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
@@ -48,12 +48,12 @@ fn integer(text: &str) -> Option<i128> {
         .then_some(value)
 }
 
-/// Whether a text is a decimal fraction that is not greater than an integer of 64 bits.
+/// Whether a text is a decimal fraction that fits into a 64-bit integer.
 fn is_small_float(text: &str) -> bool {
     let is_decimal = text
         .chars()
         .all(|character| matches!(character, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'));
-    // The greatest integer rounds to 2⁶³.
+    // The maximum integer rounds to 2⁶³.
     is_decimal
         && text
             .parse::<f64>()

@@ -53,7 +53,7 @@ fn what_yaml_v2_does_not_read_is_an_error() {
     assert_finding(
         "-3",
         "[1]",
-        &format!("error: m.yaml:6:11: priority is not a plain value; {PRIORITY}"),
+        &format!("error: m.yaml:6:11: priority is not a scalar; {PRIORITY}"),
     );
     for text in [
         "high",
@@ -78,7 +78,7 @@ fn what_yaml_v2_does_not_read_is_an_error() {
     assert_finding(
         "name: a",
         "name: [a]",
-        "error: m.yaml:2:7: name is not a plain value; write a string",
+        "error: m.yaml:2:7: name is not a scalar; write a string",
     );
     for path in [".", "./", "..", "/", "a/.", "''"] {
         assert_finding(
@@ -116,55 +116,56 @@ fn what_only_the_toolkit_rejects_is_a_warning() {
         (
             "schemaVersion: 1",
             "schemaVersion: 2",
-            "m.yaml:1:16: schemaVersion is \"2\"; Maistra does not look at it; write \
-             schemaVersion: 1, the only one there is",
+            "m.yaml:1:16: schemaVersion is \"2\"; Maistra ignores it; write \
+             schemaVersion: 1, the only version",
         ),
         (
             "schemaVersion: 1",
             "schemaVersion: '1'",
-            "m.yaml:1:16: schemaVersion is \"1\"; Maistra does not look at it; write \
-             schemaVersion: 1, the only one there is",
+            "m.yaml:1:16: schemaVersion is \"1\"; Maistra ignores it; write \
+             schemaVersion: 1, the only version",
         ),
         (
             "schemaVersion: 1\n",
             "",
-            "m.yaml: schemaVersion is missing; Maistra does not look at it; write schemaVersion: 1, \
-             the only one there is",
+            "m.yaml: schemaVersion is missing; Maistra ignores it; write schemaVersion: 1, the \
+             only version",
         ),
         (
             "PreStats",
             "prestats",
-            "m.yaml:5:8: phase is \"prestats\", which Maistra does not know, so that the resource \
+            "m.yaml:5:8: phase is \"prestats\", which Maistra does not know, so the resource \
              has to set it; write one of PreAuthN, PostAuthN, PreAuthZ, PostAuthZ, PreStats, \
              PostStats",
         ),
         (
             "phase: PreStats\n",
             "",
-            "m.yaml: phase is missing, so that the resource in the mesh has to set it; write one of \
+            "m.yaml: phase is missing, so the resource in the mesh has to set it; write one of \
              PreAuthN, PostAuthN, PreAuthZ, PostAuthZ, PreStats, PostStats",
         ),
         (
             "-3",
             "",
-            "m.yaml:6:9: priority is missing, so that the resource in the mesh has to set it; write \
+            "m.yaml:6:9: priority is missing, so the resource in the mesh has to set it; write \
              a whole number from -2147483648 to 2147483647",
         ),
         (
             "-3",
             "1_0",
-            "m.yaml:6:11: priority is \"1_0\", which only Maistra reads; write a whole number from \
+            "m.yaml:6:11: priority is \"1_0\", which only Maistra accepts; write a whole number \
+             from \
              -2147483648 to 2147483647",
         ),
         (
             "name: a",
             "name: b\nname: a",
-            "m.yaml:3:1: name is written twice, and Maistra takes the last; keep one of them",
+            "m.yaml:3:1: name occurs twice, and Maistra uses the last; keep only one",
         ),
         (
             "extension.wasm\n",
             "extension.wasm\n---\nname: b\n",
-            "m.yaml: it holds several documents, of which Maistra reads the first; keep one",
+            "m.yaml: it has several documents, but Maistra reads only the first; keep one",
         ),
     ] {
         assert_finding(from, to, &format!("warning: {finding}"));
@@ -328,10 +329,10 @@ fn unknown_key_gets_the_most_similar_known_one() {
 fn all_findings_are_reported_at_once() {
     let found = findings(b"schemaVersion: one\nname: a\nname: b\nphase: [x]\nmodul: x\n");
     let parts = [
-        "m.yaml:4:8: phase is not a plain value",
+        "m.yaml:4:8: phase is not a scalar",
         "m.yaml:5:1: unknown key \"modul\"",
         "m.yaml:1:16: schemaVersion is \"one\"",
-        "m.yaml:3:1: name is written twice",
+        "m.yaml:3:1: name occurs twice",
         "m.yaml: priority is missing",
         "m.yaml: module is missing",
     ];
@@ -353,12 +354,12 @@ fn name_or_version_that_an_image_cannot_have_is_a_warning() {
         "version: 1.0.0",
         "version: 1.0.0+build",
         "warning: m.yaml:4:10: version is \"1.0.0+build\", which can't be an image's tag; use \
-         letters, digits, . _ and - only, 128 at most",
+         at most 128 letters, digits, . _ and -",
     );
     assert_finding(
         "version: 1.0.0",
         "version: 1.0",
-        "warning: m.yaml:4:10: version is the number 1.0 to YAML; write it in quotes",
+        "warning: m.yaml:4:10: version is the number 1.0 in YAML; write it in quotes",
     );
 }
 
@@ -369,15 +370,15 @@ fn text_that_is_not_one_mapping_is_an_error() {
         (b"# nothing\n", "schemaVersion is missing"),
         (b"~\n", "schemaVersion is missing"),
         (b"- a\n", "it is a list"),
-        (b"word\n", "it is a single value"),
+        (b"word\n", "it is a scalar"),
         (b"a: b: c\n", "it is not YAML"),
         (b"{a: b", "it is not YAML"),
         (
             b"%YAML 1.2\n---\na: 1\n",
-            "it is YAML 1.2, and Maistra reads 1.1",
+            "it is YAML 1.2, but Maistra reads 1.1",
         ),
         (b"a: *b\n", "it is not YAML"),
-        (b"? [a]\n: b\n", "a key is not a plain value"),
+        (b"? [a]\n: b\n", "a key is not a scalar"),
         (b"caf\xe9: 1\n", "not UTF-8"),
     ] {
         let found = findings(text);

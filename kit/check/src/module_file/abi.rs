@@ -1,23 +1,23 @@
-//! The markers, which say for which ABI version a module was built.
+//! The markers, which show the ABI version of a module.
 
 use proxy_wasm_abi::AbiVersion;
 
-use super::subject::{MAX_COUNT, Subject};
+use super::checked_module::{CheckedModule, MAX_COUNT};
 use crate::report::excerpt;
 
 const REMEDY: &str = "build it with a Proxy-Wasm SDK for ABI 0.2.1";
 
-pub fn check(subject: &mut Subject) {
-    let module = subject.module;
+pub fn check(checked: &mut CheckedModule) {
+    let module = checked.module;
     let version = module.abi_version();
     if module.abi.is_empty() {
-        subject.error(
-            "it exports no proxy_abi_version_…, so it speaks no Proxy-Wasm ABI",
+        checked.error(
+            "it exports no proxy_abi_version_…, so no proxy loads it",
             REMEDY,
         );
     } else if version == Some(AbiVersion::V0_1_0) {
-        subject.warning(
-            "it speaks ABI 0.1.0, which 0.2.0 replaced in 2020; proxies still load it",
+        checked.warning(
+            "it uses ABI 0.1.0, which 0.2.0 replaced in 2020; proxies still load it",
             REMEDY,
         );
     }
@@ -26,23 +26,26 @@ pub fn check(subject: &mut Subject) {
             .iter()
             .any(|known| known.to_string() == *marker);
         if known && version.is_none() {
-            subject.error(
+            checked.error(
                 format!("its export for ABI {marker} is not a function"),
                 REMEDY,
             );
         } else if !known {
-            let problem = format!("it speaks ABI {}, which no proxy does", excerpt(marker));
+            let problem = format!("it uses ABI {}, which no proxy supports", excerpt(marker));
             if version.is_none() {
-                subject.error(problem, REMEDY);
+                checked.error(problem, REMEDY);
             } else {
-                subject.warning(problem, "export one proxy_abi_version_… only");
+                checked.warning(problem, "export only one proxy_abi_version_…");
             }
         }
     }
     if module.abi.len() > 1 {
-        subject.warning(
-            format!("it speaks {} ABI versions at once", module.abi.len()),
-            "export one proxy_abi_version_…, or each proxy picks one by its own rule",
+        checked.warning(
+            format!(
+                "it exports the markers of {} ABI versions",
+                module.abi.len()
+            ),
+            "export only one proxy_abi_version_…: each proxy selects one by its own rule",
         );
     }
 }

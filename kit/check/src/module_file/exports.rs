@@ -3,58 +3,58 @@
 use proxy_wasm_abi::{EnvoyVersion, callback, is_looked_up};
 use proxy_wasm_module::{Export, Import, Item};
 
-use super::subject::{BUILD_FOR_CURRENT_ABI, MAX_COUNT, Subject, fits};
+use super::checked_module::{BUILD_FOR_CURRENT_ABI, CheckedModule, MAX_COUNT, has_signature};
 use crate::report::excerpt;
 
-pub fn check(subject: &mut Subject) {
-    memory(subject);
-    allocator(subject);
-    callbacks(subject);
-    types(subject);
+pub fn check(checked: &mut CheckedModule) {
+    memory(checked);
+    allocator(checked);
+    callbacks(checked);
+    types(checked);
 }
 
-fn memory(subject: &mut Subject) {
-    let module = subject.module;
+fn memory(checked: &mut CheckedModule) {
+    let module = checked.module;
     if module.memory_in_envoy().is_none() {
         let problem = "it exports no memory";
-        let remedy = "export its memory as memory: the proxy passes everything through it";
-        // Without host calls nothing is passed. A host call crashes Envoy.
+        let remedy = "export its memory as memory: the proxy passes all data through it";
+        // Without host calls, no data is passed. A host call would crash Envoy.
         let is_function = |import: &Import| matches!(import.item, Item::Function(_));
         if module.imports.iter().any(is_function) {
-            subject.error(problem, remedy);
+            checked.error(problem, remedy);
         } else {
-            subject.warning(problem, remedy);
+            checked.warning(problem, remedy);
         }
     } else if module.memory().is_none() {
-        subject.warning(
+        checked.warning(
             "it does not export its memory as memory, which only V8 accepts",
             "export it as memory",
         );
     }
 }
 
-fn allocator(subject: &mut Subject) {
+fn allocator(checked: &mut CheckedModule) {
     let allocators = ["malloc", "proxy_on_memory_allocate"];
     if !allocators
         .iter()
-        .any(|name| subject.module.has_function(name))
+        .any(|name| checked.module.has_function(name))
     {
-        subject.error(
+        checked.error(
             "it exports neither malloc nor proxy_on_memory_allocate",
             "export one of them: the proxy passes headers and configuration through it",
         );
     }
 }
 
-fn callbacks(subject: &mut Subject) {
-    let module = subject.module;
+fn callbacks(checked: &mut CheckedModule) {
+    let module = checked.module;
     let has = |name: &str| module.has_function(name);
-    let version = subject.version;
+    let version = checked.version;
     let wrong = module.exports.iter().filter_map(|export| {
         let expected = callback(&export.name, version)?;
         let is_wrong = export.is_function()
             && is_looked_up(&export.name, has)
-            && !fits(&export.item, expected);
+            && !has_signature(&export.item, expected);
         is_wrong.then_some((export, expected))
     });
     for (export, expected) in wrong.take(MAX_COUNT) {
@@ -63,10 +63,10 @@ fn callbacks(subject: &mut Subject) {
         } else {
             String::new()
         };
-        subject.error_since(
+        checked.error_since(
             expected.since,
             format!(
-                "its export {} is {}, and proxies call it as {}{since}",
+                "its export {} is {}, but proxies call it as {}{since}",
                 expected.name, export.item, expected.signature
             ),
             BUILD_FOR_CURRENT_ABI,
@@ -76,31 +76,31 @@ fn callbacks(subject: &mut Subject) {
         .callbacks()
         .any(|name| name != "proxy_on_memory_allocate")
     {
-        subject.warning(
+        checked.warning(
             "it exports no callback, so a proxy never calls it",
-            "export the proxy_on_… functions of what it is to do",
+            "export a proxy_on_… function for each event that it handles",
         );
     }
     if has("proxy_on_context_create") && !has("proxy_on_delete") {
-        subject.warning(
+        checked.warning(
             "it exports proxy_on_context_create without proxy_on_delete",
-            "export both: the second one frees what the first one made for each request",
+            "export both: proxy_on_delete frees what proxy_on_context_create allocates",
         );
     }
 }
 
-/// Envoy asks V8 for the names and types of all exports. V8 ends the process at one that its C++ API
-/// does not have.
-fn types(subject: &mut Subject) {
-    let exports = subject.module.exports.iter();
-    subject.errors(
+/// Envoy asks V8 for the names and types of all exports. V8 aborts the process if its C++ API does
+/// not support one.
+fn types(checked: &mut CheckedModule) {
+    let exports = checked.module.exports.iter();
+    checked.errors(
         "exports",
         exports.filter_map(|export| {
             let what = crashes(export)?;
             let name = excerpt(&export.name);
             Some((
                 format!("its export {name} {what}, which crashes Envoy"),
-                "do not export it: a proxy calls only functions of numbers",
+                "do not export it: proxies call only functions whose parameters are numbers",
             ))
         }),
     );

@@ -1,4 +1,4 @@
-//! The imports: host calls and functions of WASI.
+//! The imports: host calls and WASI functions.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,26 @@ use proxy_wasm_abi::{
 };
 use proxy_wasm_module::{Import, Item};
 
-use super::subject::{BUILD_FOR_CURRENT_ABI, Subject, fits};
+use super::checked_module::{BUILD_FOR_CURRENT_ABI, CheckedModule, has_signature};
 use crate::report::excerpt;
 
-/// The most names that one finding lists.
+/// The maximum number of names in one finding.
 const MAX_LISTED: usize = 3;
 
-pub fn check(subject: &mut Subject) {
-    let version = subject.version;
-    let imports = subject.module.imports.iter();
-    subject.errors(
+pub fn check(checked: &mut CheckedModule) {
+    let version = checked.version;
+    let imports = checked.module.imports.iter();
+    checked.errors(
         "imports",
-        imports.filter_map(|import| wrong(import, version)),
+        imports.filter_map(|import| import_error(import, version)),
     );
-    newer(subject);
+    check_newer(checked);
 }
 
-/// What is wrong with an import, and how to fix it. Envoy may make memories and tables itself.
-fn wrong(import: &Import, version: AbiVersion) -> Option<(String, &'static str)> {
+/// The problem with an import, and its remedy. Envoy may create memories and tables.
+fn import_error(import: &Import, version: AbiVersion) -> Option<(String, &'static str)> {
     let offered = offered(import, version);
-    if offered.is_some_and(|function| fits(&import.item, function))
+    if offered.is_some_and(|function| has_signature(&import.item, function))
         || matches!(import.item, Item::Memory(_) | Item::Table(_))
     {
         return None;
@@ -35,7 +35,7 @@ fn wrong(import: &Import, version: AbiVersion) -> Option<(String, &'static str)>
     Some(if let Some(function) = offered {
         (
             format!(
-                "it imports {full} as {}, and proxies offer it as {}",
+                "it imports {full} as {}, but proxies offer it as {}",
                 import.item, function.signature
             ),
             if import.module == HOST_MODULE {
@@ -57,13 +57,12 @@ fn wrong(import: &Import, version: AbiVersion) -> Option<(String, &'static str)>
     })
 }
 
-/// Reports imports that came with a release of Envoy which the newest release of some reader does
-/// not have.
-fn newer(subject: &mut Subject) {
+/// Reports imports that the Envoy in a reader's newest release does not offer yet.
+fn check_newer(checked: &mut CheckedModule) {
     let mut newer: BTreeMap<EnvoyVersion, Vec<String>> = BTreeMap::new();
-    for import in &subject.module.imports {
-        if let Some(function) = offered(import, subject.version)
-            && fits(&import.item, function)
+    for import in &checked.module.imports {
+        if let Some(function) = offered(import, checked.version)
+            && has_signature(&import.item, function)
         {
             let name = format!("{}.{}", import.module, import.name);
             newer.entry(function.since).or_default().push(name);
@@ -80,9 +79,9 @@ fn newer(subject: &mut Subject) {
             "it imports {}{more}, which Envoy offers since {since}",
             names.join(", ")
         );
-        let remedy = "if it is to run there, remove the code that calls it, or use an older \
+        let remedy = "to run it there, remove the code that calls it, or use an older \
                       compiler or SDK";
-        subject.needs(since, false, problem, remedy);
+        checked.needs(since, false, problem, remedy);
     }
 }
 
@@ -101,17 +100,17 @@ fn other_versions(import: &Import) -> Option<String> {
     (!versions.is_empty()).then(|| versions.join(" and "))
 }
 
-/// What usually causes an import that no proxy offers, as an advice.
+/// The remedy for an import that no proxy offers, by its usual cause.
 fn advice(module: &str, name: &str) -> &'static str {
     if module == HOST_MODULE && name == "abort" {
         "compile AssemblyScript with --use abort=abort_proc_exit"
     } else if WASI_MODULES.contains(&module) {
         "remove the code that calls it: a proxy offers only a part of WASI preview 1"
     } else if module.starts_with("__wbindgen") || module == "wbg" {
-        "remove the crate that is made for browsers (wasm-bindgen); cargo tree shows what brings \
-         it in"
+        "remove the crate for browsers (wasm-bindgen); cargo tree -i wasm-bindgen shows what \
+             depends on it"
     } else if module.starts_with("wasi:") {
-        "compile for WASI preview 1 or for no WASI: proxies know no later one"
+        "compile for WASI preview 1 or without WASI: proxies do not support later versions"
     } else {
         "remove the call, or link the library that defines it"
     }

@@ -2,33 +2,33 @@
 
 use proxy_wasm_module::{Import, Item, Memory, Table};
 
-use super::subject::Subject;
+use super::checked_module::CheckedModule;
 use crate::report::excerpt;
 
-/// More memory at the start than this is reported, in bytes. Modules of the Go SDK have less.
+/// A larger initial memory is reported, in bytes. Modules of the Go SDK are below it.
 const LARGE_MEMORY: u64 = 16 * 1024 * 1024;
 
-/// The most memory at the start, in bytes: Envoy sets this limit.
+/// The maximum initial memory in bytes, a limit of Envoy.
 const MAX_MEMORY: u64 = 16_384 * 65_536;
 
-/// The greatest limit that a memory with addresses of 64 bits may declare, in bytes.
+/// The maximum limit that a 64-bit memory may declare, in bytes.
 const MAX_MEMORY_LIMIT: u64 = 16 * 1024 * 1024 * 1024;
 
-/// The most elements of a table at the start.
+/// The maximum initial number of elements of a table.
 const MAX_TABLE: u64 = 10_000_000;
 
-pub fn check(subject: &mut Subject) {
-    let module = subject.module;
-    subject.errors("memories", module.memories.iter().filter_map(memory));
-    subject.errors("tables", module.tables.iter().filter_map(table));
-    imported(subject);
+pub fn check(checked: &mut CheckedModule) {
+    let module = checked.module;
+    checked.errors("memories", module.memories.iter().filter_map(memory));
+    checked.errors("tables", module.tables.iter().filter_map(table));
+    imported(checked);
     if let Some(memory) = module.memory_in_envoy()
         && (LARGE_MEMORY + 1..=MAX_MEMORY).contains(&memory.initial)
     {
-        subject.warning(
+        checked.warning(
             format!("it starts with {} bytes of memory", memory.initial),
-            "give it less (a smaller stack, no large static data): each of a proxy's workers has a \
-             VM of its own",
+            "reduce it (a smaller stack, less static data): each worker thread of a proxy has its \
+             own VM",
         );
     }
 }
@@ -37,7 +37,7 @@ fn memory(memory: &Memory) -> Option<(String, &'static str)> {
     if memory.initial > MAX_MEMORY {
         return Some((
             format!("it starts with {} bytes of memory", memory.initial),
-            "give it 1 GiB at most, the limit of Envoy",
+            "reduce it to 1 GiB at most, the limit of Envoy",
         ));
     }
     let limit = memory.maximum.filter(|limit| *limit > MAX_MEMORY_LIMIT)?;
@@ -51,39 +51,39 @@ fn table(table: &Table) -> Option<(String, &'static str)> {
     (table.initial > MAX_TABLE).then(|| {
         (
             format!("it starts with a table of {} elements", table.initial),
-            "give it 10000000 at most, the limit of V8",
+            "reduce it to 10000000 at most, the limit of V8",
         )
     })
 }
 
-/// Envoy makes the memory and the table that a module imports: one of each, of the simplest kind.
-fn imported(subject: &mut Subject) {
+/// Envoy creates the memory and the table that a module imports: one of each, of the simplest type.
+fn imported(checked: &mut CheckedModule) {
     const REMEDY: &str =
         "let the module define it and export it (no --import-memory, no --import-table)";
     let is_memory: fn(&&Import) -> bool = |import| matches!(import.item, Item::Memory(_));
     let is_table: fn(&&Import) -> bool = |import| matches!(import.item, Item::Table(_));
-    let imports = &subject.module.imports;
+    let imports = &checked.module.imports;
     for (is_kind, kind) in [(is_memory, "memories"), (is_table, "tables")] {
         let count = imports.iter().filter(is_kind).count();
         if count > 1 {
-            let problem = format!("it imports {count} {kind}, and V8 offers one");
-            subject.error(problem, REMEDY);
+            let problem = format!("it imports {count} {kind}, but V8 offers only one");
+            checked.error(problem, REMEDY);
         }
         let Some(import) = imports.iter().find(is_kind) else {
             continue;
         };
         let name = format!("{}.{}", import.module, import.name);
         let problem = format!("it imports {} as {}", excerpt(&name), import.item);
-        if let Some(reason) = not_made(&import.item) {
-            subject.error(format!("{problem} {reason}, which no proxy offers"), REMEDY);
+        if let Some(reason) = why_not_created(&import.item) {
+            checked.error(format!("{problem} {reason}, which no proxy offers"), REMEDY);
         } else {
-            subject.warning(format!("{problem}, which only V8 offers"), REMEDY);
+            checked.warning(format!("{problem}, which only V8 offers"), REMEDY);
         }
     }
 }
 
-/// Why Envoy does not make a memory or a table.
-fn not_made(item: &Item) -> Option<String> {
+/// Why Envoy does not create a memory or a table.
+fn why_not_created(item: &Item) -> Option<String> {
     match item {
         Item::Memory(memory) if memory.is_shared => Some("that is shared".to_owned()),
         Item::Memory(Memory { is_64: true, .. }) | Item::Table(Table { is_64: true, .. }) => {

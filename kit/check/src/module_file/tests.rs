@@ -43,7 +43,7 @@ fn imports_of_go_1_24_pass_where_envoy_has_them() {
             "error: a.wasm: it imports wasi_snapshot_preview1.sched_yield, \
              wasi_snapshot_preview1.poll_oneoff, wasi_snapshot_preview1.fd_fdstat_set_flags, which \
              Envoy offers since 1.33, so Envoy 1.32 and older, Istio 1.24 and older, Envoy Gateway \
-             1.2 and older, and every release of Maistra will not load it; if it is to run there, \
+             1.2 and older, and every release of Maistra will not load it; to run it there, \
              remove the code that calls it, or use an older compiler or SDK (rejected by maistra)"
         ]
     );
@@ -84,8 +84,8 @@ fn first_known_marker_counts() {
     assert_eq!(
         findings("0_2_1", "", later),
         [
-            "warning: a.wasm: it speaks 2 ABI versions at once; export one proxy_abi_version_…, or \
-             each proxy picks one by its own rule"
+            "warning: a.wasm: it exports the markers of 2 ABI versions; export only one \
+             proxy_abi_version_…: each proxy selects one by its own rule"
         ]
     );
     let unknown = findings("0_3_0", "", later);
@@ -187,7 +187,8 @@ fn export_that_proxies_ignore_may_have_any_signature() {
     assert_eq!(
         findings("0_2_1", "", &[initialize, main].concat()),
         [
-            "error: a.wasm: its export main is (i64), and proxies call it as (i32, i32) -> i32 since \
+            "error: a.wasm: its export main is (i64), but proxies call it as (i32, i32) -> i32 \
+             since \
              Envoy 1.18; build it with an SDK for ABI 0.2.1"
         ]
     );
@@ -203,7 +204,7 @@ fn function_of_wasi_with_another_signature_is_an_error() {
         findings("0_2_1", import, ""),
         [
             "error: a.wasm: it imports wasi_unstable.path_symlink as (i32, i32, i32, i32, i32) -> \
-             i32, and proxies offer it as (i32, i32, i32, i32) -> i32; remove the code that calls \
+             i32, but proxies offer it as (i32, i32, i32, i32) -> i32; remove the code that calls \
              it, or compile it for WASI preview 1"
         ]
     );
@@ -329,5 +330,5 @@ fn errors_of_one_kind_are_listed_up_to_a_limit() {
         .map(|number| format!(r#"(tag (export "{number}"))"#))
         .collect();
     let errors = report("0_2_1", "", &exports).errors();
-    assert_eq!(errors, subject::MAX_COUNT + 1);
+    assert_eq!(errors, checked_module::MAX_COUNT + 1);
 }

@@ -1,18 +1,18 @@
-//! Comparing the values of one file with what the package and `manifest.yaml` have.
+//! Compares the values in a file with the package and `manifest.yaml`.
 
 use std::path::PathBuf;
 
 use proxy_wasm_image::is_tag;
 
-use super::package::Project;
+use super::description::ProjectDescription;
 use crate::report::{Report, excerpt};
 #[cfg(feature = "trial")]
-use crate::trial::{self, Problem, Setup};
+use crate::trial::{self, TrialProblem, TrialSettings};
 use crate::yaml::Node;
 
-/// What the files under `deploy/` have to agree with.
+/// The values that the files under `deploy/` must have.
 #[derive(Debug, Default)]
-pub struct Expected {
+pub struct ProjectValues {
     /// The package's name.
     pub name: String,
     /// The package's version.
@@ -27,8 +27,8 @@ pub struct Expected {
     pub directories: Option<(PathBuf, PathBuf)>,
 }
 
-impl Expected {
-    pub fn new(project: &Project, manifest: &Node) -> Self {
+impl ProjectValues {
+    pub fn new(project: &ProjectDescription, manifest: &Node) -> Self {
         let value = |key| manifest.get(&[key]).and_then(Node::scalar);
         Self {
             name: project.name.to_owned(),
@@ -44,9 +44,9 @@ impl Expected {
 /// The comparison of one file.
 pub struct Comparison<'a> {
     pub report: &'a mut Report,
-    pub expected: &'a Expected,
+    pub expected: &'a ProjectValues,
     file: &'a str,
-    /// Whether something in the file was compared.
+    /// Whether the file has something to compare.
     pub has_compared: bool,
     /// Whether names, images and the order of extensions have to agree with the project. What is
     /// deployed may be another version, and operators may change the order.
@@ -57,7 +57,7 @@ pub struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    pub fn new(report: &'a mut Report, file: &'a str, expected: &'a Expected) -> Self {
+    pub fn new(report: &'a mut Report, file: &'a str, expected: &'a ProjectValues) -> Self {
         Self {
             report,
             expected,
@@ -80,8 +80,8 @@ impl<'a> Comparison<'a> {
         self.report.warning(at.place(self.file), problem, remedy);
     }
 
-    /// Compares the value at the end of a path with the one that `source` has. `default` is what a
-    /// missing value means.
+    /// Compares the value at a path with the one in `source`. `default` is the meaning of a missing
+    /// value.
     pub fn value(
         &mut self,
         parent: &Node,
@@ -106,15 +106,15 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares a name with that of the package.
+    /// Compares a name with the name of the package.
     pub fn name(&mut self, parent: &Node, path: &[&str]) {
         let expected = self.expected;
         let source = format!("Cargo.toml has the name {:?}", expected.name);
         self.value(parent, path, &expected.name, &source, None);
     }
 
-    /// Compares the phase of a mesh with the manifest's. `translate` has the mesh's word for it, and
-    /// `default` is the mesh's own.
+    /// Compares a mesh's phase with the phase in the manifest. `translate` returns the mesh's name
+    /// of a phase, and `default` is the mesh's default.
     pub fn phase(
         &mut self,
         parent: &Node,
@@ -134,7 +134,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares the priority of a mesh with the manifest's.
+    /// Compares a mesh's priority with the priority in the manifest.
     pub fn priority(&mut self, parent: &Node, path: &[&str], default: Option<&str>) {
         let expected = self.expected;
         if let Some(priority) = &expected.priority {
@@ -159,7 +159,7 @@ impl<'a> Comparison<'a> {
             Some((repository, tag)) => (repository, Some(tag)),
             None => (last, None),
         };
-        let Expected { name, version, .. } = expected;
+        let ProjectValues { name, version, .. } = expected;
         if repository != name {
             self.error(
                 at,
@@ -170,7 +170,7 @@ impl<'a> Comparison<'a> {
                 format!("write …/{name}:{version}"),
             );
         }
-        // A version such as 1.0.0+build cannot be a tag.
+        // A version with build metadata, such as 1.0.0+build, cannot be a tag.
         if !is_tag(version) {
             return;
         }
@@ -191,16 +191,16 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Configures the module as the file says.
+    /// Configures the module with the configuration in the file.
     #[cfg(feature = "trial")]
-    pub fn configure(&mut self, at: &Node, setup: Result<Setup, Problem>) {
+    pub fn configure(&mut self, at: &Node, settings: Result<TrialSettings, TrialProblem>) {
         let Some(module) = self.module else {
             return;
         };
-        let problem = match setup {
-            Ok(setup) => {
-                let (trial, problem) = trial::run(module, &setup);
-                let not_tried = trial.not_tried.map(|why| Problem {
+        let problem = match settings {
+            Ok(settings) => {
+                let (trial, problem) = trial::run(module, &settings);
+                let not_tried = trial.not_tried.map(|why| TrialProblem {
                     is_error: false,
                     what: format!("the configuration is not tried: {why}"),
                     how: "try it in Envoy".to_owned(),

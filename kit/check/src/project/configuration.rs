@@ -1,30 +1,30 @@
-//! A configuration in the form in which each proxy and mesh passes it to the module.
+//! The configuration that each proxy and mesh passes to the module.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Number;
 
-use crate::trial::{Problem, Setup};
-use crate::yaml::{Node, Value};
+use crate::trial::{TrialProblem, TrialSettings};
+use crate::yaml::{Node, NodeValue};
 
-/// Maistra passes an object as JSON, and the string of the older version as it is. An object that is
-/// missing becomes `null`, which is what Go writes for a map without a value.
-pub fn maistra(document: &Node, config: Option<&Node>, is_old: bool) -> Setup {
+/// Maistra passes an object as JSON, and the string of the older API version unchanged. A missing
+/// object becomes `null`, because Go writes a nil map that way.
+pub fn maistra(document: &Node, config: Option<&Node>, is_old: bool) -> TrialSettings {
     let configuration = match config {
         Some(config) => config.text().map_or_else(|| json(config), str::to_owned),
         None if is_old => String::new(),
         None => "null".to_owned(),
     };
     let name = document.get(&["metadata", "name"]).and_then(Node::text);
-    Setup {
+    TrialSettings {
         configuration: Some(configuration.into_bytes()),
         root_id: Some(format!("{}_root", name.unwrap_or_default())),
-        ..Setup::default()
+        ..TrialSettings::default()
     }
 }
 
-/// Istio passes an object as JSON, and one without fields as nothing.
-pub fn istio(wasm: &Node, config: Option<&Node>) -> Setup {
+/// Istio passes an object as JSON, but an empty object as an empty configuration.
+pub fn istio(wasm: &Node, config: Option<&Node>) -> TrialSettings {
     let config = config.filter(|config| !config.map().is_empty());
     let environment = wasm
         .get(&["vmConfig", "env"])
@@ -32,37 +32,38 @@ pub fn istio(wasm: &Node, config: Option<&Node>) -> Setup {
         .iter()
         .filter_map(|variable| {
             let name = variable.get(&["name"])?.text()?;
-            // A variable of the host has no value here.
+            // The values of host variables are not known here.
             let value = variable.get(&["value"])?.text()?;
             Some((name.to_owned(), value.to_owned()))
         })
         .collect();
-    Setup {
+    TrialSettings {
         configuration: Some(config.map(json).unwrap_or_default().into_bytes()),
         root_id: Some(text(wasm, &["pluginName"])),
         environment,
-        ..Setup::default()
+        ..TrialSettings::default()
     }
 }
 
 /// Envoy Gateway passes any value as JSON.
-pub fn envoy_gateway(extension: &Node, config: Option<&Node>) -> Setup {
-    Setup {
+pub fn envoy_gateway(extension: &Node, config: Option<&Node>) -> TrialSettings {
+    TrialSettings {
         configuration: Some(config.map(json).unwrap_or_default().into_bytes()),
         root_id: Some(text(extension, &["rootID"])),
-        ..Setup::default()
+        ..TrialSettings::default()
     }
 }
 
-/// Envoy passes what a `StringValue` or a `BytesValue` has, and any other message encoded.
-pub fn envoy(plugin: &Node) -> Result<Setup, Problem> {
+/// Envoy passes the value of a `StringValue` or a `BytesValue`, and any other message in its
+/// encoding.
+pub fn envoy(plugin: &Node) -> Result<TrialSettings, TrialProblem> {
     let environment = plugin
         .get(&["vm_config", "environment_variables", "key_values"])
         .map_or(&[][..], Node::map)
         .iter()
         .map(|(name, value)| (name.clone(), value.text().unwrap_or_default().to_owned()))
         .collect();
-    Ok(Setup {
+    Ok(TrialSettings {
         configuration: Some(any(plugin.get(&["configuration"]))?),
         root_id: Some(text(plugin, &["root_id"])),
         vm_configuration: any(plugin.get(&["vm_config", "configuration"]))?,
@@ -70,12 +71,12 @@ pub fn envoy(plugin: &Node) -> Result<Setup, Problem> {
     })
 }
 
-/// What Envoy passes of a `google.protobuf.Any` (`MessageUtil::anyToBytes`).
-fn any(message: Option<&Node>) -> Result<Vec<u8>, Problem> {
+/// What Envoy passes for a `google.protobuf.Any` (`MessageUtil::anyToBytes`).
+fn any(message: Option<&Node>) -> Result<Vec<u8>, TrialProblem> {
     let Some(message) = message.filter(|message| message.is_set()) else {
         return Ok(Vec::new());
     };
-    let problem = |is_error, what: String, how: &str| Problem {
+    let problem = |is_error, what: String, how: &str| TrialProblem {
         is_error,
         what,
         how: how.to_owned(),
@@ -120,20 +121,20 @@ fn json(node: &Node) -> String {
 
 fn json_value(node: &Node) -> serde_json::Value {
     match &node.value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Integer(value) => Number::from_i128(*value).into(),
-        Value::Float(value) => float(*value),
-        Value::Text(text) => text.as_str().into(),
-        Value::List(items) => items.iter().map(json_value).collect(),
-        Value::Map(entries) => entries
+        NodeValue::Null => serde_json::Value::Null,
+        NodeValue::Bool(value) => (*value).into(),
+        NodeValue::Integer(value) => Number::from_i128(*value).into(),
+        NodeValue::Float(value) => float(*value),
+        NodeValue::Text(text) => text.as_str().into(),
+        NodeValue::List(items) => items.iter().map(json_value).collect(),
+        NodeValue::Map(entries) => entries
             .iter()
             .map(|(key, value)| (key.clone(), json_value(value)))
             .collect(),
     }
 }
 
-/// Go writes a whole number without a fraction.
+/// Go writes whole numbers without a fraction.
 fn float(value: f64) -> serde_json::Value {
     const MAX_WHOLE: f64 = 1e15;
     if value.fract() == 0.0 && value.abs() < MAX_WHOLE {
@@ -145,12 +146,12 @@ fn float(value: f64) -> serde_json::Value {
     }
 }
 
-/// The wire types of protobuf that a `Struct` has.
+/// The protobuf wire types in a `Struct`.
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const BYTES: u8 = 2;
 
-/// A `google.protobuf.Struct` in protobuf's encoding.
+/// Encodes a `google.protobuf.Struct`.
 fn encode_struct(node: &Node) -> Vec<u8> {
     let mut encoded = Vec::new();
     for (key, value) in node.map() {
@@ -162,18 +163,18 @@ fn encode_struct(node: &Node) -> Vec<u8> {
     encoded
 }
 
-/// A `google.protobuf.Value`.
+/// Encodes a `google.protobuf.Value`.
 fn encode_value(node: &Node) -> Vec<u8> {
     let mut encoded = Vec::new();
     match &node.value {
-        Value::Null => encoded.extend([1 << 3 | VARINT, 0]),
-        Value::Bool(value) => encoded.extend([4 << 3 | VARINT, u8::from(*value)]),
-        #[expect(clippy::cast_precision_loss, reason = "a Value has doubles only")]
-        Value::Integer(value) => push_double(&mut encoded, *value as f64),
-        Value::Float(value) => push_double(&mut encoded, *value),
-        Value::Text(text) => push_bytes(&mut encoded, 3, text.as_bytes()),
-        Value::Map(_) => push_bytes(&mut encoded, 5, &encode_struct(node)),
-        Value::List(items) => {
+        NodeValue::Null => encoded.extend([1 << 3 | VARINT, 0]),
+        NodeValue::Bool(value) => encoded.extend([4 << 3 | VARINT, u8::from(*value)]),
+        #[expect(clippy::cast_precision_loss, reason = "a NodeValue has doubles only")]
+        NodeValue::Integer(value) => push_double(&mut encoded, *value as f64),
+        NodeValue::Float(value) => push_double(&mut encoded, *value),
+        NodeValue::Text(text) => push_bytes(&mut encoded, 3, text.as_bytes()),
+        NodeValue::Map(_) => push_bytes(&mut encoded, 5, &encode_struct(node)),
+        NodeValue::List(items) => {
             let mut list = Vec::new();
             for item in items {
                 push_bytes(&mut list, 1, &encode_value(item));

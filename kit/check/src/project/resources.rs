@@ -1,4 +1,4 @@
-//! The resources of meshes, and the configuration of Envoy, in which an extension is deployed.
+//! The mesh resources and Envoy configurations that deploy an extension.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use super::compare::Comparison;
 use super::configuration;
 use super::definitions;
 use super::schema::compare_resource;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Node, NodeValue};
 
-/// The type of Envoy's HTTP filter.
+/// The type of Envoy's Wasm HTTP filter.
 const ENVOY_FILTER: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 
 /// The scheme of an image in a URL.
 const OCI: &str = "oci://";
 
-/// Compares what a document says of the extension. Documents of other kinds are left alone.
+/// Compares a document with the extension. Documents of other kinds are ignored.
 pub fn compare(comparison: &mut Comparison, document: &Node) {
     let text = |key| document.get(&[key]).and_then(Node::text);
     let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
@@ -83,15 +83,16 @@ fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
         ),
         #[cfg(feature = "trial")]
         _ => {
-            let setup = configuration::maistra(document, config, is_old);
-            comparison.configure(config.unwrap_or(spec), Ok(setup));
+            let settings = configuration::maistra(document, config, is_old);
+            comparison.configure(config.unwrap_or(spec), Ok(settings));
         }
         #[cfg(not(feature = "trial"))]
         _ => {}
     }
 }
 
-/// A WasmPlugin, or a TrafficExtension with a module. `path` leads to what both have alike.
+/// A WasmPlugin, or a TrafficExtension with a module. `path` is the path of the fields that both
+/// have.
 fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecified: &str) {
     let (Some(spec), Some(wasm)) = (document.get(&["spec"]), document.get(path)) else {
         return;
@@ -123,8 +124,8 @@ fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecifie
         ),
         #[cfg(feature = "trial")]
         _ => {
-            let setup = configuration::istio(wasm, config);
-            comparison.configure(config.unwrap_or(wasm), Ok(setup));
+            let settings = configuration::istio(wasm, config);
+            comparison.configure(config.unwrap_or(wasm), Ok(settings));
         }
         #[cfg(not(feature = "trial"))]
         _ => {}
@@ -152,7 +153,7 @@ fn envoy_gateway(comparison: &mut Comparison, document: &Node) {
     if let [_] = extensions.as_slice() {
         comparison.name(document, &["metadata", "name"]);
     }
-    for extension in own(comparison, list, extensions) {
+    for extension in own_plugins(comparison, list, extensions) {
         comparison.name(extension, &["name"]);
         if let Some(url) = extension.get(&["code", "image", "url"]) {
             comparison.image(url, without_scheme(url.text().unwrap_or_default()));
@@ -160,8 +161,8 @@ fn envoy_gateway(comparison: &mut Comparison, document: &Node) {
         #[cfg(feature = "trial")]
         {
             let config = extension.get(&["config"]).filter(|config| config.is_set());
-            let setup = configuration::envoy_gateway(extension, config);
-            comparison.configure(config.unwrap_or(extension), Ok(setup));
+            let settings = configuration::envoy_gateway(extension, config);
+            comparison.configure(config.unwrap_or(extension), Ok(settings));
         }
     }
 }
@@ -187,7 +188,7 @@ fn envoy_filter(comparison: &mut Comparison, document: &Node) {
 fn envoy(comparison: &mut Comparison, document: &Node) {
     let mut plugins = Vec::new();
     find_plugins(document, &mut plugins);
-    for plugin in own(comparison, document, plugins) {
+    for plugin in own_plugins(comparison, document, plugins) {
         comparison.name(plugin, &["name"]);
         module_path(comparison, plugin);
         image(comparison, plugin);
@@ -210,8 +211,8 @@ fn find_plugins<'a>(node: &'a Node, plugins: &mut Vec<&'a Node>) {
         plugins.extend(node.get(&["config"]));
     }
     match &node.value {
-        Value::List(items) => items.iter().for_each(|item| find_plugins(item, plugins)),
-        Value::Map(entries) => entries
+        NodeValue::List(items) => items.iter().for_each(|item| find_plugins(item, plugins)),
+        NodeValue::Map(entries) => entries
             .iter()
             .for_each(|(_, value)| find_plugins(value, plugins)),
         _ => {}
@@ -219,7 +220,11 @@ fn find_plugins<'a>(node: &'a Node, plugins: &mut Vec<&'a Node>) {
 }
 
 /// The plugins that are this extension: those with the package's name, or else the only one.
-fn own<'a>(comparison: &mut Comparison, parent: &Node, plugins: Vec<&'a Node>) -> Vec<&'a Node> {
+fn own_plugins<'a>(
+    comparison: &mut Comparison,
+    parent: &Node,
+    plugins: Vec<&'a Node>,
+) -> Vec<&'a Node> {
     comparison.has_compared |= !plugins.is_empty();
     if plugins.len() < 2 {
         return plugins;
@@ -238,7 +243,7 @@ fn own<'a>(comparison: &mut Comparison, parent: &Node, plugins: Vec<&'a Node>) -
     own
 }
 
-/// The file on Envoy's disk has to be the module: the path ends as in the image.
+/// The file on Envoy's disk must be the module: its path ends like the path in the image.
 fn module_path(comparison: &mut Comparison, plugin: &Node) {
     let path = ["vm_config", "code", "local", "filename"];
     let (Some(file), Some(expected)) = (plugin.get(&path), &comparison.expected.module_path) else {
@@ -277,7 +282,7 @@ fn image(comparison: &mut Comparison, plugin: &Node) {
     }
 }
 
-/// An Envoy that restricts the module has to allow all that it needs.
+/// If Envoy restricts the capabilities of the module, it must allow all that the module needs.
 fn capabilities(comparison: &mut Comparison, plugin: &Node) {
     let key = ["capability_restriction_config", "allowed_capabilities"];
     // Since Envoy 1.40, and before.

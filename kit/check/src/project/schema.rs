@@ -2,7 +2,7 @@
 
 use super::compare::Comparison;
 use crate::similar::nearest;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Node, NodeValue};
 
 /// The values that a field can have.
 #[derive(Debug)]
@@ -77,26 +77,30 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
         return;
     }
     let wanted = match (schema, &node.value) {
-        (Schema::Any, _) | (Schema::Text, Value::Text(_)) | (Schema::Boolean, Value::Bool(_)) => {
+        (Schema::Any, _)
+        | (Schema::Text, NodeValue::Text(_))
+        | (Schema::Boolean, NodeValue::Bool(_)) => {
             return;
         }
-        (Schema::Integer { min, max }, Value::Integer(value)) if (min..=max).contains(&value) => {
+        (Schema::Integer { min, max }, NodeValue::Integer(value))
+            if (min..=max).contains(&value) =>
+        {
             return;
         }
-        (Schema::Word(words), Value::Text(text)) if words.contains(&text.as_str()) => return,
-        (Schema::List(schema), Value::List(items)) => {
+        (Schema::Word(words), NodeValue::Text(text)) if words.contains(&text.as_str()) => return,
+        (Schema::List(schema), NodeValue::List(items)) => {
             for (index, item) in items.iter().enumerate() {
                 compare(comparison, kind, &format!("{path}[{index}]"), item, schema);
             }
             return;
         }
-        (Schema::Map(schema), Value::Map(entries)) => {
+        (Schema::Map(schema), NodeValue::Map(entries)) => {
             for (key, value) in entries {
                 compare(comparison, kind, &format!("{path}.{key}"), value, schema);
             }
             return;
         }
-        (Schema::Object(object), Value::Map(entries)) => {
+        (Schema::Object(object), NodeValue::Map(entries)) => {
             fields(comparison, kind, path, (node, entries), object);
             return;
         }

@@ -110,7 +110,7 @@ const MODULE: &str = r#"(module
         (i32.const 4) (i32.load (i32.const 16)) (i32.load (i32.const 20))))
       $accepts))"#;
 
-/// A project with these files, and its image.
+/// A project with these files and the files of its image.
 fn project(accepts: bool, files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a directory");
     let image = folder.path().join("target/image");
@@ -131,21 +131,21 @@ fn project(accepts: bool, files: &[(&str, &str)]) -> TempDir {
 }
 
 fn report(folder: &TempDir) -> Report {
-    let project = Project {
+    let project = ProjectDescription {
         root: folder.path(),
         image_root: &folder.path().join("target/image"),
         name: "my-filter",
         version: "1.2.3",
         description: Some("Does something"),
     };
-    check_project(&project, &Options::default())
+    check_project(&project, &CheckOptions::default())
 }
 
 fn lines(report: &Report) -> Vec<String> {
     report.findings.iter().map(ToString::to_string).collect()
 }
 
-/// The findings in a file under `deploy/`, in which a text is replaced.
+/// The findings for a file under `deploy/` in which `from` is replaced by `to`.
 #[track_caller]
 fn findings(text: &str, from: &str, to: &str) -> Vec<String> {
     assert!(text.contains(from), "{from}");
@@ -189,7 +189,7 @@ fn files_that_agree_are_listed() {
 }
 
 #[test]
-fn other_files_and_missing_ones_are_left_alone() {
+fn other_files_and_missing_files_are_ignored() {
     let folder = project(
         true,
         &[
@@ -244,7 +244,7 @@ fn manifest_is_compared_with_the_package() {
 }
 
 #[test]
-fn contradiction_is_an_error_for_no_consumer() {
+fn contradiction_is_an_error_that_no_consumer_reports() {
     let folder = project(
         true,
         &[(
@@ -394,12 +394,20 @@ fn order_of_extensions_is_compared() {
             [format!("error: deploy/a.yaml:{finding}")]
         );
     }
-    // Maistra reads what is missing from the manifest.
-    assert_eq!(findings(MAISTRA, "  priority: 10\n", ""), [""; 0]);
+    // Maistra takes a missing priority from the manifest.
+    assert_eq!(
+        findings(
+            MAISTRA,
+            "  priority: 10
+",
+            ""
+        ),
+        [""; 0]
+    );
 }
 
 #[test]
-fn phase_and_priority_that_mean_the_default_can_be_left_out() {
+fn default_phase_and_priority_are_optional() {
     let manifest = MANIFEST
         .replace("PostAuthN", "PostStats")
         .replace("priority: 10", "priority: 0");
@@ -414,7 +422,7 @@ fn phase_and_priority_that_mean_the_default_can_be_left_out() {
 }
 
 #[test]
-fn file_on_envoys_disk_is_the_module() {
+fn filename_for_envoy_must_be_the_module() {
     assert_eq!(
         findings(ENVOY, "image/extension.wasm", "image/other.wasm"),
         [
@@ -432,14 +440,14 @@ fn file_that_envoy_would_not_find_is_a_warning() {
     let folder = project(true, &[("deploy/a.yaml", ENVOY)]);
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(folder.path().join("target"), &elsewhere).expect("renamed");
-    let project = Project {
+    let project = ProjectDescription {
         root: folder.path(),
         image_root: &elsewhere.join("image"),
         name: "my-filter",
         version: "1.2.3",
         description: None,
     };
-    let report = check_project(&project, &Options::default());
+    let report = check_project(&project, &CheckOptions::default());
     let module = elsewhere.join("image/extension.wasm");
     assert_eq!(
         lines(&report),
@@ -452,13 +460,13 @@ fn file_that_envoy_would_not_find_is_a_warning() {
     let absolute = ENVOY.replace("target/image", "/etc/envoy");
     fs::write(folder.path().join("deploy/a.yaml"), absolute).expect("a file");
     assert_eq!(
-        lines(&check_project(&project, &Options::default())),
+        lines(&check_project(&project, &CheckOptions::default())),
         [""; 0]
     );
 }
 
 #[test]
-fn capabilities_that_the_module_needs_are_allowed() {
+fn capabilities_that_the_module_needs_must_be_allowed() {
     let lacks = "allowed_capabilities lacks proxy_log";
     let found = findings(ENVOY, "proxy_log: {}", "proxy_done: {}");
     assert!(
@@ -487,7 +495,7 @@ fn capabilities_that_the_module_needs_are_allowed() {
 }
 
 #[test]
-fn extension_is_found_among_others() {
+fn extension_is_found_by_name_among_others() {
     let two = ENVOY_GATEWAY.replace(
         "  wasm:\n",
         "  wasm:\n    - name: another\n      code: { type: Image, image: { url: a.example/another:9 } }\n",
@@ -543,7 +551,7 @@ fn file_that_is_not_yaml_is_an_error() {
 }
 
 #[test]
-fn aliases_cannot_blow_up_a_file() {
+fn repeated_aliases_are_an_error() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let alias = format!("*a{}, ", level - 1).repeat(10);
@@ -591,7 +599,8 @@ fn configuration_of_another_kind_is_an_error() {
 mod trials {
     use super::*;
 
-    /// What a module receives from a file in which a text is replaced, and the place that is named.
+    /// The configuration that a module receives from a file in which `from` is replaced by `to`,
+    /// and the place in the finding.
     #[track_caller]
     fn received(text: &str, from: &str, to: &str) -> (String, String) {
         assert!(text.contains(from), "{from}");
@@ -636,7 +645,7 @@ mod trials {
             let to = format!("{key}: {OBJECT}");
             assert_received(text, from, &to, column, JSON);
         }
-        // An object without fields.
+        // An empty object.
         assert_received(MAISTRA, maistra, "config: {}", "9:11", "{}");
         assert_received(ISTIO, istio, "pluginConfig: {}", "9:17", "");
         assert_received(TRAFFIC_EXTENSION, nested, "pluginConfig: {}", "10:19", "");
@@ -676,7 +685,8 @@ mod trials {
             "a text",
         );
         assert_received(ENVOY, STRING, &message("Struct", "{}"), at, "");
-        // Field 1: key (1) and value (2), a text (3). The line break before it is field 1's number.
+        // The encoded `Struct`: field 1 is an entry, with the key as field 1 and the value as field
+        // 2, in which field 3 is a string. The line break at the start is the tag of field 1.
         let (_, encoded) = received(ENVOY, STRING, &message("Struct", "{ a: b }"));
         assert_eq!(encoded, r#""\u{8}\n\u{1}a\u{12}\u{3}\u{1a}\u{1}b""#);
         assert_received(ENVOY, "configuration:", "other:", "11:25", "");

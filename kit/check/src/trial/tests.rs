@@ -8,7 +8,7 @@ const PARTS: &str = r#"
     (func $say (param $level i32)
       (drop (call $log (local.get $level) (i32.const 0) (i32.const 6))))"#;
 
-/// A module that can `call $say` with a level, and what a test adds.
+/// A module that can `call $say` with a log level, and the fields that a test adds.
 fn module(added: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
@@ -22,30 +22,30 @@ fn module(added: &str) -> Vec<u8> {
     wat::parse_str(&text).expect(&text)
 }
 
-fn start(added: &str) -> (Trial, Option<Problem>) {
-    run(&module(added), &Setup::default())
+fn start(added: &str) -> (Trial, Option<TrialProblem>) {
+    run(&module(added), &TrialSettings::default())
 }
 
-fn configure(added: &str, configuration: &str) -> (Trial, Option<Problem>) {
-    let setup = Setup {
+fn configure(added: &str, configuration: &str) -> (Trial, Option<TrialProblem>) {
+    let settings = TrialSettings {
         configuration: Some(configuration.as_bytes().to_vec()),
-        ..Setup::default()
+        ..TrialSettings::default()
     };
-    run(&module(added), &setup)
+    run(&module(added), &settings)
 }
 
-/// What a problem says, after checking that it is an error.
+/// Checks that the problem is an error, and returns its text.
 #[track_caller]
-fn error((trial, problem): (Trial, Option<Problem>)) -> (Trial, String) {
+fn error((trial, problem): (Trial, Option<TrialProblem>)) -> (Trial, String) {
     let problem = problem.expect("a problem");
     assert!(problem.is_error, "{problem:?}");
     assert_eq!(trial.not_tried, None);
     (trial, format!("{}; {}", problem.what, problem.how))
 }
 
-/// Why a module was not tried, after checking that this is no error.
+/// Checks that there is no error, and returns why the module was not tried.
 #[track_caller]
-fn not_tried((trial, problem): (Trial, Option<Problem>)) -> (Option<Problem>, String) {
+fn not_tried((trial, problem): (Trial, Option<TrialProblem>)) -> (Option<TrialProblem>, String) {
     assert!(!problem.as_ref().is_some_and(|problem| problem.is_error));
     (problem, trial.not_tried.expect("a reason"))
 }
@@ -71,11 +71,11 @@ fn trap_is_an_error_with_what_the_module_logged() {
             text,
             format!(
                 "the module's {name} traps: wasm `unreachable` instruction executed; it logs \
-                 \"a word\"; fix what it logged"
+                 \"a word\"; fix the error in its log"
             )
         );
         assert_eq!(trial.started, Some(false));
-        let line = LogLine {
+        let line = TrialLogLine {
             level: "critical",
             message: "a word".to_owned(),
         };
@@ -122,7 +122,7 @@ fn start_that_returns_false_is_an_error() {
     assert_eq!(
         text,
         "the module's proxy_on_vm_start returns false, so a proxy does not load it; it logs \
-         \"a word\"; return true, whatever the configuration of the VM is"
+         \"a word\"; return true for every VM configuration"
     );
     assert_eq!(trial.started, Some(false));
 }
@@ -161,7 +161,7 @@ fn trap_while_configuring_is_an_error() {
         "",
     ));
     assert!(text.contains("proxy_on_configure traps"), "{text}");
-    // Of several lines, errors are quoted.
+    // The message quotes errors rather than other lines.
     assert_eq!(text.matches("a word").count(), 1, "{text}");
     assert_eq!((trial.started, trial.configured), (Some(true), Some(false)));
     assert_eq!(trial.log.len(), 2);
@@ -183,7 +183,7 @@ fn endless_start_is_a_warning_within_bounded_time() {
 }
 
 #[test]
-fn limit_that_envoy_does_not_have_is_no_error() {
+fn limit_that_only_the_embedded_proxy_has_is_not_an_error() {
     let (problem, why) = not_tried(start(
         "(func (export \"_initialize\")
            (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable)",
@@ -195,9 +195,9 @@ fn limit_that_envoy_does_not_have_is_no_error() {
     );
     let (problem, why) = not_tried(start("(func $again (export \"_initialize\") call $again)"));
     assert!(problem.is_none());
-    assert!(why.contains("nests calls"), "{why}");
+    assert!(why.contains("call stack"), "{why}");
     let large = vec![0; MAX_LENGTH + 1];
-    let (problem, why) = not_tried(run(&large, &Setup::default()));
+    let (problem, why) = not_tried(run(&large, &TrialSettings::default()));
     assert!(problem.is_none());
     assert!(why.contains("67108864 bytes"), "{why}");
 }
@@ -210,7 +210,7 @@ fn what_only_envoy_can_load_is_not_tried() {
 }
 
 #[test]
-fn long_log_is_cut() {
+fn long_log_is_truncated() {
     let loud = "(func (export \"_initialize\") (local i32)
         (loop
           (drop (call $log (i32.const 2) (i32.const 0) (i32.const 5000)))
@@ -228,20 +228,20 @@ fn long_log_is_cut() {
 }
 
 #[test]
-fn setup_reaches_the_module() {
-    // Rejects a VM configuration of another length.
+fn module_gets_the_settings() {
+    // Rejects a VM configuration that does not have three bytes.
     let added = "(func (export \"proxy_on_vm_start\") (param i32 i32) (result i32)
         (i32.eq (local.get 1) (i32.const 3)))";
-    let setup = Setup {
+    let settings = TrialSettings {
         vm_configuration: b"abc".to_vec(),
-        ..Setup::default()
+        ..TrialSettings::default()
     };
-    assert!(run(&module(added), &setup).1.is_none());
+    assert!(run(&module(added), &settings).1.is_none());
     assert!(start(added).1.is_some());
 }
 
 #[test]
-fn module_that_looks_for_its_root_id_can_have_one() {
+fn module_that_needs_its_root_id_starts_with_it() {
     let module = module(
         r#"(data (i32.const 64) "plugin_root_id")
         (func (export "proxy_on_context_create") (param i32 i32)
@@ -249,12 +249,12 @@ fn module_that_looks_for_its_root_id_can_have_one() {
           (if (i32.ne (i32.load (i32.const 20)) (i32.const 3)) (then unreachable)))"#,
     );
     let tried = |root_id: Option<&str>, configuration: Option<&[u8]>| {
-        let setup = Setup {
+        let settings = TrialSettings {
             root_id: root_id.map(str::to_owned),
             configuration: configuration.map(<[u8]>::to_vec),
-            ..Setup::default()
+            ..TrialSettings::default()
         };
-        run(&module, &setup)
+        run(&module, &settings)
     };
     let (trial, problem) = tried(None, None);
     assert_eq!(trial.started, None);
@@ -274,7 +274,7 @@ fn module_is_tried_once() {
     let mut trials = Trials::default();
     let bytes = module("");
     assert_eq!(trials.run("a", &bytes).0.started, Some(true));
-    // The digest stands for the module.
+    // Trials are looked up by digest, so the second module is not tried.
     assert_eq!(trials.run("a", b"").0.started, Some(true));
     assert_eq!(trials.run("b", b"").0.started, Some(false));
 }

@@ -1,4 +1,4 @@
-//! Real Envoys, which load many modules at once.
+//! Runs real Envoys that load many modules at once.
 
 use std::fs;
 use std::path::Path;
@@ -14,15 +14,15 @@ use serde_json::json;
 
 use crate::case::Case;
 
-/// How many modules one Envoy loads: it needs about 3 MB of memory for each.
+/// The number of modules that one Envoy loads. It needs about 3 MB of memory for each.
 const SIZE: usize = 50;
 
-/// Whether this Envoy loads each of the modules, and then serves.
+/// Whether this Envoy loads each of the modules, and serves requests with it.
 pub fn outcomes(envoy: &Path, cases: &[&Case]) -> Vec<bool> {
     let (crashing, others): (Vec<usize>, Vec<usize>) =
         (0..cases.len()).partition(|index| cases[*index].crashes);
     let mut outcomes = vec![false; cases.len()];
-    // An Envoy that crashes takes the other modules with it.
+    // After a crash, the modules are tried one at a time.
     let batches = others
         .chunks(SIZE)
         .chain(crashing.chunks(1))
@@ -48,7 +48,7 @@ pub fn outcomes(envoy: &Path, cases: &[&Case]) -> Vec<bool> {
     outcomes
 }
 
-/// What this Envoy logs when it loads one module.
+/// The log of this Envoy when it loads one module.
 pub fn log(envoy: &Path, case: &Case) -> String {
     match load(envoy, &[case]) {
         Ok((_, log)) => log,
@@ -56,7 +56,8 @@ pub fn log(envoy: &Path, case: &Case) -> String {
     }
 }
 
-/// Whether an Envoy loads each module and serves, and the log; or, if it crashes, only the log.
+/// Whether an Envoy loads each module and serves requests with it, and the log. If Envoy crashes,
+/// only the log.
 fn load(envoy: &Path, cases: &[&Case]) -> Result<(Vec<bool>, String), String> {
     let folder = tempfile::tempdir().expect("a directory");
     let routes = [json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}})];
@@ -97,7 +98,7 @@ fn load(envoy: &Path, cases: &[&Case]) -> Result<(Vec<bool>, String), String> {
         match served {
             _ if process.status().is_some() => return Err(log),
             Ok(served) => break served,
-            // It crashes, or it is busy.
+            // Envoy has crashed, or is busy.
             Err(error) => assert!(Instant::now() < deadline, "{error}:\n{log}"),
         }
         thread::sleep(POLL);
@@ -105,7 +106,7 @@ fn load(envoy: &Path, cases: &[&Case]) -> Result<(Vec<bool>, String), String> {
     Ok((served, process.log_from(0)))
 }
 
-/// Whether each listener is there and responds.
+/// Whether each listener exists and responds.
 fn serve(process: &Process, count: usize) -> Result<Vec<bool>, Error> {
     Updates::new(process.admin().clone(), 1).wait(&Counts::default())?;
     let addresses = process.admin().listener_addresses()?;

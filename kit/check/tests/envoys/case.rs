@@ -1,24 +1,24 @@
-//! A module that an Envoy loads or does not load.
+//! A module for testing which Envoy releases load it.
 
 use proxy_wasm_abi::EnvoyVersion;
 
 /// A module.
 pub struct Case {
-    /// What is special about it.
+    /// A description of what it tests.
     pub name: String,
     /// Its bytes.
     pub module: Vec<u8>,
-    /// Whether it crashes an Envoy. It then gets one of its own.
+    /// Whether it crashes Envoy. It then gets an Envoy of its own.
     pub crashes: bool,
-    /// The release that began to reject it. The check does not tell: it says whether the newest
-    /// release loads the module.
+    /// The first release that rejects it. The check does not predict this: it says whether the
+    /// newest release loads the module.
     pub rejected_since: Option<EnvoyVersion>,
 }
 
 /// The marker of ABI 0.2.1.
 pub const MARKER: &str = r#"(func (export "proxy_abi_version_0_2_1"))"#;
 
-/// A memory, as proxies find it.
+/// A memory with the name that proxies look for.
 pub const MEMORY: &str = r#"(memory (export "memory") 1)"#;
 
 /// An allocator.
@@ -32,7 +32,7 @@ pub const CALL_LOG: &str = r#"(func (export "_initialize")
     (drop (call $log (i32.const 2) (i32.const 0) (i32.const 1))))"#;
 
 impl Case {
-    /// A module in the text format, by its fields.
+    /// A module in the text format, from its fields.
     pub fn new(name: impl Into<String>, fields: &[&str]) -> Self {
         let name = name.into();
         let text = format!("(module {})", fields.join("\n"));
@@ -42,7 +42,7 @@ impl Case {
         }
     }
 
-    /// A module that every Envoy loads, and one thing more. Its name is this text.
+    /// A module that every Envoy loads, with these fields added. The fields are its name.
     pub fn with(fields: &str) -> Self {
         let (imports, fields) = if fields.starts_with("(import") {
             (fields, "")
@@ -63,7 +63,7 @@ impl Case {
         }
     }
 
-    /// The same module, which crashes an Envoy if this is so.
+    /// Sets whether the module crashes Envoy.
     pub fn crashing(self, crashes: bool) -> Self {
         Self { crashes, ..self }
     }

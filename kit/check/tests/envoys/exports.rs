@@ -68,14 +68,14 @@ fn start_functions() -> Vec<Case> {
             cases.push(case);
         }
     }
-    // What it does is not for a rule to tell.
+    // The check does not predict this.
     cases.push(Case::with(
         "(func $f (drop (memory.grow (i32.const 1)))) (start $f)",
     ));
     cases
 }
 
-/// Imports and exports of types that V8 has, but not its C++ API.
+/// Imports and exports of types that V8 supports, but its C++ API does not.
 fn types() -> Vec<Case> {
     const TYPES: &str = "(type $f (func)) (type $s (struct))";
     let mut cases = Vec::new();

@@ -1,4 +1,4 @@
-//! Host calls, functions of WASI, and callbacks: one at a time, for each ABI version, with the right
+//! Host calls, WASI functions, and callbacks: one at a time, for each ABI version, with the right
 //! signature and with wrong ones.
 
 use std::collections::BTreeSet;
@@ -12,12 +12,12 @@ use crate::case::{ALLOCATOR, Case, MEMORY};
 
 /// Parameters and results, as in the text format.
 #[derive(Clone, PartialEq, Eq)]
-struct Signature {
+struct TextSignature {
     parameters: Vec<String>,
     results: Vec<String>,
 }
 
-impl Signature {
+impl TextSignature {
     fn of(function: &Function) -> Self {
         let signature = function.signature;
         let types = signature.parameters.iter();
@@ -27,7 +27,7 @@ impl Signature {
         }
     }
 
-    /// Others that differ by little.
+    /// Similar signatures that are wrong.
     fn others(&self) -> Vec<Self> {
         let mut others = Vec::new();
         let mut add = |change: &dyn Fn(&mut Self)| {
@@ -64,14 +64,14 @@ impl Signature {
     }
 }
 
-/// The signatures to try for an ABI version: all that the function has in some version, and wrong
-/// ones; all of these only for the newest version, because each takes time.
-fn signatures(table: &[Function], name: &str, version: AbiVersion) -> Vec<Signature> {
+/// The signatures to try for an ABI version: those that the function has in any version, and wrong
+/// ones. To save time, only the newest version gets all wrong ones.
+fn signatures(table: &[Function], name: &str, version: AbiVersion) -> Vec<TextSignature> {
     let rows = table.iter().filter(|function| function.name == name);
-    let mut signatures: Vec<_> = rows.map(Signature::of).collect();
+    let mut signatures: Vec<_> = rows.map(TextSignature::of).collect();
     let mut others = signatures
         .iter()
-        .flat_map(Signature::others)
+        .flat_map(TextSignature::others)
         .collect::<Vec<_>>();
     if version != AbiVersion::V0_2_1 {
         others.truncate(1);
@@ -100,7 +100,7 @@ fn import(module: &str, name: &str, version: AbiVersion, signature: &str) -> Cas
     )
 }
 
-/// A function that every Envoy loads: it continues and agrees.
+/// A function body with which every Envoy starts: it returns success.
 fn body(name: &str, results: &[String]) -> String {
     let agrees = [
         "proxy_on_vm_start",
@@ -115,7 +115,7 @@ fn body(name: &str, results: &[String]) -> String {
         .collect()
 }
 
-fn export(name: &str, version: AbiVersion, signature: &Signature, others: &str) -> Case {
+fn export(name: &str, version: AbiVersion, signature: &TextSignature, others: &str) -> Case {
     let text = signature.text();
     let allocator = match name {
         "malloc" | "proxy_on_memory_allocate" => "",
@@ -176,7 +176,7 @@ fn unknown() -> Vec<Case> {
     cases
 }
 
-/// Exports under the name of a callback that are not functions: proxies do not look at them.
+/// Exports with the name of a callback that are not functions: proxies ignore them.
 fn exported_items() -> Vec<Case> {
     let mut cases = Vec::new();
     for name in [
@@ -208,7 +208,7 @@ fn all(version: AbiVersion) -> Vec<Case> {
     .into_iter()
     .flat_map(|(module, table)| {
         let text = move |function: &Function| {
-            let signature = Signature::of(function).text();
+            let signature = TextSignature::of(function).text();
             format!(
                 r#"(import "{module}" "{}" (func {signature}))"#,
                 function.name
@@ -221,7 +221,7 @@ fn all(version: AbiVersion) -> Vec<Case> {
         .iter()
         .filter(is_in)
         .map(|function| {
-            let signature = Signature::of(function);
+            let signature = TextSignature::of(function);
             let body = body(function.name, &signature.results);
             let text = signature.text();
             format!(r#"(func (export "{}") {text}{body})"#, function.name)
@@ -252,14 +252,14 @@ pub fn cases() -> Vec<Case> {
         ] {
             for name in names(table) {
                 let signatures = signatures(table, name, version);
-                let case = |it: &Signature| import(module, name, version, &it.text());
+                let case = |it: &TextSignature| import(module, name, version, &it.text());
                 cases.extend(signatures.iter().map(case));
             }
         }
         for name in names(CALLBACKS) {
             for signature in signatures(CALLBACKS, name, version) {
                 cases.push(export(name, version, &signature, ""));
-                // With these, proxies look for other callbacks.
+                // With these exports, proxies look for other callbacks.
                 let other = match name {
                     "main" | "__main_void" | "_start" => r#"(func (export "_initialize"))"#,
                     "proxy_on_memory_allocate" => ALLOCATOR,
@@ -267,7 +267,7 @@ pub fn cases() -> Vec<Case> {
                 };
                 let mut case = export(name, version, &signature, other);
                 case.rejected_since = callback(name, version)
-                    .filter(|right| signature != Signature::of(right))
+                    .filter(|right| signature != TextSignature::of(right))
                     .map(|right| right.since);
                 cases.push(case);
             }

@@ -1,5 +1,5 @@
-//! What a check predicts of a module is what real Envoys do: releases from 1.36 to 1.40 load modules,
-//! one for each rule, and serve.
+//! Compares the check of modules with real Envoys: releases from 1.36 to 1.40 load modules, one for
+//! each rule, and serve requests.
 
 mod batch;
 mod case;
@@ -21,7 +21,7 @@ use proxy_wasm_test::envoy::fetched;
 
 use case::Case;
 
-/// The modules, and what the check predicts of them.
+/// The modules, and the reports of their checks.
 static CASES: LazyLock<Vec<(Case, Report)>> = LazyLock::new(|| {
     let groups = [
         exports::cases(),
@@ -50,7 +50,7 @@ fn version(text: &str) -> EnvoyVersion {
     EnvoyVersion::new(number(), number())
 }
 
-/// Whether Envoy of this version loads a module, as the check predicts it.
+/// Whether Envoy of this version loads a module, according to the check.
 fn is_accepted(report: &Report, envoy: EnvoyVersion) -> bool {
     let mut verdicts = report.consumers.iter();
     let verdict = verdicts.find(|verdict| verdict.name == "envoy");
@@ -59,7 +59,7 @@ fn is_accepted(report: &Report, envoy: EnvoyVersion) -> bool {
         .is_some_and(|since| version(since) <= envoy)
 }
 
-/// Compares what the check predicts of all modules with what an Envoy does.
+/// Compares the check of all modules with an Envoy release.
 fn compare(release: &str) {
     let envoy = fetched(release).expect("an Envoy");
     let cases: Vec<&Case> = CASES.iter().map(|(case, _)| case).collect();

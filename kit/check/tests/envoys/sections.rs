@@ -2,8 +2,8 @@
 
 use crate::case::Case;
 
-/// What a name section may contain. Subsection 1 has the names of functions: a number of them, and for
-/// each an index, the length of the name, and the name.
+/// Contents of name sections. Subsection 1 has the function names: their number, and for each an
+/// index, the length of the name, and the name.
 const NAMES: [(&str, &[u8]); 26] = [
     ("no names", &[]),
     ("a name", b"\x01\x04\x01\x00\x01f"),
@@ -57,7 +57,7 @@ const NAMES: [(&str, &[u8]); 26] = [
     ),
 ];
 
-/// Names of other custom sections. Tools or V8 read some of them; these have no meaning.
+/// Names of other custom sections. Tools or V8 read some of them, but Envoy ignores them.
 const OTHERS: [&[u8]; 16] = [
     b"",
     b"other",
@@ -153,7 +153,7 @@ fn invalid() -> Vec<Case> {
     cases
 }
 
-/// Names of exports that have no meaning.
+/// Names of exports that proxies ignore.
 fn names() -> Vec<Case> {
     [
         ("", false),

@@ -1,8 +1,8 @@
-//! What only running a module tells: the check tries it in the embedded proxy.
+//! Modules that fail only when they run: the check tries them in the embedded proxy.
 
 use crate::case::{ALLOCATOR, CALL_LOG, Case, LOG, MARKER, MEMORY};
 
-/// A host call that a module may make only after its start.
+/// A host call that a module may only make after its start.
 const DONE: &str = r#"(import "env" "proxy_done" (func $done (result i32)))"#;
 
 pub fn cases() -> Vec<Case> {

@@ -1,4 +1,4 @@
-//! Artifacts: a module without a container image around it.
+//! Artifacts: modules that are not in a container image.
 
 use crate::layout::*;
 
@@ -92,7 +92,7 @@ fn artifact_has_two_layers_and_the_first_module_is_read() {
             reasons(&report, "maistra"),
             [
                 "image: it is of the oci variant, which Maistra does not read; package it without \
-                 --variant oci to serve Maistra, too"
+                 --variant oci if Maistra has to read it"
             ],
             "{case}"
         );
@@ -102,7 +102,7 @@ fn artifact_has_two_layers_and_the_first_module_is_read() {
 }
 
 #[test]
-fn type_of_an_artifacts_configuration_makes_no_difference_to_istio() {
+fn istio_ignores_the_configuration_type_of_an_artifact() {
     for config in [WASM_CONFIG, OCI_CONFIG, "application/vnd.oci.empty.v1+json"] {
         let layout = Layout::new();
         let layers = [(WASM_CONFIG, CONFIG.to_vec()), (WASM_CONTENT, module())];
@@ -125,7 +125,7 @@ fn rejected_artifact_says_how_to_fix_it() {
             OCI_MANIFEST,
             vec![content.clone()],
             format!(
-                "image: it is an artifact with 1 layers, and 1 of them modules; write two layers, \
+                "image: it is an artifact with 1 layers, 1 of them modules; write two layers, \
                  {WASM_CONFIG} and {WASM_CONTENT}"
             ),
         ),
@@ -141,7 +141,7 @@ fn rejected_artifact_says_how_to_fix_it() {
             DOCKER_MANIFEST,
             vec![config, content],
             format!(
-                "image: it is an artifact with a manifest of Docker's; give the manifest the media \
+                "image: it is an artifact with a Docker manifest; give the manifest the media \
                  type {OCI_MANIFEST}"
             ),
         ),

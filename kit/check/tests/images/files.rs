@@ -77,8 +77,8 @@ fn istio_reads_the_first_plugin_wasm_in_any_directory() {
     let report = check_files(&[("lib/plugin.wasm", &module)]);
     assert!(
         lines(&report).contains(
-            &"warning: layer 1: Istio and Envoy Gateway read \"lib/plugin.wasm\", the first of this \
-              name; put plugin.wasm at the root, and no other file of this name before it"
+            &"warning: layer 1: Istio and Envoy Gateway read \"lib/plugin.wasm\", the first file \
+             of this name; put plugin.wasm at the root, and no other file of this name before it"
                 .to_owned()
         ),
         "{report}"
@@ -118,7 +118,7 @@ fn podman_does_not_unpack_a_path_twice() {
 }
 
 #[test]
-fn each_consumer_is_judged_by_the_module_that_it_reads() {
+fn verdict_of_each_consumer_is_about_the_module_that_it_reads() {
     let module = module();
     let files: [(&str, &[u8]); 3] = [
         ("a.wasm", PAGE),
@@ -132,7 +132,7 @@ fn each_consumer_is_judged_by_the_module_that_it_reads() {
 }
 
 #[test]
-fn what_maistra_reads_leniently_is_accepted() {
+fn manifest_that_maistra_reads_leniently_is_accepted() {
     let module = module();
     for (manifest, warnings) in [
         (
@@ -154,7 +154,7 @@ fn what_maistra_reads_leniently_is_accepted() {
 }
 
 #[test]
-fn manifest_and_module_have_to_be_files() {
+fn manifest_and_module_must_be_files() {
     let module = module();
     let good: [(&str, &[u8]); 3] = [
         ("a.wasm", &module),
@@ -238,7 +238,7 @@ fn append_long(builder: &mut tar::Builder<Vec<u8>>, dialect: &str, path: &str, b
 #[test]
 fn long_paths_are_read_in_every_dialect() {
     let module = module();
-    // 255 bytes is what ustar can hold, with a slash at the right place.
+    // A ustar header has space for 255 bytes, if there is a slash at the right position.
     let directory = format!("{}/{}", "d".repeat(80), "e".repeat(60));
     let (path, plugin) = (
         format!("{directory}/a.wasm"),
@@ -278,7 +278,7 @@ fn headers_of_every_dialect_are_read() {
         }
         assert_verdicts(dialect, &check_tar(&tar), ISTIO, MAISTRA);
     }
-    // A pax header for the whole archive stands for no file.
+    // A global pax header is not a file.
     let mut builder = tar::Builder::new(Vec::new());
     let comment = b"18 comment=a text\n";
     let global = header(comment.len(), tar::EntryType::XGlobalHeader);
@@ -295,7 +295,7 @@ fn headers_of_every_dialect_are_read() {
     assert_verdicts("pax", &check_tar(&tar), ISTIO, MAISTRA);
 }
 
-/// GNU tar with `--sparse` writes entries that only Go's reader knows.
+/// GNU tar with `--sparse` writes entries that only Go's reader supports.
 #[test]
 fn sparse_files_of_gnu_tar_are_read_by_istio_only() {
     let module = module();
@@ -320,7 +320,7 @@ fn sparse_files_of_gnu_tar_are_read_by_istio_only() {
         tar.truncate(1024);
         tar.extend(three_files());
         let report = check_tar(&tar);
-        // A module with zeros after it is damaged.
+        // A module with trailing zeros is invalid.
         let istio = if last.is_empty() { ISTIO } else { "rejects" };
         assert_verdicts("sparse", &report, istio, "rejects");
         assert!(
@@ -453,14 +453,14 @@ fn istio_stops_reading_after_the_module() {
     }
 }
 
-/// Istio and Envoy Gateway read 256 MiB of the unpacked layer.
+/// Istio and Envoy Gateway read at most 256 MiB of the unpacked layer.
 #[test]
 fn module_beyond_256_mib_is_not_read_by_istio() {
     const LIMIT: u64 = 256 * 1024 * 1024;
     let module = module();
     let length = module.len() as u64;
     for (padding, istio) in [(0, ISTIO), (1, "rejects")] {
-        // The module ends at the limit, or after it: its header and that of the other file before it.
+        // The module ends at the limit, or after it. Its header and the other file come before it.
         let before = (LIMIT - length - 1024) / 512 * 512 + padding * 512;
         let mut layer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let mut builder = tar::Builder::new(&mut layer);

@@ -1,4 +1,4 @@
-//! Input that is meant to do harm: it is an error, in bounded time and memory.
+//! Malicious input is an error, in bounded time and memory.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use crate::layout::*;
 
 const ISTIO: &str = "accepts plugin.wasm";
 
-/// More than enough for an unoptimized build on a slow machine, and less than a hang.
+/// Enough for an unoptimized build on a slow machine.
 const MAX_TIME: Duration = Duration::from_secs(60);
 
 fn header(name: &str, size: u64, kind: tar::EntryType) -> tar::Header {
@@ -23,7 +23,7 @@ fn header(name: &str, size: u64, kind: tar::EntryType) -> tar::Header {
     header
 }
 
-/// A tar of some entries, a header, and many zeros, compressed.
+/// A compressed tar of some entries, a header, and many zeros.
 fn bomb(first: &[u8], header: &tar::Header, length: usize) -> Vec<u8> {
     const CHUNK: usize = 32 << 20;
     // gzip may have several members.
@@ -98,7 +98,7 @@ fn too_many_entries_are_not_checked() {
 }
 
 #[test]
-fn long_paths_with_many_directories_take_bounded_time() {
+fn long_paths_with_many_directories_are_checked_in_bounded_time() {
     let started = Instant::now();
     let mut builder = tar::Builder::new(Vec::new());
     for number in 0..10_000 {
@@ -130,9 +130,9 @@ fn long_paths_with_many_directories_take_bounded_time() {
 }
 
 #[test]
-fn many_links_take_bounded_time() {
+fn many_links_are_followed_in_bounded_time() {
     let started = Instant::now();
-    // Each link leads to the one before it.
+    // The target of each link is the link before it.
     let links: Vec<_> = (1..5000)
         .map(|number| format!("l{number} -> l{}", number - 1))
         .collect();
@@ -214,7 +214,7 @@ fn blobs_that_are_missing_or_do_not_match_are_errors() {
 }
 
 #[test]
-fn thousands_of_layers_take_bounded_time() {
+fn thousands_of_layers_are_checked_in_bounded_time() {
     let started = Instant::now();
     let layer = (OCI_GZIP, gzip(&three_files()));
     let report = check_layers(OCI_MANIFEST, &vec![layer; 2000]);
@@ -223,7 +223,7 @@ fn thousands_of_layers_take_bounded_time() {
 }
 
 #[test]
-fn tiny_frames_take_bounded_time() {
+fn tiny_frames_are_read_in_bounded_time() {
     let started = Instant::now();
     let frame = zstd(b"x");
     let layer = frame.repeat(200_000);
@@ -234,7 +234,8 @@ fn tiny_frames_take_bounded_time() {
 
 #[test]
 fn large_module_is_not_checked() {
-    // Larger than what is kept in memory, and smaller than what Istio reads; then larger than that.
+    // The first is larger than what is kept in memory, but smaller than Istio's limit. The second
+    // is larger than Istio's limit.
     for (length, istio) in [(200u64 << 20, "not checked"), (300 << 20, "rejects")] {
         let file = header("plugin.wasm", length, tar::EntryType::Regular);
         let mut layer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -1,4 +1,4 @@
-//! Which image of an index consumers take.
+//! The image that consumers select from an index.
 
 use proxy_wasm_check::Severity;
 use serde_json::Value;
@@ -8,19 +8,19 @@ use crate::layout::*;
 const ISTIO: &str = "accepts plugin.wasm";
 const MAISTRA: &str = "accepts a.wasm";
 
-/// A good image.
+/// A valid image.
 fn image(layout: &Layout) -> Value {
     layout.image(OCI_MANIFEST, &[(OCI_GZIP, gzip(&three_files()))])
 }
 
-/// A good image that has no module in common with [`image`].
+/// A valid image without a module.
 fn other_image(layout: &Layout) -> Value {
     let files: [(&str, &[u8]); 1] = [("readme", b"no module")];
     layout.image(OCI_MANIFEST, &[(OCI_GZIP, gzip(&tar(&files)))])
 }
 
 #[test]
-fn first_child_for_linux_amd64_is_taken() {
+fn first_child_for_linux_amd64_is_selected() {
     const REJECTS: &str = "rejects";
     for (platforms, istio, in_oci_index, in_docker_index) in [
         (&["linux/amd64"][..], ISTIO, MAISTRA, MAISTRA),
@@ -38,12 +38,12 @@ fn first_child_for_linux_amd64_is_taken() {
             REJECTS,
             REJECTS,
         ),
-        // A child without a platform counts as linux/amd64 to Istio, and to podman only in an OCI
+        // Istio reads a child without a platform as linux/amd64; podman does so only in an OCI
         // index.
         (&[""], ISTIO, MAISTRA, REJECTS),
         (&["linux/arm64", ""], ISTIO, MAISTRA, REJECTS),
         (&["unknown/unknown", ""], ISTIO, MAISTRA, REJECTS),
-        // podman wants no variant.
+        // podman does not accept a variant.
         (&["linux/amd64/v3"], ISTIO, REJECTS, REJECTS),
         (&[], REJECTS, REJECTS, REJECTS),
     ] {
@@ -62,7 +62,7 @@ fn first_child_for_linux_amd64_is_taken() {
                 let case = format!("{platforms:?} in {index}");
                 assert_verdicts(&case, &report, istio, maistra);
                 let has_attestation = platforms.contains(&"unknown/unknown");
-                let warns = report.to_string().contains("an attestation stands beside");
+                let warns = report.to_string().contains("it has an attestation");
                 assert_eq!(warns, istio == ISTIO && has_attestation, "{case}");
             }
         }
@@ -78,12 +78,13 @@ fn index_without_an_image_for_linux_amd64_says_how_to_fix_it() {
     assert!(
         line.ends_with(
             "no child with platform linux/amd64 in index (it has \"linux/arm64\"); build for \
-             --platform linux/amd64, on any machine: meshes take this image of an index; or push \
+             --platform linux/amd64, on any machine: meshes select this image from an index; or \
+             push \
              an image without an index"
         ),
         "{line}"
     );
-    // Without an index, the platform makes no difference.
+    // Without an index, the platform does not matter.
     for platform in [
         "linux/arm64",
         "wasi/wasm",
@@ -96,7 +97,7 @@ fn index_without_an_image_for_linux_amd64_says_how_to_fix_it() {
 }
 
 #[test]
-fn first_of_several_children_for_linux_amd64_is_taken() {
+fn first_of_several_children_for_linux_amd64_is_selected() {
     let layout = Layout::new();
     let (good, other) = (image(&layout), other_image(&layout));
     for (children, istio) in [
@@ -122,7 +123,7 @@ fn first_of_several_children_for_linux_amd64_is_taken() {
 }
 
 #[test]
-fn image_that_only_podman_takes_is_not_checked() {
+fn image_that_only_podman_selects_is_not_checked() {
     let layout = Layout::new();
     let (good, other) = (image(&layout), other_image(&layout));
     for (first, second) in [
@@ -139,8 +140,8 @@ fn image_that_only_podman_takes_is_not_checked() {
         assert_eq!(finding.not_checked_for, ["maistra"]);
         assert_eq!(
             finding.to_string(),
-            "not checked: index.json: podman, with which Maistra pulls, takes another image than \
-             Istio; keep one: a module runs on every machine (not checked for maistra)"
+            "not checked: index.json: podman, which Maistra uses, selects another image than \
+             Istio; keep one image: a module runs on every platform (not checked for maistra)"
         );
     }
 }
@@ -160,7 +161,7 @@ fn only_istio_follows_an_index_in_an_index() {
             "rejects",
         ),
         ("without amd64", vec![arm.clone()], "rejects"),
-        // The first child that fits counts, even if it has no image that fits.
+        // The first matching child is selected, even if it has no matching image.
         (
             "without amd64, then with",
             vec![arm.clone(), amd.clone()],
@@ -178,7 +179,7 @@ fn only_istio_follows_an_index_in_an_index() {
             assert_eq!(
                 reasons(&report, "maistra"),
                 [
-                    "index.json: podman, with which Maistra pulls, takes no image: its index is \
+                    "index.json: podman, which Maistra uses, selects no image: its index is \
                      nested in another index; push the image without an index, or with one index \
                      whose platform is linux/amd64"
                 ]
@@ -197,7 +198,7 @@ fn child_of_an_index_needs_the_media_type_of_a_manifest_for_podman() {
 }
 
 #[test]
-fn platform_without_names_fits_nobody() {
+fn platform_with_empty_names_matches_no_consumer() {
     let layout = Layout::new();
     let mut child = image(&layout);
     child["platform"] = serde_json::json!({});
@@ -213,7 +214,10 @@ fn other_images_beside_this_one_are_a_warning() {
     let report = layout.check(&both);
     assert_verdicts("two images", &report, ISTIO, MAISTRA);
     assert!(
-        lines(&report)[0].starts_with("warning: index.json: 1 more images stand beside"),
+        lines(&report)[0].starts_with(
+            "warning: index.json: other images in the same layout or \
+         index: 1"
+        ),
         "{report}"
     );
 }

@@ -1,4 +1,4 @@
-//! Builds images and archives for the tests, with every detail that a rule looks at.
+//! Builds images and archives for the tests.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -21,13 +21,13 @@ pub const DOCKER_TAR: &str = "application/vnd.docker.image.rootfs.diff.tar";
 pub const WASM_CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 pub const WASM_CONTENT: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
 
-/// The manifest in the template's image. Its module is `a.wasm`.
+/// A valid manifest. Its module is `a.wasm`.
 pub const MANIFEST: &[u8] = b"schemaVersion: 1\nphase: PreStats\npriority: 1\nmodule: a.wasm\n";
 
-/// What the tests have in place of a module: a download that failed.
+/// A file that is not a module: an error page.
 pub const PAGE: &[u8] = b"<!doctype html><title>404</title>";
 
-/// A module, and one that differs from it.
+/// A valid module.
 pub fn module() -> Vec<u8> {
     wat::parse_str(
         r#"(module
@@ -66,7 +66,7 @@ impl Layout {
         json!({"mediaType": media_type, "digest": format!("sha256:{hex}"), "size": bytes.len()})
     }
 
-    /// Adds an image with the configuration that belongs to its manifest.
+    /// Adds an image with the configuration media type that matches its manifest.
     pub fn image(&self, media_type: &str, layers: &[Layer]) -> Value {
         let config = if media_type == DOCKER_MANIFEST {
             DOCKER_CONFIG
@@ -176,7 +176,7 @@ pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     builder.into_inner().expect("memory")
 }
 
-/// The files of the template's image.
+/// The three files of a valid image.
 pub fn three_files() -> Vec<u8> {
     let module = module();
     tar(&[
@@ -197,7 +197,7 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(Cursor::new(bytes), level)
 }
 
-/// What the check says of a consumer: `accepts PATH`, `rejects`, or `not checked`.
+/// The verdict for a consumer: `accepts PATH`, `rejects`, or `not checked`.
 pub fn verdict(report: &Report, name: &str) -> String {
     let verdict = report
         .consumers
@@ -221,7 +221,7 @@ pub fn verdict(report: &Report, name: &str) -> String {
     }
 }
 
-/// Asserts the verdicts of Istio, which is also that of Envoy Gateway, and of Maistra.
+/// Asserts the verdicts for Istio and for Maistra. Envoy Gateway must have the same one as Istio.
 #[track_caller]
 pub fn assert_verdicts(case: &str, report: &Report, istio: &str, maistra: &str) {
     for (name, expected) in [

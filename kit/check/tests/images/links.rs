@@ -1,4 +1,5 @@
-//! Links in a layer. Istio and Envoy Gateway follow none; podman follows all that stay in the image.
+//! Links in a layer. Istio and Envoy Gateway do not follow links; podman follows links inside the
+//! image.
 
 use crate::layout::*;
 
@@ -17,7 +18,7 @@ fn plugin_wasm_that_is_a_link_is_read_as_empty_by_istio() {
         let report = check_files(&files);
         assert_verdicts(link, &report, "rejects", MAISTRA);
         assert!(
-            reasons(&report, "istio")[0].contains("follow no link"),
+            reasons(&report, "istio")[0].contains("do not follow links"),
             "{report}"
         );
     }
@@ -80,7 +81,7 @@ fn links_of_maistras_files_are_followed() {
             ],
             MAISTRA,
         ),
-        // The target of a hard link has to be there already.
+        // The target of a hard link must be an earlier entry.
         (
             vec![manifest, ("a.wasm => x", b""), ("x", &module), plugin],
             "rejects",

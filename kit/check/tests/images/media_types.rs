@@ -18,7 +18,7 @@ fn compress(tar: &[u8], compression: Compression) -> Vec<u8> {
         Compression::Gzip => gzip(tar),
         Compression::Zstd => zstd(tar),
         Compression::None => tar.to_vec(),
-        // Only the first bytes are looked at.
+        // Only the first bytes are read.
         Compression::Xz => b"\xfd7zXZ\0\0\x04".to_vec(),
     }
 }
@@ -55,7 +55,8 @@ fn every_media_type_in_every_manifest_with_every_compression() {
                 } else {
                     "rejects"
                 };
-                // podman looks at the bytes, and in a manifest of Docker's at the media types.
+                // podman detects the compression by the bytes. In a Docker manifest, it also checks
+                // the media types.
                 let maistra = if is_docker && ![DOCKER_GZIP, DOCKER_TAR].contains(&media_type) {
                     "rejects"
                 } else if compression == Compression::Xz {
@@ -83,8 +84,8 @@ fn wrong_media_type_says_how_to_fix_it() {
             DOCKER_GZIP,
             gzip(&tar),
             format!(
-                "layer 1: its media type is \"{DOCKER_GZIP}\" in an OCI manifest; give manifest and \
-                 layers media types of one format: here {OCI_GZIP}"
+                "layer 1: its media type is \"{DOCKER_GZIP}\" in an OCI manifest; use media types \
+                 of one format for manifest and layers, here {OCI_GZIP}"
             ),
         ),
         (
@@ -93,7 +94,7 @@ fn wrong_media_type_says_how_to_fix_it() {
             tar.clone(),
             format!(
                 "layer 1: its media type is \"{OCI_TAR}\" in an OCI manifest; compress it with gzip, \
-                 as {OCI_GZIP}; a push with podman, docker or skopeo does it"
+                 as {OCI_GZIP}; podman, docker and skopeo do it when they push"
             ),
         ),
         (
@@ -102,7 +103,7 @@ fn wrong_media_type_says_how_to_fix_it() {
             zstd(&tar),
             format!(
                 "layer 1: its media type is \"{OCI_ZSTD}\" in an OCI manifest; compress it with \
-                 gzip, as {OCI_GZIP}: no other last layer is read there"
+                 gzip, as {OCI_GZIP}: Istio and Envoy Gateway require it"
             ),
         ),
         (
@@ -110,8 +111,8 @@ fn wrong_media_type_says_how_to_fix_it() {
             OCI_GZIP,
             zstd(&tar),
             format!(
-                "layer 1: it is not compressed with gzip, although its media type says so; pack the \
-                 files as a tar with gzip, {OCI_GZIP}"
+                "layer 1: it is not compressed with gzip, although its media type says so; \
+                 package the files as a gzip-compressed tar, {OCI_GZIP}"
             ),
         ),
         (
@@ -119,8 +120,8 @@ fn wrong_media_type_says_how_to_fix_it() {
             OCI_GZIP,
             gzip(&tar),
             format!(
-                "layer 1: its media type is \"{OCI_GZIP}\" in a manifest of Docker's; give manifest \
-                 and layers media types of one format: here {DOCKER_GZIP}"
+                "layer 1: its media type is \"{OCI_GZIP}\" in a Docker manifest; use media types \
+                 of one format for manifest and layers, here {DOCKER_GZIP}"
             ),
         ),
     ] {
@@ -162,7 +163,7 @@ fn podman_pulls_an_oci_manifest_only_with_an_oci_configuration() {
 }
 
 #[test]
-fn istio_does_not_look_at_lower_layers() {
+fn istio_ignores_lower_layers() {
     let last = (OCI_GZIP, gzip(&three_files()));
     for (case, lower, maistra) in [
         (
@@ -206,7 +207,7 @@ fn istio_does_not_look_at_lower_layers() {
 }
 
 #[test]
-fn last_layer_without_the_module_names_the_layer_that_has_it() {
+fn error_of_the_last_layer_names_the_layer_that_has_the_module() {
     let whole = (OCI_GZIP, gzip(&three_files()));
     let other = (OCI_GZIP, gzip(&tar(&[("etc/", b"")])));
     let report = check_layers(OCI_MANIFEST, &[whole, other]);
@@ -214,15 +215,15 @@ fn last_layer_without_the_module_names_the_layer_that_has_it() {
     assert_eq!(
         reasons(&report, "istio"),
         [
-            "layer 2: the last layer holds no plugin.wasm; add the module to the last layer, too: \
+            "layer 2: the last layer has no plugin.wasm; add the module to the last layer, too: \
              layer 1 has it, but Istio and Envoy Gateway read only the last one"
         ]
     );
 }
 
-/// go-containerregistry looks the media type up by the digest.
+/// go-containerregistry looks up the media type by digest.
 #[test]
-fn of_layers_with_the_same_content_the_first_media_type_counts_for_istio() {
+fn istio_uses_the_media_type_of_the_first_layer_with_the_same_content() {
     let bytes = gzip(&three_files());
     for (first, last, istio) in [
         (OCI_TAR, OCI_GZIP, "rejects"),

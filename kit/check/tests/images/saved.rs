@@ -1,4 +1,5 @@
-//! Archives of `docker save` and `podman save`. What counts is what a push from the engine writes.
+//! Archives of `docker save` and `podman save`. The check predicts what consumers do after a push
+//! from the engine.
 
 use std::fs;
 
@@ -11,7 +12,7 @@ const ISTIO: &str = "accepts plugin.wasm";
 const MAISTRA: &str = "accepts a.wasm";
 const NOT_COMPRESSED: &str = "warning: layer 1: it is not compressed, as docker save and podman save \
                               write it; push it with podman, docker or skopeo, which compress it: \
-                              Istio and Envoy Gateway read no other last layer than one with gzip";
+                              Istio and Envoy Gateway require a last layer with gzip";
 
 fn check_archive(files: &[(&str, &[u8])]) -> Report {
     let directory = tempfile::tempdir().expect("a directory");
@@ -170,12 +171,12 @@ fn first_of_several_saved_images_is_checked() {
     ]);
     assert_verdicts("two images", &report, ISTIO, MAISTRA);
     assert!(
-        lines(&report)[0].contains("1 more images stand beside"),
+        lines(&report)[0].contains("other images in the same layout or index: 1"),
         "{report}"
     );
 }
 
-/// An OCI archive of these manifests, with `manifest.json` beside it, if Docker wrote it.
+/// An OCI archive of these manifests. With `is_docker`, it also has a `manifest.json`.
 fn check_oci_archive(layout: &Layout, manifests: &[serde_json::Value], is_docker: bool) -> Report {
     layout.finish(manifests);
     if is_docker {
@@ -200,7 +201,7 @@ fn archive_of_a_newer_docker_is_read() {
     for (media_type, bytes, is_docker, istio) in [
         (OCI_TAR, three_files(), true, ISTIO),
         (OCI_GZIP, gzip(&three_files()), true, ISTIO),
-        // Other OCI archives are copied to a registry as they are.
+        // Other OCI archives are copied to a registry unchanged.
         (OCI_TAR, three_files(), false, "rejects"),
         (OCI_GZIP, gzip(&three_files()), false, ISTIO),
         (OCI_ZSTD, zstd(&three_files()), true, "rejects"),
@@ -233,7 +234,7 @@ fn saved_index_with_an_attestation_is_read() {
     let report = check_oci_archive(&layout, &[index], true);
     assert_verdicts("attestation", &report, ISTIO, MAISTRA);
     assert!(
-        lines(&report)[0].contains("an attestation stands beside"),
+        lines(&report)[0].contains("it has an attestation"),
         "{report}"
     );
 }

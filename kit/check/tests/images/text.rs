@@ -41,7 +41,7 @@ Envoy          accepts it   1.17 and later   reads a.wasm
 Istio          rejects it
 Envoy Gateway  rejects it
     error: layer 1: its media type is \"{OCI_ZSTD}\" in an OCI manifest; compress it with gzip, as \
-         {OCI_GZIP}: no other last layer is read there
+         {OCI_GZIP}: Istio and Envoy Gateway require it
 Maistra        accepts it   2.1 and later    reads a.wasm
 "
     );

@@ -1,11 +1,11 @@
-//! Whiteouts, which remove files of lower layers. Istio and Envoy Gateway do not know them.
+//! Whiteouts, which remove files of lower layers. Istio and Envoy Gateway do not apply them.
 
 use crate::layout::*;
 
 const ISTIO: &str = "accepts plugin.wasm";
 const MAISTRA: &str = "accepts a.wasm";
 
-/// The layers that the tests put above each other.
+/// Checks an image with these layers.
 fn check_all(layers: &[&[(&str, &[u8])]]) -> proxy_wasm_check::Report {
     let layers: Vec<_> = layers
         .iter()
@@ -46,7 +46,7 @@ fn removed_file_can_come_back() {
     let again: &[(&str, &[u8])] = &[("a.wasm", &module), plugin];
     let report = check_all(&[whole, &[(".wh.a.wasm", b"")], again]);
     assert_verdicts("in another layer", &report, ISTIO, MAISTRA);
-    // An opaque directory hides lower layers only, wherever it stands in its own.
+    // An opaque whiteout hides only lower layers, whatever its position in its own layer.
     for opaque in [0, 3] {
         let mut upper = vec![whole[0], whole[1], plugin];
         upper.insert(opaque, (".wh..wh..opq", b""));
@@ -54,9 +54,9 @@ fn removed_file_can_come_back() {
     }
 }
 
-/// podman applies a whiteout where it stands.
+/// podman applies whiteouts in the order of the entries.
 #[test]
-fn whiteout_removes_what_stands_before_it_in_its_own_layer() {
+fn whiteout_removes_earlier_entries_of_its_own_layer() {
     let module = module();
     let rest: [(&str, &[u8]); 2] = [("manifest.yaml", MANIFEST), ("plugin.wasm", &module)];
     let (file, whiteout) = (("a.wasm", &module[..]), (".wh.a.wasm", &b""[..]));
@@ -95,7 +95,8 @@ fn istio_does_not_apply_whiteouts() {
         ("manifest.yaml", MANIFEST),
         ("plugin.wasm", &module),
     ];
-    // In the same layer, the file is read; a layer with the whiteout only has no module.
+    // If the whiteout is in the same layer, Istio reads the file. A layer that has only the
+    // whiteout has no module.
     let with_whiteout = [whole, &[(".wh.plugin.wasm", b"")]].concat();
     assert_verdicts("same layer", &check_files(&with_whiteout), ISTIO, MAISTRA);
     let report = check_all(&[whole, &[(".wh.plugin.wasm", b"")]]);
@@ -105,7 +106,7 @@ fn istio_does_not_apply_whiteouts() {
 }
 
 #[test]
-fn file_replaces_a_directory_and_the_reverse() {
+fn file_and_directory_replace_each_other() {
     let module = module();
     let whole: &[(&str, &[u8])] = &[
         ("a.wasm", &module),

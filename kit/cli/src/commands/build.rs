@@ -31,7 +31,7 @@ pub fn build(target: Target, dev: bool, shrinks: bool, explain: bool) -> Result<
         shown(&built.module),
         counted(pages, "page")
     )?;
-    print_line!("Staged: {}", shown(&built.folder))?;
+    print_line!("Staged: {}", shown(&built.directory))?;
     let module = fs::read(&built.module)
         .with_context(|| format!("cannot read {}", built.module.display()))?;
     if is_unsupported(&module) {

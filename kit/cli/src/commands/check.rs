@@ -7,12 +7,12 @@ use proxy_wasm_check::{self as check, Report};
 
 use crate::cli::Format;
 #[cfg(feature = "trial")]
-use crate::cli::Trial;
+use crate::cli::TrialOptions;
 use crate::project::Project;
 use crate::stdio::{self, counted, print_line};
 
 /// Checks a path, or the project.
-pub fn check(path: Option<&Path>, options: &check::Options) -> Result<Report> {
+pub fn check(path: Option<&Path>, options: &check::CheckOptions) -> Result<Report> {
     match path {
         Some(path) => Ok(check::check_with(path, options)),
         None => Project::find()?.check(options),
@@ -20,9 +20,9 @@ pub fn check(path: Option<&Path>, options: &check::Options) -> Result<Report> {
 }
 
 #[cfg(feature = "trial")]
-impl Trial {
-    /// Sets how modules are tried.
-    pub fn apply(self, options: &mut check::Options) -> Result<()> {
+impl TrialOptions {
+    /// Sets the options for trying modules.
+    pub fn apply(self, options: &mut check::CheckOptions) -> Result<()> {
         options.configuration = match (self.configuration, self.configuration_file) {
             (Some(text), _) => Some(text.into_bytes()),
             (None, Some(file)) => Some(
@@ -50,13 +50,13 @@ pub fn print_capabilities(report: &Report) -> Result<()> {
         .as_ref()
         .with_context(|| format!("there is no valid module:\n{report}"))?;
     let restriction = check::restriction(&module.capabilities).context(
-        "the module needs no capabilities; to Envoy, an empty list would mean that all are allowed",
+        "the module needs no capabilities; in Envoy, an empty list would allow all of them",
     )?;
     stdio::write(format_args!("{restriction}"))
 }
 
-/// Fails unless all required consumers accept what was checked, or at least one mesh, and unless a
-/// project's files agree.
+/// Fails unless all required consumers accept the input, or at least one mesh if none is required.
+/// Also fails if the files of the project do not agree.
 pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
     let errors = counted(report.errors() as u64, "error");
     if required.is_empty() {

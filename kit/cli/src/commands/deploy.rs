@@ -8,7 +8,7 @@ use crate::cli::Deploy;
 use crate::deploy::{Deployment, image};
 use crate::project::Project;
 use crate::pushed::Pushed;
-use crate::stdio::{self, print_line, print_note};
+use crate::stdio::{self, counted, print_line, print_note};
 
 /// Applies the file for a mesh, after trying its configuration and showing what would change.
 pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
@@ -27,8 +27,11 @@ pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
         print_note!("{finding}");
     }
     let errors = report.errors();
-    let plural = if errors == 1 { "" } else { "s" };
-    ensure!(errors == 0, "nothing is applied: {errors} error{plural}");
+    ensure!(
+        errors == 0,
+        "nothing is applied: {}",
+        counted(errors as u64, "error")
+    );
 
     stdio::write(format_args!("{}", deployment.text()))?;
     if options.dry_run {

@@ -13,8 +13,8 @@ use crate::staged::{StagingDirectory, Variant};
 use crate::stdio::{print_line, shown};
 
 impl Packaging {
-    /// The files to package: those of a directory, those of a module and its manifest, or those that
-    /// this package's build has staged.
+    /// The files to package: those of a directory, a module and its manifest, or the staged files
+    /// of this package.
     fn staged(&self) -> Result<StagingDirectory> {
         match (&self.from, &self.module) {
             (Some(directory), _) => StagingDirectory::at(directory),
@@ -29,7 +29,7 @@ impl Packaging {
         self.manifest.as_deref().unwrap_or(default)
     }
 
-    /// The files to package, if those that have to accept them do.
+    /// The files to package, if the required consumers accept them.
     pub fn checked(&self) -> Result<StagingDirectory> {
         let staged = self.staged()?;
         print_report(staged.report(), Format::Text)?;
@@ -75,7 +75,7 @@ impl Packaging {
             Some(name) => {
                 ensure!(
                     self.variant == Variant::Compat,
-                    "no engine packages the oci variant; leave CONTAINER_ENGINE out, or set it to none"
+                    "no engine packages the oci variant; unset CONTAINER_ENGINE, or set it to none"
                 );
                 chosen(name).map(Some)
             }
@@ -112,11 +112,11 @@ fn chosen(name: &str) -> Result<Engine> {
         .into_iter()
         .find(|engine| engine.command() == name)
         .with_context(|| {
-            format!("CONTAINER_ENGINE is {name:?}; it takes podman, buildah, docker or none")
+            format!("CONTAINER_ENGINE is {name:?}; use podman, buildah, docker or none")
         })?;
     ensure!(
         engine.is_available(),
-        "{name} does not respond; `{name} info` says why. CONTAINER_ENGINE=none needs no engine"
+        "{name} does not respond; `{name} info` says why. To package without an engine, set CONTAINER_ENGINE=none"
     );
     Ok(engine)
 }

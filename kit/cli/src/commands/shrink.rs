@@ -27,7 +27,7 @@ pub fn shrink_file(
     Ok(())
 }
 
-/// Prints what shrinking did.
+/// Prints the result of shrinking.
 pub fn print_shrunk(shrunk: &Shrunk, explain: bool) -> Result<()> {
     if explain {
         for decision in &shrunk.decisions {

@@ -1,4 +1,4 @@
-//! Small projects before and after a rename.
+//! Renames small projects.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -16,7 +16,7 @@ fn project(files: &[(&str, &str)]) -> Result<TempDir> {
     Ok(directory)
 }
 
-/// The same in a repository in which everything is committed.
+/// The same project in a repository, with everything committed.
 fn repository(files: &[(&str, &str)]) -> Result<TempDir> {
     let directory = project(files)?;
     run_git(&directory, &["init", "--quiet"])?;
@@ -55,7 +55,7 @@ fn read(directory: &TempDir, path: &str) -> Result<String> {
     fs::read_to_string(directory.path().join(path)).with_context(|| path.to_owned())
 }
 
-/// All files but those of git.
+/// All files except those of git.
 fn contents(directory: &TempDir) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut contents = BTreeMap::new();
     let mut directories = vec![directory.path().to_owned()];
@@ -76,7 +76,8 @@ fn contents(directory: &TempDir) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(contents)
 }
 
-/// Makes sure that a name is rejected with a message that has all parts, and that no file changes.
+/// Asserts that a name is rejected with a message that contains all parts, and that no file
+/// changes.
 #[track_caller]
 fn assert_rejected(directory: &TempDir, name: &str, parts: &[&str]) {
     let before = contents(directory).expect("readable files");
@@ -90,7 +91,7 @@ fn assert_rejected(directory: &TempDir, name: &str, parts: &[&str]) {
 }
 
 #[test]
-fn both_spellings_are_replaced_where_they_are_whole_words() -> Result<()> {
+fn whole_words_are_replaced_in_both_spellings() -> Result<()> {
     let project = project(&[
         (
             "src/lib.rs",
@@ -139,7 +140,7 @@ fn one_name_may_contain_the_other() -> Result<()> {
 }
 
 #[test]
-fn toolkit_and_license_are_not_touched() -> Result<()> {
+fn toolkit_and_license_do_not_change() -> Result<()> {
     let files = [("kit/cli/a.rs", "add-it"), ("LICENSE", "add-it")];
     for project in [project(&files)?, repository(&files)?] {
         rename(project.path(), "c-d", false)?;
@@ -150,7 +151,7 @@ fn toolkit_and_license_are_not_touched() -> Result<()> {
 }
 
 #[test]
-fn with_git_what_it_ignores_is_not_touched() -> Result<()> {
+fn files_that_git_ignores_do_not_change() -> Result<()> {
     let project = repository(&[("tracked", "add-it"), (".gitignore", "ignored\n")])?;
     write(&project, &[("ignored", "add-it"), ("new/file", "add-it")])?;
     fs::remove_file(project.path().join("tracked"))?;
@@ -162,7 +163,7 @@ fn with_git_what_it_ignores_is_not_touched() -> Result<()> {
 }
 
 #[test]
-fn without_git_build_directories_are_not_touched() -> Result<()> {
+fn build_directories_do_not_change_without_git() -> Result<()> {
     let project = project(&[
         ("target/made", "add-it"),
         ("cache/CACHEDIR.TAG", ""),
@@ -179,7 +180,7 @@ fn without_git_build_directories_are_not_touched() -> Result<()> {
 }
 
 #[test]
-fn project_that_a_repository_around_it_ignores_is_not_in_git() -> Result<()> {
+fn project_that_an_outer_repository_ignores_is_renamed_without_git() -> Result<()> {
     let outer = repository(&[(".gitignore", "/inner/\n")])?;
     write(&outer, &[("inner/Cargo.toml", MANIFEST)])?;
     let renamed = rename(&outer.path().join("inner"), "c-d", false)?;
@@ -189,7 +190,7 @@ fn project_that_a_repository_around_it_ignores_is_not_in_git() -> Result<()> {
 }
 
 #[test]
-fn project_in_a_subdirectory_of_a_repository_changes_nothing_outside() -> Result<()> {
+fn files_outside_the_project_in_the_same_repository_do_not_change() -> Result<()> {
     let outer = repository(&[("inner/Cargo.toml", MANIFEST)])?;
     let renamed = rename(&outer.path().join("inner"), "c-d", false)?;
     assert_eq!((renamed.files, renamed.in_git), (1, true));
@@ -198,7 +199,7 @@ fn project_in_a_subdirectory_of_a_repository_changes_nothing_outside() -> Result
 }
 
 #[test]
-fn links_and_binary_files_are_not_touched() -> Result<()> {
+fn links_and_binary_files_do_not_change() -> Result<()> {
     let project = project(&[("module.wasm", "\0asm add-it"), ("elsewhere/a", "")])?;
     fs::write(project.path().join("latin-1"), b"add-it \xe9")?;
     symlink("elsewhere", project.path().join("directory-link"))?;
@@ -212,7 +213,7 @@ fn links_and_binary_files_are_not_touched() -> Result<()> {
 }
 
 #[test]
-fn permissions_stay() -> Result<()> {
+fn permissions_do_not_change() -> Result<()> {
     let project = project(&[(".ci/run", "add-it")])?;
     let path = project.path().join(".ci/run");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o775))?;
@@ -242,7 +243,7 @@ fn invalid_name_is_rejected() -> Result<()> {
     assert_rejected(
         &project,
         "add-it",
-        &["Cargo.toml", "the name is add-it already"],
+        &["Cargo.toml", "the name is already add-it"],
     );
     Ok(())
 }
@@ -258,7 +259,7 @@ fn valid_name_is_accepted() -> Result<()> {
 }
 
 #[test]
-fn word_of_the_project_is_rejected_with_its_place() -> Result<()> {
+fn word_that_occurs_in_the_project_is_rejected_with_its_place() -> Result<()> {
     let project = project(&[
         ("a.yaml", "name: add-it\nsea: sand-bank\n"),
         ("b.md", "The wide sand_castle."),
@@ -267,13 +268,13 @@ fn word_of_the_project_is_rejected_with_its_place() -> Result<()> {
     assert_rejected(&project, "sand-bank", &["a.yaml:2"]);
     assert_rejected(&project, "sand", &["a.yaml:2"]);
     assert_rejected(&project, "sand-castle", &["b.md:1"]);
-    // A part of a word is not a word.
+    // Parts of words do not count.
     rename(project.path(), "san", false)?;
     Ok(())
 }
 
 #[test]
-fn single_word_is_rejected_if_code_needs_underscores() -> Result<()> {
+fn single_word_is_rejected_if_the_name_occurs_with_underscores() -> Result<()> {
     let project = project(&[("a.rs", "use add_it::A;\n")])?;
     assert_rejected(&project, "zz", &["a.rs:1", "use add_it::A;"]);
     Ok(())
@@ -318,7 +319,7 @@ fn sections_about_the_template_are_removed() -> Result<()> {
         ),
         ("docs/README.md", "<!-- template -->\n"),
     ])?;
-    // The new name may occur in what is removed.
+    // The new name may occur in a removed section.
     let renamed = rename(project.path(), "c-d", false)?;
     assert_eq!(renamed.files, 4);
     assert_eq!(read(&project, ".ci/run")?, "#!/bin/sh\n");
@@ -337,7 +338,7 @@ fn section_without_an_end_is_rejected() -> Result<()> {
 }
 
 #[test]
-fn line_numbers_count_removed_sections() -> Result<()> {
+fn line_numbers_are_those_of_the_original_file() -> Result<()> {
     let page = "<!-- template -->\n\n<!-- /template -->\nsand\n";
     let project = project(&[("README.md", page)])?;
     assert_rejected(&project, "sand", &["README.md:4"]);
@@ -380,7 +381,7 @@ fn lock_file_stays_sorted() -> Result<()> {
 }
 
 #[test]
-fn second_rename_works_and_another_restores_the_project() -> Result<()> {
+fn renaming_back_restores_the_project() -> Result<()> {
     let project = repository(&[("src/lib.rs", "add_it"), ("a.yaml", "x/add-it:1")])?;
     let before = contents(&project)?;
     for (name, from) in [("c-d", "add-it"), ("e-f-g", "c-d"), ("add-it", "e-f-g")] {

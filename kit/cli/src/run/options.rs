@@ -34,6 +34,15 @@ pub struct Options {
         conflicts_with = "envoy_config"
     )]
     pub upstream: Option<String>,
+    /// Append each request to this file as a case that expects what was observed. Requests are served
+    /// one after another, and secrets are replaced
+    #[arg(
+        long,
+        env = "RECORD",
+        value_name = "FILE",
+        conflicts_with = "envoy_config"
+    )]
+    pub record: Option<PathBuf>,
     /// If the extension pauses in a headers callback, hold the headers only, so that its body callback is
     /// called: Envoy's setting of this name, since 1.35
     #[arg(

@@ -308,6 +308,9 @@ impl Session {
             Outcome::Rejected => self.report_rejected("Envoy rejects it: see the lines above")?,
             Outcome::Accepted => {
                 self.is_serving = true;
+                if let Some(recorder) = self.settings.recorder() {
+                    recorder.accept_configuration();
+                }
                 let bytes = self.module.as_ref().map_or(0, |module| module.bytes.len());
                 let line = format!("serving the module: {} bytes", with_commas(bytes));
                 self.output.print(&line)?;
@@ -363,7 +366,14 @@ impl Session {
 
     fn print_addresses(&self, updates: &Updates) -> Result<()> {
         print_line!("")?;
-        for (index, address) in updates.admin().listener_addresses()?.values().enumerate() {
+        let mut addresses = updates.admin().listener_addresses()?;
+        if let Some(recorder) = self.settings.recorder() {
+            for address in addresses.values_mut() {
+                recorder.set_proxy(*address);
+                *address = recorder.front();
+            }
+        }
+        for (index, address) in addresses.values().enumerate() {
             let port = address.port();
             let host = if address.ip().is_unspecified() {
                 "127.0.0.1".to_owned()
@@ -390,6 +400,10 @@ impl Session {
             .print_field("Admin page", &updates.admin().url())?;
         self.output
             .print_field("Upstream", &self.settings.upstream())?;
+        if let Some(recorder) = self.settings.recorder() {
+            let file = self.display_path(recorder.file());
+            self.output.print_field("Recording", &file)?;
+        }
         self.output.print_field("Watching", &watched.join(", "))?;
         self.output.print_field("Ctrl-C", "stops it")?;
         print_line!("")

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::options::Options;
 use super::resources::{EnvoyFiles, Resources};
 use super::{echo, envoy_file};
+use proxy_wasm_test::cases::Recorder;
 use proxy_wasm_test::envoy::Configuration;
 use proxy_wasm_test::envoy::resources::{self, Listener};
 
@@ -33,6 +34,7 @@ enum Source {
         configuration: GivenConfiguration,
         allow_on_headers_stop_iteration: bool,
         upstream: Upstream,
+        recorder: Option<Recorder>,
     },
     /// The author's own Envoy configuration.
     File(PathBuf),
@@ -69,14 +71,20 @@ impl Settings {
             (None, Some(file)) => GivenConfiguration::File(absolute(file)?),
             (None, None) => GivenConfiguration::None,
         };
+        let port = choose(options.port, PORT, "--port")?;
+        let upstream = match &options.upstream {
+            Some(text) => Upstream::parse(text)?,
+            None => Upstream::echo()?,
+        };
+        let record =
+            |file: &PathBuf| Recorder::start(port, (upstream.host.clone(), upstream.port), file);
+        let recorder = options.record.as_ref().map(record).transpose()?;
         let source = Source::Options {
-            port: choose(options.port, PORT, "--port")?,
+            port,
             configuration,
             allow_on_headers_stop_iteration: options.allow_on_headers_stop_iteration,
-            upstream: match &options.upstream {
-                Some(text) => Upstream::parse(text)?,
-                None => Upstream::echo()?,
-            },
+            upstream,
+            recorder,
         };
         Ok(Self { source, admin_port })
     }
@@ -104,6 +112,14 @@ impl Settings {
         }
     }
 
+    /// What records the requests, if the author has asked for it.
+    pub fn recorder(&self) -> Option<&Recorder> {
+        match &self.source {
+            Source::Options { recorder, .. } => recorder.as_ref(),
+            Source::File(_) => None,
+        }
+    }
+
     /// Reads the files, and makes Envoy's configuration.
     ///
     /// # Errors
@@ -116,17 +132,26 @@ impl Settings {
                 configuration,
                 allow_on_headers_stop_iteration,
                 upstream,
+                recorder,
             } => {
+                let configuration = configuration.read()?;
+                if let (Some(recorder), Configuration::Text(text)) = (recorder, &configuration) {
+                    recorder.propose_configuration(Some(text.clone()));
+                }
                 let listener = Listener {
                     is_tcp: false,
                     name: "http".to_owned(),
                     root_id: String::new(),
-                    configuration: configuration.read()?,
-                    port: *port,
+                    configuration,
+                    // The recorder listens on the author's port.
+                    port: if recorder.is_some() { 0 } else { *port },
                     answers_direct: false,
                     allow_on_headers_stop_iteration: *allow_on_headers_stop_iteration,
                 };
-                let upstream = (upstream.host.as_str(), upstream.port);
+                let back = recorder.as_ref().map(Recorder::back);
+                let host = back.map_or(upstream.host.clone(), |back| back.ip().to_string());
+                let port = back.map_or(upstream.port, |back| back.port());
+                let upstream = (host.as_str(), port);
                 Ok(Resources {
                     bootstrap: resources::bootstrap(files.listeners, self.admin_port, upstream),
                     listeners: resources::listeners(files.module, &[listener]),

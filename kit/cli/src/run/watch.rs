@@ -64,7 +64,6 @@ impl Watch {
     /// # Errors
     ///
     /// If a path does not exist, or the system cannot watch the files.
-    #[cfg(feature = "test")]
     pub fn start_with(
         root: Option<&Path>,
         others: &[PathBuf],

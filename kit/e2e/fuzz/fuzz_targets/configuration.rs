@@ -16,7 +16,7 @@ fuzz_target!(|configuration: &[u8]| match Config::parse(configuration) {
             assert!(!value.chars().any(|c| c.is_control() && c != '\t'), "{value:?}");
             assert_eq!(value.trim_matches([' ', '\t']), value);
         }
-        // The log line is one line.
+        // The message must be a single log line.
         assert!(!config.to_string().contains('\n'));
     }
     Err(error) => {

@@ -1,13 +1,13 @@
-//! The configuration's contract, written a second time, independently of `src/config.rs`.
+//! The contract of the configuration, implemented independently of `src/config.rs`.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Header lines as they are on the wire: name, value.
+/// Header lines, each a name and a value.
 pub type Lines = Vec<(String, String)>;
 
-/// What a configuration appends, or `None` if it is rejected.
+/// The header lines that a configuration appends, or `None` if it is rejected.
 ///
-/// An encoded protobuf message needs no rule here: it contains a control character.
+/// Encoded protobuf messages need no rule, because they contain control characters.
 pub fn expected(configuration: &[u8]) -> Option<Lines> {
     let text = std::str::from_utf8(configuration).ok()?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -41,7 +41,7 @@ fn lines(members: Vec<(String, Json)>) -> Option<Lines> {
                 .collect::<Option<_>>()?,
             _ => return None,
         };
-        // A name is checked although an empty array appends nothing under it.
+        // The name is checked even if the array is empty and appends nothing.
         line(&name, "")?;
         if names.iter().any(|other| other.eq_ignore_ascii_case(&name)) {
             return None;
@@ -58,10 +58,10 @@ fn line(name: &str, value: &str) -> Option<(String, String)> {
     let name = name.to_ascii_lowercase();
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     let is_forbidden = match name.as_str() {
-        // They frame or route the message.
+        // These headers frame or route the message.
         "connection" | "content-length" | "host" | "keep-alive" | "proxy-connection" | "te"
         | "trailer" | "transfer-encoding" | "upgrade" => true,
-        // They may occur only once in a response.
+        // These headers may occur only once in a response.
         "age" | "content-location" | "content-range" | "content-type" | "date" | "etag"
         | "expires" | "last-modified" | "location" | "retry-after" | "server" | "grpc-status"
         | "grpc-message" => true,
@@ -73,7 +73,7 @@ fn line(name: &str, value: &str) -> Option<(String, String)> {
     (name_is_fine && value_is_fine).then(|| (name, value.to_owned()))
 }
 
-/// JSON with its members in order, and those of one name side by side.
+/// JSON that keeps the order of members and duplicate names.
 #[derive(Debug)]
 enum Json {
     Other,

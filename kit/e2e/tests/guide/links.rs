@@ -16,11 +16,11 @@ fn targets(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// The links of a page that lead nowhere, each with the page and why. What is elsewhere on the web
-/// is not looked at.
+/// The broken links of a page, each with the page and the reason. Links to other sites are not
+/// checked.
 pub fn broken(page: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(page).with_context(|| format!("no {}", page.display()))?;
-    let folder = page.parent().unwrap_or(Path::new("."));
+    let directory = page.parent().unwrap_or(Path::new("."));
     let mut broken = Vec::new();
     for target in targets(&text) {
         if target.starts_with("https://") {
@@ -30,7 +30,7 @@ pub fn broken(page: &Path) -> Result<Vec<String>> {
         let file = if path.is_empty() {
             page.to_owned()
         } else {
-            folder.join(path)
+            directory.join(path)
         };
         let problem = if !file.exists() {
             Some("no such file")
@@ -47,9 +47,9 @@ pub fn broken(page: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn what_leads_nowhere_is_found() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let page = folder.path().join("page.md");
+fn broken_links_are_found() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let page = directory.path().join("page.md");
     fs::write(
         &page,
         "# A b\n[good](#a-b) [good](page.md) [far](https://registry.example) [bad](#c) ![bad](d.svg)\n",

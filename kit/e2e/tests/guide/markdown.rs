@@ -1,27 +1,27 @@
-//! As much of Markdown as the guide uses.
+//! Parses the parts of Markdown that the guide uses.
 
-/// A block of code between fences.
+/// A fenced code block.
 #[derive(Debug)]
-pub struct Block {
-    /// What stands behind the opening fence.
+pub struct CodeBlock {
+    /// The info string after the opening fence.
     pub language: String,
-    /// The lines between the fences, each with its end.
+    /// The lines between the fences, with their line ends.
     pub text: String,
 }
 
-/// All fenced blocks of a page, in order.
-pub fn blocks(page: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
+/// All fenced code blocks of a page, in order.
+pub fn code_blocks(page: &str) -> Vec<CodeBlock> {
+    let mut code_blocks = Vec::new();
+    let mut open: Option<CodeBlock> = None;
     for line in page.lines() {
         match (line.strip_prefix("```"), open.as_mut()) {
             (Some(language), None) => {
-                open = Some(Block {
+                open = Some(CodeBlock {
                     language: language.to_owned(),
                     text: String::new(),
                 });
             }
-            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(_), Some(_)) => code_blocks.extend(open.take()),
             (None, Some(block)) => {
                 block.text.push_str(line);
                 block.text.push('\n');
@@ -29,10 +29,10 @@ pub fn blocks(page: &str) -> Vec<Block> {
             (None, None) => (),
         }
     }
-    blocks
+    code_blocks
 }
 
-/// A page without its fenced blocks and its code between backticks, in which nothing is a link.
+/// A page without code blocks and inline code, which contain no links.
 pub fn prose(page: &str) -> String {
     let mut is_code = false;
     let mut prose = String::new();
@@ -40,7 +40,7 @@ pub fn prose(page: &str) -> String {
         if line.starts_with("```") {
             is_code = !is_code;
         } else if !is_code && !line.starts_with("    ") {
-            // Every second part is between backticks.
+            // Every second part is inline code.
             prose.extend(line.split('`').step_by(2));
             prose.push('\n');
         }
@@ -48,7 +48,7 @@ pub fn prose(page: &str) -> String {
     prose
 }
 
-/// The anchors of a page's headings, as code hosts make them.
+/// The anchors of a page's headings, as code hosts generate them.
 pub fn anchors(page: &str) -> Vec<String> {
     let mut is_code = false;
     let mut anchors = Vec::new();
@@ -67,7 +67,7 @@ pub fn anchors(page: &str) -> Vec<String> {
     anchors
 }
 
-/// Lines without the white space at their beginning, so that code can be shown less far in.
+/// Removes leading white space, so that code can be shown with less indentation.
 pub fn unindented(code: &str) -> String {
     let lines: Vec<&str> = code.lines().map(str::trim_start).collect();
     lines.join("\n")
@@ -80,17 +80,17 @@ fn anchors_are_those_of_code_hosts() {
 }
 
 #[test]
-fn blocks_keep_their_lines() {
+fn code_blocks_keep_their_lines() {
     let page = "a\n```diff\n+ b\n\n```\nc\n```rust\nd\n```\n";
-    let blocks = blocks(page);
-    assert_eq!(blocks.len(), 2, "{blocks:?}");
-    assert_eq!(blocks[0].language, "diff");
-    assert_eq!(blocks[0].text, "+ b\n\n");
-    assert_eq!(blocks[1].text, "d\n");
+    let code_blocks = code_blocks(page);
+    assert_eq!(code_blocks.len(), 2, "{code_blocks:?}");
+    assert_eq!(code_blocks[0].language, "diff");
+    assert_eq!(code_blocks[0].text, "+ b\n\n");
+    assert_eq!(code_blocks[1].text, "d\n");
 }
 
 #[test]
-fn code_is_no_prose() {
+fn code_is_not_prose() {
     let page = "a `[b](c)` d\n```\n[e](f)\n```\n    [g](h)\n";
     assert_eq!(prose(page), "a  d\n");
 }

@@ -7,7 +7,7 @@ use proxy_wasm_e2e::{recipe, recipe_path};
 use proxy_wasm_test::envoy::{Configuration, Envoy};
 use proxy_wasm_test::{Error, Proxy};
 
-use crate::refusal;
+use crate::rejection;
 
 const CONFIGURATION: &str = r#"{"prefix": "SSH-2.0-", "limit": 32}"#;
 
@@ -16,7 +16,7 @@ fn load() -> Result<Proxy, Error> {
 }
 
 #[test]
-fn line_with_the_prefix_passes_and_what_follows() -> Result<(), Error> {
+fn line_with_the_prefix_is_forwarded_with_the_rest() -> Result<(), Error> {
     let proxy = load()?;
     let connection = proxy.connect()?;
     connection.send("SSH-2.")?;
@@ -48,7 +48,7 @@ fn another_line_closes_the_connection() -> Result<(), Error> {
 }
 
 #[test]
-fn line_that_has_no_end_counts_when_the_client_has_ended() -> Result<(), Error> {
+fn line_without_an_end_is_checked_when_the_client_closes() -> Result<(), Error> {
     for (line, is_accepted) in [("SSH-2.0-", true), ("SSH", false), ("", false)] {
         let proxy = load()?;
         let connection = proxy.connect()?;
@@ -61,11 +61,11 @@ fn line_that_has_no_end_counts_when_the_client_has_ended() -> Result<(), Error> 
 
 #[test]
 fn incomplete_configuration_is_rejected() {
-    let refusal = refusal("first_line", r#"{"prefix": "a"}"#);
-    assert!(refusal.contains("missing field `limit`"), "{refusal}");
+    let rejection = rejection("first_line", r#"{"prefix": "a"}"#);
+    assert!(rejection.contains("missing field `limit`"), "{rejection}");
 }
 
-/// What a client receives that sends these bytes, through Envoy from a service that sends them back.
+/// What a client receives that sends these bytes through Envoy to an echo service.
 fn echoed(envoy: &Envoy, bytes: &str) -> Result<String> {
     let mut connection = TcpStream::connect(envoy.address_of("tcp")?)?;
     connection.write_all(bytes.as_bytes())?;
@@ -76,12 +76,12 @@ fn echoed(envoy: &Envoy, bytes: &str) -> Result<String> {
 }
 
 #[test]
-fn first_line_decides_about_a_connection_in_envoy() -> Result<()> {
+fn connection_is_closed_by_its_first_line_in_envoy() -> Result<()> {
     let service = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = service.local_addr()?;
     thread::spawn(move || {
         for connection in service.incoming().flatten() {
-            // A connection that fails is a failure of the client.
+            // A failed connection is an error of the client.
             let _ = std::io::copy(&mut &connection, &mut &connection);
         }
     });

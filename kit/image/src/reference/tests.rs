@@ -101,7 +101,7 @@ fn tag_and_digest_are_optional() {
 }
 
 #[test]
-fn only_registries_of_this_machine_are_local() {
+fn only_registries_on_this_machine_are_local() {
     let is_local = |registry: &str| {
         ImageReference::parse(&format!("{registry}/a"))
             .expect(registry)

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 mod barrier;
-mod client;
 mod grpc;
 mod log;
 mod plan;

@@ -182,6 +182,9 @@ fn describe(error: &serde_saphyr::Error) -> String {
             "{} is written twice; keep one of them",
             key.as_deref().unwrap_or("a key")
         ),
+        serde_saphyr::Error::Unexpected { expected, .. } if *expected == "sequence start" => {
+            "a file is a list of cases; begin each with `- case: `".to_owned()
+        }
         other => UserMessageFormatter.format_message(other).into_owned(),
     }
 }
@@ -195,4 +198,179 @@ fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|(distance, known)| *distance as f64 <= MAX_DISTANCE * known.len() as f64)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_invalid(text: &str, expected: &str) {
+        match parse(text, Path::new("a.yaml")) {
+            Ok(_) => panic!("{text} is accepted"),
+            Err(error) => assert_eq!(error.to_string(), expected, "{text}"),
+        }
+    }
+
+    #[test]
+    fn unknown_key_is_an_error_with_its_place_and_the_nearest_known_key() {
+        assert_invalid(
+            "- case: a\n  requst: {}\n",
+            "a.yaml:2:3: unknown key requst; write request",
+        );
+        assert_invalid(
+            "- case: a\n  request:\n    heders: {}\n",
+            "a.yaml:3:5: unknown key heders; write headers",
+        );
+        assert_invalid(
+            "- case: a\n  steps:\n    - request: {}\n      expect: {respons: {}}\n",
+            "a.yaml:4:16: unknown key respons; write response",
+        );
+        assert_invalid(
+            "- case: a\n  expect:\n    rejected: {like: b}\n",
+            "a.yaml:3:16: unknown key like; the keys here are contains, matches",
+        );
+        assert_invalid(
+            "- case: a\n  request: {}\n  upstream: {failure: resets}\n",
+            "a.yaml:3:23: unknown value resets; write reset",
+        );
+    }
+
+    #[test]
+    fn value_of_another_type_is_an_error_with_its_place() {
+        for (text, place) in [
+            ("- case: a\n  request: {headers: {a: 1.5}}\n", "2:26: "),
+            ("- case: a\n  request: {headers: {a: }}\n", "2:23: "),
+            (
+                "- case: a\n  request: {}\n  upstream: {status: ok}\n",
+                "3:22: ",
+            ),
+            ("- case: a\n  steps: [{advance: 5x}]\n", "2:21: "),
+            ("- case: a\n  request:\n", "2:10: "),
+            (
+                "- case: a\n  expect: {rejected: {matches: '('}}\n",
+                "2:22: ",
+            ),
+            ("- case: a\n  request: {body: {base64: '?'}}\n", "2:19: "),
+        ] {
+            let error = parse(text, Path::new("a.yaml"))
+                .expect_err(text)
+                .to_string();
+            assert!(error.starts_with(&format!("a.yaml:{place}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_go_together_are_errors() {
+        for (text, problem) in [
+            (
+                "- {case: a, request: {}, steps: []}",
+                "a case has a request or steps",
+            ),
+            (
+                "- {case: a, upstream: {}}",
+                "upstream and meanwhile belong to a request",
+            ),
+            ("- {case: a, steps: [{}]}", "a step has one of"),
+            (
+                "- {case: a, steps: [{advance: 1s, configure: a}]}",
+                "a step has one of",
+            ),
+            (
+                "- {case: a, steps: [{advance: 1s, upstream: {}}]}",
+                "belong to a request",
+            ),
+            (
+                "- {case: a, request: {}, expect: {rejected: a}}",
+                "there are no requests",
+            ),
+            (
+                "- {case: a, expect: {forwarded: true}}",
+                "expected of a request",
+            ),
+            (
+                "- {case: a, steps: [], expect: {response: {}}}",
+                "move them into its step",
+            ),
+            (
+                "- {case: a, request: {}, upstream: {failure: timeout}}",
+                "write failure: reset",
+            ),
+            (
+                "- {case: a, configuration: b, configuration_base64: ''}",
+                "remove one of them",
+            ),
+            ("- {case: a, configuration_base64: '?'}", "is not base64"),
+            ("- {case: a, case: b}", "case is written twice"),
+            ("- {request: {}}", "case is missing; add it"),
+            ("case: a", "a file is a list of cases"),
+        ] {
+            let error = parse(text, Path::new("a.yaml"))
+                .expect_err(text)
+                .to_string();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn aliases_and_nesting_without_end_are_errors() {
+        let mut text = "- case: a\n  configuration:\n    a0: &a0 [x]\n".to_owned();
+        for level in 1..30 {
+            let below = level - 1;
+            text.push_str(&format!("    a{level}: &a{level} [*a{below}, *a{below}]\n"));
+        }
+        assert!(parse(&text, Path::new("a.yaml")).is_err());
+        let deep = format!(
+            "- {{case: a, configuration: {}{}}}",
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert!(parse(&deep, Path::new("a.yaml")).is_err());
+    }
+
+    #[test]
+    fn configuration_that_is_an_object_is_json_in_the_order_of_the_file()
+    -> Result<(), Box<dyn std::error::Error>> {
+        for (yaml, bytes) in [
+            (
+                "{b: 1, a: [x, 1.5, true, null]}",
+                &br#"{"b":1,"a":["x",1.5,true,null]}"#[..],
+            ),
+            ("text", b"text"),
+            ("'5'", b"5"),
+            ("5", b"5"),
+            ("[]", b"[]"),
+            ("{}", b"{}"),
+        ] {
+            let cases = parse(
+                &format!("- {{case: a, configuration: {yaml}}}"),
+                Path::new("a"),
+            )?;
+            let expected = Configuration::Bytes(bytes.to_vec());
+            assert_eq!(cases[0].case.configuration, expected, "{yaml}");
+        }
+        let cases = parse("- {case: a, configuration: }", Path::new("a"))?;
+        assert_eq!(cases[0].case.configuration, Configuration::Absent);
+        Ok(())
+    }
+
+    #[test]
+    fn files_below_a_directory_are_read_in_order() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir(path("b"))?;
+        fs::write(path("c.yaml"), "- {case: third}")?;
+        fs::write(path("b/b.yml"), "- {case: second}")?;
+        fs::write(path("a.yaml"), "- {case: first}")?;
+        fs::write(path("README.md"), "not a case")?;
+        let cases = read(directory.path())?;
+        let names: Vec<_> = cases.iter().map(|case| case.case.name.0.as_str()).collect();
+        assert_eq!(names, ["first", "second", "third"]);
+        assert!(matches!(read(&path("d.yaml")), Err(ReadError::Io { .. })));
+        assert!(matches!(
+            read(&path("README.md")),
+            Err(ReadError::Invalid { .. })
+        ));
+        Ok(())
+    }
 }

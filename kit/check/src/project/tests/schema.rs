@@ -134,8 +134,8 @@ fn required_field_that_is_missing_is_an_error() {
     }
     let expected = "error: deploy/a.yaml:1:1: spec is missing, which WasmPlugin requires; add it";
     let (without, _) = ISTIO.split_once("spec:").expect("a spec");
-    let folder = project(true, &[("deploy/a.yaml", without)]);
-    assert_eq!(lines(&report(&folder)), [expected]);
+    let directory = project(true, &[("deploy/a.yaml", without)]);
+    assert_eq!(lines(&report(&directory)), [expected]);
 }
 
 #[test]
@@ -194,16 +194,16 @@ fn envoy_filter_and_traffic_extension_without_a_module_are_left_alone() {
         "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nspec: { other: 1 }\n",
         "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nspec: { lua: { a: b } }\n",
     ] {
-        let folder = project(true, &[("deploy/a.yaml", text)]);
-        assert_eq!(lines(&report(&folder)), [""; 0]);
+        let directory = project(true, &[("deploy/a.yaml", text)]);
+        assert_eq!(lines(&report(&directory)), [""; 0]);
     }
 }
 
 #[cfg(feature = "trial")]
 #[test]
 fn envoy_filter_passes_its_configuration() {
-    let folder = project(false, &[("deploy/a.yaml", ENVOY_FILTER)]);
-    let lines = lines(&report(&folder));
+    let directory = project(false, &[("deploy/a.yaml", ENVOY_FILTER)]);
+    let lines = lines(&report(&directory));
     assert!(
         lines.len() == 1 && lines.iter().all(|line| line.contains("deploy/a.yaml:19:")),
         "{lines:?}"

@@ -1,8 +1,8 @@
 //! Waits until Envoy's only worker thread has dealt with what was sent to it before.
 
+use std::io;
 use std::net::SocketAddr;
 
-use crate::error::Error;
 use crate::http;
 
 /// A listener to which Envoy responds by itself. Its worker reads what has arrived first.
@@ -11,7 +11,8 @@ pub struct Barrier(pub SocketAddr);
 
 impl Barrier {
     /// Waits for the worker.
-    pub fn wait(self) -> Result<(), Error> {
-        http::get(&format!("http://{}/", self.0)).map(drop)
+    pub fn wait(self) -> io::Result<()> {
+        let response = http::get(&format!("http://{}/", self.0));
+        response.map(drop).map_err(io::Error::other)
     }
 }

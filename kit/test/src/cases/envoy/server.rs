@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::barrier::Barrier;
-use crate::http1::{Request, read_request, write_beginning, write_reply_with};
+use crate::http1::{read_request, write_beginning, write_reply_with};
 use crate::message::{Message, Reply};
 
 /// A request that a service has received. It waits for an [`Action`].
@@ -74,7 +74,7 @@ fn serve(
         match actions.recv() {
             Ok(Action::Reply(delay, reply)) => {
                 thread::sleep(delay);
-                if !respond(connection, &request, &reply, barrier)? {
+                if !write_reply_with(&mut connection, &request, &reply, || barrier.wait())? {
                     return Ok(());
                 }
             }
@@ -82,7 +82,7 @@ fn serve(
                 thread::sleep(delay);
                 if let Some(reply) = beginning {
                     write_beginning(&mut connection, &reply)?;
-                    barrier.wait().map_err(io::Error::other)?;
+                    barrier.wait()?;
                 }
                 return Ok(());
             }
@@ -90,15 +90,4 @@ fn serve(
         }
     }
     Ok(())
-}
-
-fn respond(
-    mut connection: &TcpStream,
-    request: &Request,
-    reply: &Reply,
-    barrier: Barrier,
-) -> io::Result<bool> {
-    write_reply_with(&mut connection, request, reply, || {
-        barrier.wait().map_err(io::Error::other)
-    })
 }

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::client;
 use super::grpc;
 use super::plan::{Plan, UPSTREAM};
 use super::process::EnvoyProcess;
 use super::resources;
 use super::server::{self, Action, Received};
+use crate::cases::client;
 use crate::cases::format::{Call, Case, Failure, ProxyOptions, Reply, Request};
 use crate::cases::json::Configuration;
 use crate::cases::observed::{Metrics, ObservedExchange, ObservedRequest, ObservedResponse};
@@ -125,10 +125,7 @@ impl<'a> EnvoySession<'a> {
     fn next(&mut self, patience: Duration) -> Option<Event> {
         let deadline = Instant::now() + patience + self.call_time;
         let rest = deadline.saturating_duration_since(Instant::now());
-        match self.events.recv_timeout(rest) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.events.recv_timeout(rest).ok()
     }
 
     /// Responds to a call of the extension.
@@ -189,7 +186,7 @@ impl<'a> EnvoySession<'a> {
         self.clients += 1;
         let client = self.clients;
         thread::spawn(move || {
-            let response = client::exchange(address, &outgoing, barrier);
+            let response = client::exchange(address, &outgoing, || barrier.wait());
             // If the case has ended, nothing reads it.
             let _ = sender.send(Event::Response(client, response));
         });
@@ -234,7 +231,8 @@ impl<'a> EnvoySession<'a> {
 
     /// Waits until the worker has called the callbacks at the end of a stream, and looks for traps.
     fn settle(&self) -> Result<(), Stop> {
-        self.envoy.barrier().wait().map_err(failed)?;
+        let waited = self.envoy.barrier().wait();
+        waited.map_err(|error| Stop::Failed(format!("Envoy does not respond: {error}")))?;
         match self.envoy.trap(self.log_start) {
             Some(trap) => Err(Stop::Failed(trap)),
             None => Ok(()),
@@ -293,7 +291,9 @@ impl Session for EnvoySession<'_> {
         if !request.reset {
             return self.run_exchange(request, upstream, meanwhile);
         }
-        let connection = client::begin(self.address()?, &request.outgoing(), self.envoy.barrier());
+        let barrier = self.envoy.barrier();
+        let address = self.address()?;
+        let connection = client::begin(address, &request.outgoing(), || barrier.wait());
         let connection = connection.map_err(|error| Stop::Failed(error.to_string()))?;
         meanwhile(self)?;
         drop(connection);

@@ -1,4 +1,4 @@
-//! A Proxy-Wasm extension that tells the upstream which host the client asked for.
+//! A Proxy-Wasm extension that sends the requested host to the upstream.
 
 mod config;
 #[cfg(not(all(test, target_family = "wasm")))]

@@ -1,10 +1,10 @@
-//! The package of a project.
+//! The description of a project.
 
 use std::path::Path;
 
-/// A Cargo package that builds an extension.
+/// A project to check: a Cargo package that builds an extension.
 #[derive(Clone, Copy, Debug)]
-pub struct Project<'a> {
+pub struct ProjectDescription<'a> {
     /// The directory with `Cargo.toml`, `manifest.yaml` and `deploy/`.
     pub root: &'a Path,
     /// The directory with the files of the image's root.

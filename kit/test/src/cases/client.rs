@@ -1,10 +1,9 @@
 //! A client that sends the request of a case.
 
 use std::io::{self, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::barrier::Barrier;
 use crate::cases::messages::Outgoing;
 use crate::headers::Headers;
 use crate::http1::{read_response, write_chunk, write_fields};
@@ -13,24 +12,33 @@ use crate::message::Message;
 /// How long a client waits for the rest of a response.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sends a request piece by piece, and returns the response.
-pub fn exchange(address: SocketAddr, request: &Outgoing, barrier: Barrier) -> io::Result<Message> {
+/// Sends a request piece by piece, and returns the response. `after_piece` is called after the head and
+/// after each piece of the body.
+pub fn exchange(
+    address: impl ToSocketAddrs,
+    request: &Outgoing,
+    after_piece: impl Fn() -> io::Result<()>,
+) -> io::Result<Message> {
     let connection = connect(address)?;
-    write(&connection, request, barrier)?;
+    write(&connection, request, after_piece)?;
     read_response(&mut BufReader::new(&connection), request.method == "HEAD")
 }
 
 /// Sends a request without its end, and returns the connection, which resets the request when it is
 /// dropped.
-pub fn begin(address: SocketAddr, request: &Outgoing, barrier: Barrier) -> io::Result<TcpStream> {
+pub fn begin(
+    address: SocketAddr,
+    request: &Outgoing,
+    after_piece: impl Fn() -> io::Result<()>,
+) -> io::Result<TcpStream> {
     let connection = connect(address)?;
     let mut unfinished = request.clone();
     unfinished.headers.remove("content-length");
-    write_pieces(&connection, &unfinished, true, barrier)?;
+    write_pieces(&connection, &unfinished, true, after_piece)?;
     Ok(connection)
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
     let connection = TcpStream::connect(address)?;
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(TIMEOUT))?;
@@ -38,11 +46,15 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(connection)
 }
 
-fn write(mut connection: &TcpStream, request: &Outgoing, barrier: Barrier) -> io::Result<()> {
+fn write(
+    mut connection: &TcpStream,
+    request: &Outgoing,
+    after_piece: impl Fn() -> io::Result<()>,
+) -> io::Result<()> {
     let has_length = request.headers.first("content-length").is_some();
     let has_body = !request.chunks.is_empty() || request.trailers.is_some();
     let is_chunked = has_body && !has_length;
-    write_pieces(connection, request, is_chunked, barrier)?;
+    write_pieces(connection, request, is_chunked, after_piece)?;
     if is_chunked {
         let mut end = b"0\r\n".to_vec();
         write_fields(&mut end, request.trailers.iter().flat_map(Headers::bytes));
@@ -57,7 +69,7 @@ fn write_pieces(
     mut connection: &TcpStream,
     request: &Outgoing,
     is_chunked: bool,
-    barrier: Barrier,
+    after_piece: impl Fn() -> io::Result<()>,
 ) -> io::Result<()> {
     let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path).into_bytes();
     let is_host = |name: &[u8]| [&b"host"[..], b":authority"].contains(&name);
@@ -72,7 +84,7 @@ fn write_pieces(
     head.extend_from_slice(b"\r\n");
     connection.write_all(&head)?;
     for chunk in &request.chunks {
-        barrier.wait().map_err(io::Error::other)?;
+        after_piece()?;
         let mut piece = Vec::new();
         if is_chunked {
             write_chunk(&mut piece, chunk);
@@ -81,5 +93,5 @@ fn write_pieces(
         }
         connection.write_all(&piece)?;
     }
-    barrier.wait().map_err(io::Error::other)
+    after_piece()
 }

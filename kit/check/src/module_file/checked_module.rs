@@ -1,4 +1,4 @@
-//! A module that is checked, and what is found in it.
+//! A module that is checked.
 
 use proxy_wasm_abi::{AbiVersion, EnvoyVersion, Function};
 use proxy_wasm_module::{Item, Module};
@@ -6,17 +6,17 @@ use proxy_wasm_module::{Item, Module};
 use crate::consumers::{Consumer, Consumers};
 use crate::report::Report;
 
-/// The most errors of one kind that are listed.
+/// The maximum number of errors of one kind that are listed.
 pub const MAX_COUNT: usize = 20;
 
-/// How to fix what only another ABI version allows.
+/// The remedy for what only another ABI version allows.
 pub const BUILD_FOR_CURRENT_ABI: &str = "build it with an SDK for ABI 0.2.1";
 
-/// A module that some consumers read.
-pub struct Subject<'a> {
-    /// Where findings go.
+/// A module that is checked for the consumers that read it.
+pub struct CheckedModule<'a> {
+    /// The report that gets the findings.
     pub report: &'a mut Report,
-    /// Who reads the module.
+    /// The consumers that read the module.
     pub readers: &'a [&'static Consumer],
     /// The module's path.
     pub place: &'a str,
@@ -26,13 +26,13 @@ pub struct Subject<'a> {
     pub version: AbiVersion,
 }
 
-impl Subject<'_> {
-    /// Adds what makes every reader reject the module.
+impl CheckedModule<'_> {
+    /// Adds an error: every reader rejects the module.
     pub fn error(&mut self, problem: impl Into<String>, remedy: impl Into<String>) {
         self.report.error(self.readers, self.place, problem, remedy);
     }
 
-    /// Adds what Envoy has rejected since some release.
+    /// Adds an error: Envoy rejects the module since this release.
     pub fn error_since(
         &mut self,
         since: EnvoyVersion,
@@ -46,7 +46,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Adds errors of a kind of parts, such as imports, and lists only the first of them.
+    /// Adds errors of one kind, such as imports, and lists only the first of them.
     pub fn errors(&mut self, kind: &str, errors: impl Iterator<Item = (String, &'static str)>) {
         let mut count = 0_usize;
         for (problem, remedy) in errors {
@@ -58,26 +58,25 @@ impl Subject<'_> {
         let more = count.saturating_sub(MAX_COUNT);
         if more > 0 {
             self.error(
-                format!("{more} more {kind} are of that kind"),
+                format!("{more} more {kind} have such errors"),
                 "fix the ones above first",
             );
         }
     }
 
-    /// Adds what no reader rejects.
+    /// Adds a warning: no reader rejects the module.
     pub fn warning(&mut self, problem: impl Into<String>, remedy: impl Into<String>) {
         self.report.warning(self.place, problem, remedy);
     }
 
-    /// Adds what releases of the readers with an older Envoy than `since` lack: an error for the
-    /// readers that have no newer one, or else, if `warns`, a warning.
+    /// Adds a problem of releases with an older Envoy than `since`: see [`Report::needs`].
     pub fn needs(&mut self, since: EnvoyVersion, warns: bool, problem: String, remedy: &str) {
         let finding = (self.place, problem, remedy);
         self.report.needs(self.readers, since, warns, finding);
     }
 }
 
-/// Whether an import or export is this function of the ABI.
-pub fn fits(item: &Item, function: &Function) -> bool {
+/// Whether an import or export has the signature of this ABI function.
+pub fn has_signature(item: &Item, function: &Function) -> bool {
     matches!(item, Item::Function(signature) if signature.matches(&function.signature))
 }

@@ -1,4 +1,4 @@
-//! A module that was found in an image.
+//! Modules in images.
 
 use proxy_wasm_abi::EnvoyVersion;
 use proxy_wasm_image::read::FileContent;
@@ -8,22 +8,23 @@ use crate::consumers::{Consumer, Consumers};
 use crate::module_file;
 use crate::report::Report;
 
-/// A module in an image: its path, and its content.
+/// A module in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundModule {
     pub path: String,
     pub content: FileContent,
 }
 
-impl Found {
-    /// Checks the module for the consumers that read it. Returns the oldest Envoy that loads it.
+impl FoundModule {
+    /// Checks the module for the consumers that read it. Returns the oldest Envoy that loads it,
+    /// once its errors are fixed.
     pub fn check(&self, report: &mut Report, readers: &[&'static Consumer]) -> EnvoyVersion {
         let (path, content) = (self.path.as_str(), &self.content);
         let start = content.start();
         if let Some(bytes) = content.bytes() {
             module_file::check(report, readers, path, bytes)
         } else if !start.is_empty() && !start.starts_with(module::MAGIC) {
-            // The first bytes show that it is not a module.
+            // Only the first bytes are kept, and they show that it is not a module.
             module_file::check(report, readers, path, start)
         } else {
             self.too_large(report, readers);
@@ -47,9 +48,7 @@ impl Found {
             report.not_checked(
                 &others,
                 &self.path,
-                format!(
-                    "it has {length} bytes, or is a sparse file, which this check does not read"
-                ),
+                format!("it is longer than this check reads, or a sparse file ({length} bytes)"),
                 "check the .wasm file itself",
             );
         }
