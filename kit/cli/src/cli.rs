@@ -8,6 +8,7 @@ use proxy_wasm_check::CONSUMERS;
 
 #[cfg(feature = "run")]
 use crate::commands::test;
+use crate::package::Target;
 #[cfg(feature = "run")]
 use crate::run;
 use crate::staged::Variant;
@@ -25,6 +26,9 @@ pub enum Command {
     /// Compile and shrink the module, and stage the image's files in target/image
     #[command(after_help = "Example:\n  cargo proxy-wasm build --explain")]
     Build {
+        /// What the module is compiled for
+        #[arg(long, env = "WASM_TARGET", value_enum, default_value_t)]
+        target: Target,
         /// Do not shrink the module
         #[arg(long, env = "NO_SHRINK")]
         no_shrink: bool,
