@@ -218,6 +218,16 @@ fn accepted_configuration_is_a_failure_if_it_should_be_rejected() -> Result<()> 
 }
 
 #[test]
+fn call_that_no_case_describes_is_reported_if_nothing_is_expected() -> Result<()> {
+    let (has_passed, report) = report(GRPC, "- {case: a, request: {}}")?;
+    assert!(has_passed);
+    let error = report["observed"]["error"].to_string();
+    assert!(error.contains("gRPC a.B/C to the cluster grpc"), "{error}");
+    assert!(report["observed"]["responses"][0].is_null());
+    Ok(())
+}
+
+#[test]
 fn trap_is_a_failure_with_its_backtrace() -> Result<()> {
     let module = r#"(module
         (func (export "proxy_abi_version_0_2_1"))
@@ -441,6 +451,32 @@ mod in_envoy {
             .filter(|outcome| !outcome.case().contains("/direct"))
         {
             assert!(outcome.has_passed(), "{outcome}\n{text}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn response_before_the_request_is_complete_is_received_in_envoy() -> Result<()> {
+        // Responds with 403 as soon as the headers have arrived.
+        let module = r#"(module
+            (import "env" "proxy_send_local_response"
+                (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+            (func (export "proxy_abi_version_0_2_1"))
+            (memory (export "memory") 1)
+            (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+                (drop (call $respond (i32.const 403) (i32.const 0) (i32.const 0) (i32.const 0)
+                    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)))
+                (i32.const 1)))"#;
+        let yaml = "
+- case: a local response
+  request: {method: POST, path: /, body: [one, two, three]}
+  expect: {response: {status: 403, local: true}, forwarded: false}
+";
+        let mut outcomes = run(module, yaml)?;
+        outcomes.extend(super::run(module, yaml)?);
+        for outcome in outcomes {
+            assert!(outcome.has_passed(), "{outcome}");
         }
         Ok(())
     }

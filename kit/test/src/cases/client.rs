@@ -55,7 +55,7 @@ fn write(
     let has_body = !request.chunks.is_empty() || request.trailers.is_some();
     let is_chunked = has_body && !has_length;
     write_pieces(connection, request, is_chunked, after_piece)?;
-    if is_chunked {
+    if is_chunked && !has_response(connection)? {
         let mut end = b"0\r\n".to_vec();
         write_fields(&mut end, request.trailers.iter().flat_map(Headers::bytes));
         end.extend_from_slice(b"\r\n");
@@ -64,7 +64,17 @@ fn write(
     Ok(())
 }
 
-/// Writes the head and the pieces of the body. Envoy receives each by itself.
+/// Whether a response has begun. A proxy that responds before the request is complete reads nothing
+/// more, and closes the connection.
+fn has_response(connection: &TcpStream) -> io::Result<bool> {
+    connection.set_nonblocking(true)?;
+    let has_response = connection.peek(&mut [0]).is_ok();
+    connection.set_nonblocking(false)?;
+    Ok(has_response)
+}
+
+/// Writes the head and the pieces of the body, unless a response begins before. Envoy receives each
+/// piece by itself.
 fn write_pieces(
     mut connection: &TcpStream,
     request: &Outgoing,
@@ -85,6 +95,9 @@ fn write_pieces(
     connection.write_all(&head)?;
     for chunk in &request.chunks {
         after_piece()?;
+        if has_response(connection)? {
+            return Ok(());
+        }
         let mut piece = Vec::new();
         if is_chunked {
             write_chunk(&mut piece, chunk);

@@ -183,10 +183,15 @@ impl Run {
         session: &mut S,
     ) -> Result<(), Stop> {
         session.finish_calls(calls)?;
-        self.calls(calls, session);
         if !self.has_expectations {
+            let unexpected = session.services().take_unexpected();
+            if let Some(call) = unexpected.first() {
+                let error = format!("the case does not describe a call of the extension: {call}");
+                self.result.observed.error.get_or_insert(error);
+            }
             return Ok(());
         }
+        self.calls(calls, session);
         let expect = expect.cloned().unwrap_or_default();
         let log = session.log()?;
         let names: Vec<_> = expect

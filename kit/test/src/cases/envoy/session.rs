@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::message::Message;
 use crate::records::{LogLine, Metric};
 
-/// How long nothing may happen to a request before it counts as held by the extension.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long nothing may happen to a request, twice, before it counts as held by the extension.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How long a call may take until it times out.
 const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -121,11 +121,14 @@ impl<'a> EnvoySession<'a> {
         self.address.ok_or_else(failed)
     }
 
-    /// Waits until the next event, or until nothing has happened for a time.
-    fn next(&mut self, patience: Duration) -> Option<Event> {
-        let deadline = Instant::now() + patience + self.call_time;
-        let rest = deadline.saturating_duration_since(Instant::now());
-        self.events.recv_timeout(rest).ok()
+    /// Waits for the next event. `None`: nothing happens, although Envoy's worker is idle.
+    fn next(&mut self) -> Option<Event> {
+        if let Ok(event) = self.events.recv_timeout(PATIENCE + self.call_time) {
+            return Some(event);
+        }
+        // On a busy machine, the worker may not have run. If it does not respond, nothing will.
+        self.envoy.barrier().wait().ok()?;
+        self.events.recv_timeout(PATIENCE).ok()
     }
 
     /// Responds to a call of the extension.
@@ -197,7 +200,7 @@ impl<'a> EnvoySession<'a> {
                 exchange.set_response(response);
                 break;
             }
-            match self.next(PATIENCE) {
+            match self.next() {
                 Some(Event::Received(received)) if received.cluster == UPSTREAM => {
                     exchange.upstream_request = Some(observed(&received.message));
                     if !std::mem::replace(&mut has_waited, true) {
@@ -322,7 +325,7 @@ impl Session for EnvoySession<'_> {
             self.on_event(event);
         }
         while !self.services.is_complete(id) {
-            match self.next(PATIENCE) {
+            match self.next() {
                 Some(event) => self.on_event(event),
                 None => break,
             }
