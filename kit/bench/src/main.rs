@@ -5,6 +5,8 @@
 //! - `build`: the modules that `cargo make build` has left in Cargo's target directory
 //! - `subject`: the filters that are measured, and the headers that they append
 //! - `baseline`: modules written by hand, which do nothing but append the headers
+//! - `dynamic_module`: a shared library that Envoy loads, which appends the headers
+//! - `ext_proc`: a service for Envoy's filter ext_proc, which appends the headers
 //! - `proxy`: an Envoy with one filter
 //! - `load`: requests, from h2load
 //! - `callgrind`: the instructions of one filter
@@ -15,6 +17,8 @@ mod baseline;
 mod build;
 mod callgrind;
 mod cli;
+mod dynamic_module;
+mod ext_proc;
 mod load;
 mod measure;
 mod plot;

@@ -9,8 +9,10 @@ use proxy_wasm_test::envoy::find_or_fetch;
 use crate::build::{self, Build};
 use crate::cli::Arguments;
 use crate::report::Report;
-use crate::subject::{Filter, HEADER_MUTATION, LUA, Subject, THIS_EXTENSION, Workload};
-use crate::{baseline, callgrind, load, plot};
+use crate::subject::{
+    DYNAMIC_MODULE, EXT_PROC, Filter, HEADER_MUTATION, LUA, Subject, THIS_EXTENSION, Workload,
+};
+use crate::{baseline, callgrind, dynamic_module, ext_proc, load, plot};
 
 /// Counts the instructions of all filters. After each filter, the figures so far are written as
 /// JSON and SVG.
@@ -68,7 +70,12 @@ fn subjects(build: &Build, workload: &Workload, modules: &[PathBuf]) -> Result<V
     let not_shrunk = module("not-shrunk", build.not_shrunk()?)?;
     let mut subjects = vec![
         Subject::new(HEADER_MUTATION, Filter::HeaderMutation),
+        Subject::new(
+            DYNAMIC_MODULE,
+            Filter::DynamicModule(dynamic_module::build()?),
+        ),
         Subject::new(LUA, Filter::Lua),
+        Subject::new(EXT_PROC, Filter::ExtProc(ext_proc::start(headers)?)),
         Subject::new("by hand, one callback", one_callback),
         Subject::new("by hand, same callbacks", same_callbacks),
         Subject::new("not shrunk", not_shrunk),

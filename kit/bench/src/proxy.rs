@@ -50,7 +50,10 @@ impl Proxy {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("envoy.json");
         let listeners = folder.path().join("listeners.json");
-        fs::write(&file, bootstrap_without_timers(&listeners).to_string())?;
+        fs::write(
+            &file,
+            bootstrap_without_timers(&listeners, filter).to_string(),
+        )?;
         fs::write(&listeners, listener(filter, workload).to_string())?;
         let launch = Launch {
             binary,
@@ -60,7 +63,12 @@ impl Proxy {
             drain_seconds: 0,
             arguments: ["--log-level", "warning"].map(str::to_owned).to_vec(),
         };
-        let command = wrap(launch.command(), folder.path());
+        let mut command = wrap(launch.command(), folder.path());
+        if let Filter::DynamicModule(path) = filter
+            && let Some(directory) = path.parent()
+        {
+            command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", directory);
+        }
         let process = Process::start(command, folder.path(), TIMEOUT)?;
         let updates = Updates::new(process.admin().clone(), WORKERS).timeout(TIMEOUT);
         let log = || process.log_from(0);
@@ -111,10 +119,16 @@ impl Proxy {
 
 /// Envoy's bootstrap. What Envoy does by the clock would be counted with the requests, and more of it
 /// on a slow machine, so statistics and watchdogs are put off until the count is over.
-fn bootstrap_without_timers(listeners: &Path) -> Value {
+fn bootstrap_without_timers(listeners: &Path, filter: &Filter) -> Value {
     // No request reaches this upstream.
     let mut bootstrap = bootstrap(listeners, 0, ("127.0.0.1", 9));
     let watchdog = json!({"miss_timeout": "600s", "megamiss_timeout": "600s"});
+    if let Some(clusters) = bootstrap
+        .pointer_mut("/static_resources/clusters")
+        .and_then(Value::as_array_mut)
+    {
+        clusters.extend(filter.cluster());
+    }
     bootstrap["stats_flush_interval"] = json!("299s");
     bootstrap["watchdogs"] = json!({
         "main_thread_watchdog": watchdog,
@@ -139,7 +153,7 @@ mod tests {
     use proxy_wasm_test::envoy::find_or_fetch;
 
     use super::*;
-    use crate::baseline;
+    use crate::{baseline, dynamic_module, ext_proc};
 
     fn unwrapped(envoy: Command, _: &Path) -> Command {
         envoy
@@ -166,6 +180,8 @@ mod tests {
             (Filter::None, 0),
             (Filter::HeaderMutation, 100),
             (Filter::Lua, 100),
+            (Filter::DynamicModule(dynamic_module::build()?), 100),
+            (Filter::ExtProc(ext_proc::start(&workload.headers)?), 100),
             (
                 module("one", baseline::one_callback(&workload.headers)?)?,
                 100,

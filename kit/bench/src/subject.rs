@@ -1,9 +1,10 @@
 //! What is measured: a filter that appends headers to every response, and how it is configured.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use proxy_wasm_test::envoy::Configuration;
-use proxy_wasm_test::envoy::resources::wasm_filter;
+use proxy_wasm_test::envoy::resources::{loopback, wasm_filter};
 use serde_json::{Map, Value, json};
 
 /// The name of Envoy's own filter in the report.
@@ -12,8 +13,17 @@ pub const HEADER_MUTATION: &str = "native header_mutation";
 /// The name of the Lua script in the report.
 pub const LUA: &str = "Lua";
 
+/// The name of the external service in the report.
+pub const EXT_PROC: &str = "ext_proc, without the service";
+
+/// The name of the dynamic module in the report.
+pub const DYNAMIC_MODULE: &str = "dynamic module";
+
 /// The name of the extension as it ships in the report.
 pub const THIS_EXTENSION: &str = "this extension";
+
+/// The cluster of the external service.
+const EXT_PROC_CLUSTER: &str = "ext_proc";
 
 /// A filter that appends headers to every response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +34,10 @@ pub enum Filter {
     HeaderMutation,
     /// A Lua script.
     Lua,
+    /// A gRPC service of its own, at this address.
+    ExtProc(SocketAddr),
+    /// A shared library that Envoy loads, whose file name begins with `lib`.
+    DynamicModule(PathBuf),
     /// A Proxy-Wasm module.
     Module(PathBuf),
 }
@@ -87,6 +101,25 @@ impl Workload {
 }
 
 impl Filter {
+    /// The cluster that the filter needs.
+    pub fn cluster(&self) -> Option<Value> {
+        let Self::ExtProc(address) = self else {
+            return None;
+        };
+        Some(json!({
+            "name": EXT_PROC_CLUSTER,
+            "load_assignment": {"cluster_name": EXT_PROC_CLUSTER, "endpoints": [{"lb_endpoints": [
+                {"endpoint": {"address": loopback(address.port())}},
+            ]}]},
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": {"http2_protocol_options": {}},
+                },
+            },
+        }))
+    }
+
     /// The filter as it stands in a listener's list of HTTP filters.
     pub fn to_json(&self, workload: &Workload) -> Option<Value> {
         match self {
@@ -111,6 +144,28 @@ impl Filter {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
                 "default_source_code": {"inline_string": script(&workload.headers)},
             }})),
+            Self::ExtProc(_) => Some(json!({"name": "ext_proc", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+                "grpc_service": {"envoy_grpc": {"cluster_name": EXT_PROC_CLUSTER}, "timeout": "60s"},
+                "message_timeout": "60s",
+                "processing_mode": {"request_header_mode": "SKIP", "response_header_mode": "SEND"},
+            }})),
+            Self::DynamicModule(path) => {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                let lines = workload.headers.iter();
+                let lines: String = lines
+                    .map(|(name, value)| format!("{name}: {value}\n"))
+                    .collect();
+                Some(json!({"name": "dynamic_module", "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+                    "dynamic_module_config": {"name": name.trim_start_matches("lib")},
+                    "filter_name": "append",
+                    "filter_config": {
+                        "@type": "type.googleapis.com/google.protobuf.StringValue",
+                        "value": lines,
+                    },
+                }}))
+            }
             Self::Module(path) => {
                 let configuration = Configuration::Text(workload.configuration.clone());
                 Some(wasm_filter(path, &workload.root_id, &configuration))

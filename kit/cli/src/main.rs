@@ -55,11 +55,12 @@ fn run_command(command: Command) -> Result<()> {
     match command {
         Command::Build { examples: true, .. } => build_examples(),
         Command::Build {
+            target,
             no_shrink,
             dev,
             explain,
             ..
-        } => build(dev, !no_shrink, explain),
+        } => build(target, dev, !no_shrink, explain),
         Command::Shrink {
             module,
             output,

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{CrateType, Metadata, MetadataCommand, TargetKind};
+use clap::ValueEnum;
 use proxy_wasm_module::{Shrunk, shrink, strip};
 
 use crate::files::write_whole;
-use crate::toolchain::{TARGET, Toolchain};
+use crate::toolchain::{TARGET, Toolchain, WASI_TARGET};
 
 /// Makes the linker write relocations, which show [`shrink`] which data is used.
 const REFERENCES: &str = "-Clink-arg=--emit-relocs";
@@ -29,9 +30,33 @@ enum Profile {
     Analysis,
 }
 
+/// What a module is compiled for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// Plain WebAssembly, without a clock, random numbers or files
+    #[default]
+    #[value(name = TARGET)]
+    Unknown,
+    /// WebAssembly with WASI preview 1: larger, and each use is a host call
+    #[value(name = WASI_TARGET)]
+    Wasi,
+}
+
+impl Target {
+    /// Its name in Cargo.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => TARGET,
+            Self::Wasi => WASI_TARGET,
+        }
+    }
+}
+
 /// A Cargo package.
 #[derive(Debug)]
 pub struct CargoPackage {
+    /// What its modules are compiled for.
+    pub target_platform: Target,
     metadata: Metadata,
     package: cargo_metadata::Package,
     root: PathBuf,
@@ -57,6 +82,7 @@ impl CargoPackage {
         };
         let root = package.manifest_path.parent().map(ToOwned::to_owned);
         Ok(Self {
+            target_platform: Target::default(),
             metadata,
             package,
             root: root.unwrap_or_default().into_std_path_buf(),
@@ -91,7 +117,7 @@ impl CargoPackage {
         });
         let library = library.with_context(|| {
             format!(
-                "{} builds no module; add crate-type = [\"cdylib\"] under [lib]",
+                "{} does not build a module; add crate-type = [\"cdylib\"] under [lib]",
                 self.package.manifest_path
             )
         })?;
@@ -149,7 +175,7 @@ impl CargoPackage {
         let analyses = compile(Profile::Analysis)?;
         let directory = self.target().join("examples");
         fs::create_dir_all(&directory)
-            .with_context(|| format!("cannot make {}", directory.display()))?;
+            .with_context(|| format!("cannot create {}", directory.display()))?;
         let examples = self.package.targets.iter().filter(|target| {
             target.kind.contains(&TargetKind::Example)
                 && target.crate_types.contains(&CrateType::CDyLib)
@@ -175,7 +201,11 @@ impl CargoPackage {
 
     /// Compiles the library or the examples, and returns the directory of the modules.
     fn compile(&self, which: &str, profile: Profile) -> Result<PathBuf> {
-        let toolchain = Toolchain::find_or_install()?;
+        let toolchain = match self.target_platform {
+            Target::Unknown => Toolchain::find_or_install()?,
+            Target::Wasi => Toolchain::find_or_install_wasi()?,
+        };
+        let target = self.target_platform.name();
         let flags = match profile {
             Profile::Ship { for_shrinking } => {
                 let mut flags = self.rustflags();
@@ -192,7 +222,7 @@ impl CargoPackage {
         };
         let status = toolchain
             .cargo(&flags)
-            .args(["build", which, "--target", TARGET])
+            .args(["build", which, "--target", target])
             .args(arguments)
             .current_dir(&self.root)
             .status()
@@ -201,7 +231,7 @@ impl CargoPackage {
             status.success(),
             "the extension does not compile; the lines above say why"
         );
-        Ok(self.target().join(TARGET).join(directory))
+        Ok(self.target().join(target).join(directory))
     }
 
     /// Flags for the release build: a small stack, and no paths of this machine, so that the same

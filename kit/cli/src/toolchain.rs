@@ -20,6 +20,9 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian's newest Rust: the compiler, Cargo, the linter, and the standard library's source.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-clippy", "rust-web-src"];
 
+/// WebAssembly with WASI, for extensions that use it.
+pub const WASI_TARGET: &str = "wasm32-wasip1";
+
 /// The prefix of a standard library's directory. The compiler's version follows.
 const SYSROOT: &str = "wasm-sysroot-";
 
@@ -87,6 +90,22 @@ impl Toolchain {
             build_standard_library(&completed.sysroot, &version.release)?;
         }
         Ok(completed.into_toolchain())
+    }
+
+    /// Finds a toolchain that has WebAssembly with WASI, or brings its standard library here with
+    /// rustup. That of the distribution cannot be compiled here: it needs a C library for WASI.
+    ///
+    /// # Errors
+    ///
+    /// If there is none: what to install, and how.
+    pub fn find_or_install_wasi() -> Result<Self> {
+        let is_available = has_target_library("rustc".as_ref(), WASI_TARGET)
+            || add_target_with_rustup(WASI_TARGET);
+        ensure!(
+            is_available,
+            "no Rust standard library for {WASI_TARGET}. Install it: `rustup target add {WASI_TARGET}`"
+        );
+        Ok(Self { kind: Kind::InUse })
     }
 
     /// A Cargo command with this toolchain. `rustflags` apply only to the target.
@@ -186,10 +205,15 @@ fn distribution_cargo() -> Command {
     command
 }
 
-/// Whether this compiler has the target's standard library.
+/// Whether this compiler has the standard library of [`TARGET`].
 fn has_target(rustc: &OsStr) -> bool {
+    has_target_library(rustc, TARGET)
+}
+
+/// Whether this compiler has a target's standard library.
+fn has_target_library(rustc: &OsStr, target: &str) -> bool {
     let output = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", TARGET])
+        .args(["--print", "target-libdir", "--target", target])
         .stderr(Stdio::null())
         .output();
     let Ok(output) = output else { return false };
@@ -203,18 +227,22 @@ fn has_target(rustc: &OsStr) -> bool {
 }
 
 fn add_with_rustup() -> bool {
+    let is_added = add_target_with_rustup(TARGET);
+    if !is_added && command_exists("rustup") {
+        print_note!("rustup cannot add it here; looking at the distribution's packages");
+    }
+    is_added
+}
+
+fn add_target_with_rustup(target: &str) -> bool {
     if !command_exists("rustup") {
         return false;
     }
-    print_note!("Adding the target {TARGET} with rustup");
+    print_note!("Adding the target {target} with rustup");
     let output = Command::new("rustup")
-        .args(["target", "add", TARGET])
+        .args(["target", "add", target])
         .output();
-    let added = output.is_ok_and(|output| output.status.success());
-    if !added {
-        print_note!("rustup cannot add it here; looking at the distribution's packages");
-    }
-    added
+    output.is_ok_and(|output| output.status.success())
 }
 
 /// Whether PATH has a command of this name.

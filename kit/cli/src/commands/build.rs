@@ -1,17 +1,22 @@
 //! `cargo proxy-wasm build`.
 
+use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::commands::shrink::print_shrunk;
-use crate::package::CargoPackage;
+use crate::package::{CargoPackage, Target};
 use crate::project::Project;
-use crate::stdio::{counted, print_line, shown};
+use crate::stdio::{counted, print_line, print_note, shown};
+
+/// With this text, functions of the standard library panic that the target does not have.
+const NOT_IMPLEMENTED: &[u8] = b"not implemented on this platform";
 
 /// Compiles and stages the module of the project.
-pub fn build(dev: bool, shrinks: bool, explain: bool) -> Result<()> {
-    let project = Project::find()?;
+pub fn build(target: Target, dev: bool, shrinks: bool, explain: bool) -> Result<()> {
+    let mut project = Project::find()?;
+    project.package.target_platform = target;
     let built = if dev {
         project.build_for_development()?
     } else {
@@ -27,7 +32,23 @@ pub fn build(dev: bool, shrinks: bool, explain: bool) -> Result<()> {
         counted(pages, "page")
     )?;
     print_line!("Staged: {}", shown(&built.directory))?;
+    let module = fs::read(&built.module)
+        .with_context(|| format!("cannot read {}", built.module.display()))?;
+    if is_unsupported(&module) {
+        print_note!(
+            "warning: the module has calls of the standard library that are \"not implemented on this \
+             platform\", such as SystemTime::now and Instant::now: they trap; use the host call \
+             get_current_time, or --target wasm32-wasip1"
+        );
+    }
     Ok(())
+}
+
+/// Whether a module may panic because the target does not have a function of the standard library.
+fn is_unsupported(module: &[u8]) -> bool {
+    module
+        .windows(NOT_IMPLEMENTED.len())
+        .any(|window| window == NOT_IMPLEMENTED)
 }
 
 /// Compiles the package's examples.

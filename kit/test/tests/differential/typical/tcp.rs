@@ -167,7 +167,7 @@ fn calling(callback: &str) -> Module {
 /// Chooses the cluster of a connection.
 fn routing() -> Module {
     // The fields 1 and 2 of the message, and their lengths.
-    let arguments = format!("\n\u{17}envoy.tcp_proxy.cluster\u{12}\u{3}tcp");
+    let arguments = "\n\u{17}envoy.tcp_proxy.cluster\u{12}\u{3}tcp";
     Module::new()
         .on(
             "proxy_on_new_connection",
