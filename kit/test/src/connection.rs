@@ -14,7 +14,7 @@ use crate::tcp::{Received, Source, TcpState, UpstreamState};
 ///
 #[cfg_attr(feature = "wat", doc = "```")]
 #[cfg_attr(not(feature = "wat"), doc = "```no_run")]
-/// use proxy_wasm_test::{End, Proxy};
+/// use proxy_wasm_test::Proxy;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let module = r#"(module (func (export "proxy_abi_version_0_2_1")) (memory (export "memory") 1)

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// A map of fields, in order. Several can have the same name. Names are in lower case.
+/// A map of header or trailer fields ("header map" in Envoy), in order. Several can have the same name.
+/// Names are in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Vec<u8>, Vec<u8>)>);
 

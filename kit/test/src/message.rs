@@ -129,7 +129,7 @@ impl Response {
     }
 }
 
-/// A request or a response, as far as one side has received it.
+/// A request or a response, as far as the upstream or the client has received it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its headers.

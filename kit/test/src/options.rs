@@ -28,7 +28,8 @@ impl fmt::Debug for ForeignFunction {
     }
 }
 
-/// The setup of a VM. The defaults are those of Envoy.
+/// What an operator configures: `PluginConfig` and `VmConfig` in Envoy, and what surrounds the extension.
+/// The defaults are those of Envoy.
 ///
 /// ```no_run
 /// use proxy_wasm_test::{Options, extension};

@@ -16,7 +16,8 @@ use crate::options::Options;
 use crate::records::{ForeignCall, HttpCall, LogLine, Metric};
 use crate::stream::Request;
 
-/// An extension that runs in the embedded proxy: a VM, and a plugin in it.
+/// An extension that runs in the embedded proxy: a VM, and a plugin in it, which is an HTTP filter or a
+/// network filter of a listener in Envoy.
 ///
 #[cfg_attr(feature = "wat", doc = "```")]
 #[cfg_attr(not(feature = "wat"), doc = "```no_run")]

@@ -43,7 +43,7 @@ pub struct ForeignCall {
     pub status: Status,
 }
 
-/// The value of a metric (ABI: "Metrics").
+/// The value of a metric (ABI: "Metrics"): a counter, gauge or histogram of Envoy's statistics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Metric {
     /// A number that only grows.
@@ -54,7 +54,8 @@ pub enum Metric {
     Histogram(Vec<u64>),
 }
 
-/// An HTTP call that waits for its response (ABI: `proxy_http_call`).
+/// An HTTP call that waits for its response (ABI: `proxy_http_call`): a request that Envoy sends to a
+/// cluster for the extension.
 #[derive(Clone, Debug)]
 pub struct HttpCall {
     /// Its identifier, for [`Proxy::respond_to_call`](crate::Proxy::respond_to_call).

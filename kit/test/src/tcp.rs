@@ -35,7 +35,7 @@ pub(crate) enum UpstreamState {
     Connected,
 }
 
-/// How what an end of a connection receives has ended.
+/// Whether an end of a TCP connection can receive more ("half close" and "reset" in Envoy).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
     /// It has not: more can come.
@@ -47,7 +47,7 @@ pub enum End {
     Reset,
 }
 
-/// What an end of a connection has received.
+/// What an end of a TCP connection has received: the client, or the upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// All bytes.

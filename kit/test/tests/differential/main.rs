@@ -3,6 +3,7 @@
 //! `SCENARIOS='auth.*' cargo test … --test differential -- --nocapture` runs the scenarios whose names
 //! match, and prints what differs. `*` is any text.
 
+mod checksum;
 mod comparison;
 mod differences;
 mod embedded;

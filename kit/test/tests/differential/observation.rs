@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::checksum::checksum;
 use crate::messages::Field;
-use crate::scenario::checksum;
 use crate::tcp::Stream;
 
 /// What one proxy did in a scenario.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::checksum::checksum;
 use crate::messages::{Reaction, Reply, Request, reaction};
 use crate::progress::Progress;
 use crate::tcp::{Event, Side};
@@ -219,13 +220,6 @@ impl Scenario {
 /// What stands for [`ID`] in the module of a scenario: as many letters.
 fn id(name: &str) -> String {
     format!("{:08x}", checksum(name.as_bytes()))
-}
-
-/// A number that tells bytes from others (FNV-1a).
-pub fn checksum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
 }
 
 /// A text as the text format writes data.
