@@ -13,7 +13,7 @@ const ALLOCATOR: &str = "proxy_on_memory_allocate";
 /// Envoy looks for this callback, but never calls it.
 const NEVER_CALLED: &str = "proxy_validate_configuration";
 
-/// The capabilities that a module needs: imports in their order, then callbacks in theirs.
+/// The capabilities that a module needs: imports, then callbacks, both in the order of the module.
 pub fn of(module: &Module, version: AbiVersion) -> Vec<&'static str> {
     let imports = module.imports.iter().filter_map(|import| {
         let name = host_function(&import.module, &import.name, version)?.name;

@@ -1,4 +1,4 @@
-//! The consumers of modules and images: their releases, the Envoy in each release, and what they
+//! The consumers of modules and images: their releases, the Envoy version in each, and what they
 //! read.
 //!
 //! To add a consumer or a release, add a row.
@@ -15,7 +15,7 @@ pub struct Consumer {
     pub title: &'static str,
     /// Whether it is a mesh, which reads images. Envoy is a proxy.
     pub is_mesh: bool,
-    /// What it reads of an image.
+    /// What it reads from an image.
     pub reads: Reads,
     /// The maximum length of a module, in bytes. `None` if it sets no limit.
     pub max_module_length: Option<u64>,
@@ -29,7 +29,7 @@ pub struct Consumer {
 pub struct Release {
     /// Its version.
     pub version: &'static str,
-    /// The Envoy in it.
+    /// The Envoy version in it.
     pub envoy: EnvoyVersion,
 }
 

@@ -208,13 +208,13 @@ fn check_content(report: &mut Report, key: &str, value: &ManifestValue, place: &
         "module" => check_module_path(report, text, place),
         "name" if !is_repository_component(text) => report.warning(
             place,
-            format!("name is {}, which can't name an image", excerpt(text)),
+            format!("name is {}, which cannot be an image's name", excerpt(text)),
             "use lower-case letters and digits, with . _ or - between them",
         ),
         "version" if !is_tag(text) => report.warning(
             place,
             format!(
-                "version is {}, which can't be an image's tag",
+                "version is {}, which cannot be an image's tag",
                 excerpt(text)
             ),
             "use at most 128 letters, digits, . _ and -",

@@ -116,7 +116,7 @@ fn oldest_envoy(module: &Module, version: AbiVersion) -> EnvoyVersion {
 fn names(checked: &mut CheckedModule) {
     if !checked.module.names_are_readable {
         checked.error(
-            "its name section, which has the names of functions, is damaged",
+            "its name section, which has the function names, is damaged",
             "link the module again, or remove the section (wasm-strip, wasm-tools strip --all)",
         );
     }

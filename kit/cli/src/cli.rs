@@ -110,7 +110,8 @@ pub enum Command {
         #[cfg(feature = "trial")]
         #[command(flatten)]
         trial: TrialOptions,
-        /// Print the Envoy configuration that allows the module only what it needs
+        /// Print the Envoy configuration that restricts the module to the capabilities that it
+        /// needs
         #[arg(long, conflicts_with = "format")]
         capabilities: bool,
         /// The format of the report
@@ -151,7 +152,7 @@ pub enum Command {
     },
 }
 
-/// What is deployed, and how.
+/// Options for deploying.
 #[derive(Args)]
 pub struct Deploy {
     /// The file's name in deploy/, without .yaml
@@ -164,12 +165,12 @@ pub struct Deploy {
     /// Print what would be applied, without a cluster
     #[arg(long)]
     pub dry_run: bool,
-    /// Apply it without a question
+    /// Apply it without asking
     #[arg(long)]
     pub yes: bool,
 }
 
-/// How a module is tried.
+/// Options for trying a module.
 #[cfg(feature = "trial")]
 #[derive(Args)]
 pub struct TrialOptions {
@@ -189,7 +190,7 @@ pub struct TrialOptions {
     pub root_id: Option<String>,
 }
 
-/// What is packaged, and how.
+/// Options for packaging.
 #[derive(Args)]
 pub struct Packaging {
     /// podman, buildah, docker or none [default: the first that responds]
@@ -220,7 +221,7 @@ pub struct Packaging {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Format {
-    /// A line for each consumer, then the findings and the facts
+    /// A line for each consumer, then the findings and facts about the module
     Text,
     /// One JSON object
     Json,

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use proxy_wasm_image::ISTIO_MODULE;
 use proxy_wasm_image::manifest;
 
-/// Writes exactly these files into an empty directory: the module at the path that its manifest has,
-/// the same bytes for Istio and Envoy Gateway, and the manifest.
+/// Writes exactly these files into an empty directory: the module at the path in its manifest, a
+/// copy of it for Istio and Envoy Gateway, and the manifest.
 ///
 /// # Errors
 ///

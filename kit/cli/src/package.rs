@@ -117,7 +117,7 @@ impl CargoPackage {
         });
         let library = library.with_context(|| {
             format!(
-                "{} builds no module; add crate-type = [\"cdylib\"] under [lib]",
+                "{} does not build a module; add crate-type = [\"cdylib\"] under [lib]",
                 self.package.manifest_path
             )
         })?;
@@ -175,7 +175,7 @@ impl CargoPackage {
         let analyses = compile(Profile::Analysis)?;
         let directory = self.target().join("examples");
         fs::create_dir_all(&directory)
-            .with_context(|| format!("cannot make {}", directory.display()))?;
+            .with_context(|| format!("cannot create {}", directory.display()))?;
         let examples = self.package.targets.iter().filter(|target| {
             target.kind.contains(&TargetKind::Example)
                 && target.crate_types.contains(&CrateType::CDyLib)

@@ -63,7 +63,8 @@ pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
         if let Some(before) = text.filter(|text| !text.contains('\0')) {
             let after = rename_text(&shown, &before, &from, to)?;
             if after != before {
-                let failed = || format!("cannot write beside {shown}; nothing is changed");
+                let failed =
+                    || format!("cannot write to the directory of {shown}; nothing is changed");
                 written.push((write_beside(&path, &after).with_context(failed)?, path));
             }
         }

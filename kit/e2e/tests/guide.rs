@@ -65,7 +65,7 @@ fn index_lists_every_page() -> Result<()> {
 #[test]
 fn code_of_the_guide_is_in_the_files_that_it_shows() -> Result<()> {
     let mut sources = Vec::new();
-    for directory in ["src", "tests", "kit/examples"] {
+    for directory in ["src", "tests", "kit/examples", "kit/e2e/tests/recipes"] {
         for entry in fs::read_dir(template().join(directory))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "rs") {
@@ -86,7 +86,7 @@ fn code_of_the_guide_is_in_the_files_that_it_shows() -> Result<()> {
             for part in markdown::unindented(&block.text).split("\n…\n") {
                 ensure!(
                     sources.iter().any(|source| source.contains(part)),
-                    "{} shows what no file in src/, tests/ or kit/examples has:\n{part}",
+                    "{} shows what no file in src/, tests/, kit/examples or the recipes' tests has:\n{part}",
                     page.display()
                 );
             }

@@ -284,7 +284,7 @@ fn rejected_push_is_reported() -> Result<()> {
     let error = problem(push(&package()?, &image, None));
     assert!(
         error.starts_with(&format!(
-            "{} rejected the push to team/extension; check that the repository exists, and that you \
+            "{} rejected the push to team/extension; check that the repository exists and that you \
              may write to it",
             registry.address()
         )),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use proxy_wasm_e2e::pulled::{Archive, Files, copy_out};
 use proxy_wasm_e2e::registry::Registry;
-use proxy_wasm_e2e::{copy, module_path, run, sdks, start_upstream, toolkit};
+use proxy_wasm_e2e::{copy, module_path, run, sdks, start_upstream, template, toolkit};
 use proxy_wasm_test::envoy::{Configuration, Envoy};
 use proxy_wasm_test::{Proxy, http};
 
@@ -214,4 +214,58 @@ fn istio_and_envoy_gateway_read_the_image_of_the_go_module() -> Result<()> {
 fn every_mesh_reads_the_image_of_a_module_of_emscripten() -> Result<()> {
     let directory = tempfile::tempdir()?;
     Extension::emscripten(directory.path())?.assert_is_pulled()
+}
+
+/// How far a figure on the page may be from the measured one, in hundredths of it: versions of compilers
+/// differ.
+const TOLERANCE: u64 = 25;
+
+/// The figures of Rust, AssemblyScript and Go in a row of the page's table.
+fn figures(page: &str, row: &str) -> Result<[u64; 3]> {
+    let start = format!("| {row} | ");
+    let line = page.lines().find_map(|line| line.strip_prefix(&start));
+    let line = line.with_context(|| format!("languages.md has no row {row:?}"))?;
+    let mut cells = line.split(" | ").map(|cell| cell.replace(',', "").parse());
+    let mut next = || cells.next().context("too few columns");
+    Ok([next()??, next()??, next()??])
+}
+
+#[test]
+#[cfg_attr(
+    any(missing_go, missing_npm),
+    ignore = "needs Go, and Node with npm: install them"
+)]
+fn page_has_the_figures_of_the_modules() -> Result<()> {
+    let page = fs::read_to_string(template().join("kit/docs/languages.md"))?;
+    let mut measured = [[0; 3]; 3];
+    for (index, path) in [&module_path(), sdks::assemblyscript(), sdks::go()]
+        .into_iter()
+        .enumerate()
+    {
+        let module = fs::read(path)?;
+        measured[0][index] = module.len() as u64;
+        let proxy = Proxy::load(module)?.configure(r#"{"x-header-001": "value-001"}"#)?;
+        // The first request also allocates what later ones use again.
+        proxy.request("GET", "/").respond(200)?;
+        let response = proxy.request("GET", "/").respond(200)?;
+        measured[1][index] = response.host_calls().len() as u64;
+        measured[2][index] = response.fuel();
+    }
+    for (row, measured) in [
+        "module, in bytes",
+        "host calls for a response with one header",
+        "fuel of such a request",
+    ]
+    .into_iter()
+    .zip(measured)
+    {
+        let written = figures(&page, row)?;
+        for (written, measured) in written.into_iter().zip(measured) {
+            assert!(
+                written.abs_diff(measured) * 100 <= measured * TOLERANCE,
+                "languages.md has {written} as the {row}; it is {measured}"
+            );
+        }
+    }
+    Ok(())
 }

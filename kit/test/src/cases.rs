@@ -33,6 +33,7 @@ mod envoy;
 mod file;
 mod format;
 mod json;
+mod line;
 mod messages;
 mod observed;
 mod pattern;

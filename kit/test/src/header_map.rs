@@ -15,7 +15,11 @@ pub(crate) enum Kind {
 impl Kind {
     /// The name under which a map of this kind holds a field.
     fn key(self, name: &[u8]) -> Vec<u8> {
-        let name = name.to_ascii_lowercase();
+        self.key_of(name.to_ascii_lowercase())
+    }
+
+    /// As [`Kind::key`], for a name in lower case.
+    fn key_of(self, name: Vec<u8>) -> Vec<u8> {
         if self == Self::Request && name == b"host" {
             return b":authority".to_vec();
         }
@@ -39,7 +43,7 @@ impl Kind {
     pub(crate) fn receive(self, fields: Headers) -> Headers {
         let mut map = Headers::default();
         for (name, value) in fields.into_fields() {
-            self.add(&mut map, &name, value);
+            self.insert(&mut map, self.key_of(name), value);
         }
         map
     }
@@ -52,26 +56,29 @@ impl Kind {
     /// Adds a field: a pseudo-header after the others, any other field at the end. If the map has a
     /// value of a name that it holds only once, the two are joined with a comma.
     pub(crate) fn add(self, map: &mut Headers, name: &[u8], value: Vec<u8>) {
-        let key = self.key(name);
+        self.insert(map, self.key(name), value);
+    }
+
+    fn insert(self, map: &mut Headers, key: Vec<u8>, value: Vec<u8>) {
         let fields = map.fields_mut();
-        if self.joins(&key)
-            && let Some((_, present)) = fields.iter_mut().find(|(other, _)| *other == key)
-        {
-            if !present.is_empty() && !value.is_empty() {
-                present.push(b',');
+        for (other, present) in fields.iter_mut() {
+            if other.len() == key.len() && *other == key {
+                if self.joins(&key) {
+                    if !present.is_empty() && !value.is_empty() {
+                        present.push(b',');
+                    }
+                    present.extend(value);
+                    return;
+                }
+                break;
             }
-            present.extend(value);
+        }
+        if !is_pseudo(&key) {
+            fields.push((key, value));
             return;
         }
-        let place = if is_pseudo(&key) {
-            fields
-                .iter()
-                .take_while(|(name, _)| is_pseudo(name))
-                .count()
-        } else {
-            fields.len()
-        };
-        fields.insert(place, (key, value));
+        let others = fields.iter().position(|(name, _)| !is_pseudo(name));
+        fields.insert(others.unwrap_or(fields.len()), (key, value));
     }
 
     /// Replaces all fields of a name by one, in the place of a new one.

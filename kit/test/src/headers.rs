@@ -10,7 +10,7 @@ impl Headers {
     /// Appends a field.
     pub fn append(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = name.as_ref().to_ascii_lowercase();
-        self.0.push((name, value.as_ref().to_vec()));
+        self.0.push((name, value.as_ref().into()));
     }
 
     /// Replaces all fields of this name by one, in the place of the first.
@@ -30,11 +30,17 @@ impl Headers {
 
     /// The first value of this name.
     pub fn first(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
-        let name = name.as_ref().to_ascii_lowercase();
-        self.0
-            .iter()
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| value.as_slice())
+        self.find(name.as_ref())
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&[u8]> {
+        // Without closures, which cost much where this crate is not optimized.
+        for (other, value) in &self.0 {
+            if other.len() == name.len() && other.eq_ignore_ascii_case(name) {
+                return Some(value);
+            }
+        }
+        None
     }
 
     /// All values of this name, in order. Bytes that are not UTF-8 are replaced by `U+FFFD`.

@@ -1,6 +1,6 @@
 //! The host: all that host calls read and change.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use proxy_wasm_abi::{AbiVersion, BufferType, LogLevel, MapType, Status};
@@ -86,9 +86,9 @@ pub(crate) struct Host {
     /// The exit code of the last `proc_exit` of the callback that runs.
     pub(crate) exit_code: Option<u32>,
     pub(crate) plugins: BTreeMap<u32, PluginContext>,
-    pub(crate) streams: HashMap<u32, StreamContext>,
+    pub(crate) streams: BTreeMap<u32, StreamContext>,
     /// Streams that have ended, until the test has read them.
-    pub(crate) ended_streams: HashMap<u32, StreamContext>,
+    pub(crate) ended_streams: BTreeMap<u32, StreamContext>,
     next_context: u32,
     /// The context of the callback that runs.
     pub(crate) current: u32,
@@ -130,8 +130,8 @@ impl Host {
             allocator: None,
             exit_code: None,
             plugins: BTreeMap::new(),
-            streams: HashMap::new(),
-            ended_streams: HashMap::new(),
+            streams: BTreeMap::new(),
+            ended_streams: BTreeMap::new(),
             next_context: 1,
             current: 0,
             effective: None,

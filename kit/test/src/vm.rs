@@ -1,6 +1,6 @@
 //! The WebAssembly VM: loading a module, and calling it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmi::errors::{ErrorKind, InstantiationError, MemoryError};
@@ -21,7 +21,7 @@ use crate::{host_calls, interface, wasi};
 /// A VM with one instance of a module.
 pub(crate) struct Vm {
     store: Store<Host>,
-    callbacks: HashMap<&'static str, Func>,
+    callbacks: BTreeMap<&'static str, Func>,
     memory: Option<Memory>,
     backtrace: Option<Backtrace>,
     compiled: Arc<Compiled>,
@@ -108,7 +108,7 @@ impl Vm {
                 continue;
             }
             if let Some(function) = self.callbacks.get(name).copied() {
-                self.run(name, function, &[0, 0])?;
+                self.run(name, function, &[Val::I32(0), Val::I32(0)])?;
             }
         }
         self.host_mut().phase = Phase::Running;
@@ -152,9 +152,12 @@ impl Vm {
         host.callback_log.clear();
         let before = self.fuel();
         self.host_mut().host_fuel = 0;
-        let mut all = vec![context];
-        all.extend_from_slice(arguments);
-        let result = self.run(callback, func, &all)?;
+        let mut values = Vec::with_capacity(1 + arguments.len());
+        values.push(Val::I32(context.cast_signed()));
+        for argument in arguments {
+            values.push(Val::I32(argument.cast_signed()));
+        }
+        let result = self.run(callback, func, &values)?;
         let left = self.fuel() + self.host().host_fuel;
         let used = before.saturating_sub(left);
         let host = self.host_mut();
@@ -171,16 +174,12 @@ impl Vm {
 
     /// Runs a function with as many of the arguments as it has parameters. Returns 0 if it has no
     /// result.
-    fn run(&mut self, name: &str, func: Func, arguments: &[u32]) -> Result<u32, Error> {
+    fn run(&mut self, name: &str, func: Func, arguments: &[Val]) -> Result<u32, Error> {
         let signature = func.ty(&self.store);
-        let arguments: Vec<_> = arguments
-            .iter()
-            .take(signature.params().len())
-            .map(|argument| Val::I32(argument.cast_signed()))
-            .collect();
+        let arguments = &arguments[..arguments.len().min(signature.params().len())];
         let mut results = vec![Val::I32(0); signature.results().len()];
         self.host_mut().exit_code = None;
-        match func.call(&mut self.store, &arguments, &mut results) {
+        match func.call(&mut self.store, arguments, &mut results) {
             Ok(()) => match results.first() {
                 Some(Val::I32(result)) => Ok(result.cast_unsigned()),
                 _ => Ok(0),

@@ -292,7 +292,7 @@ fn of_artifact(report: &mut Report, image: &Image) -> Option<FoundModule> {
                     "its media type is {}, and no consumer reads it",
                     excerpt(&layer.media_type)
                 ),
-                format!("put {WASM_CONFIG_LAYER} beside the module"),
+                format!("add a layer {WASM_CONFIG_LAYER}"),
             ),
         }
     }

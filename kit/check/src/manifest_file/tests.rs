@@ -347,13 +347,13 @@ fn name_or_version_that_an_image_cannot_have_is_a_warning() {
     assert_finding(
         "name: a",
         "name: My Filter",
-        "warning: m.yaml:2:7: name is \"My Filter\", which can't name an image; use lower-case \
+        "warning: m.yaml:2:7: name is \"My Filter\", which cannot be an image's name; use lower-case \
          letters and digits, with . _ or - between them",
     );
     assert_finding(
         "version: 1.0.0",
         "version: 1.0.0+build",
-        "warning: m.yaml:4:10: version is \"1.0.0+build\", which can't be an image's tag; use \
+        "warning: m.yaml:4:10: version is \"1.0.0+build\", which cannot be an image's tag; use \
          at most 128 letters, digits, . _ and -",
     );
     assert_finding(

@@ -5,7 +5,7 @@ use proxy_wasm_module::{Import, Item, Memory, Table};
 use super::checked_module::CheckedModule;
 use crate::report::excerpt;
 
-/// A larger initial memory is reported, in bytes. Modules of the Go SDK are below it.
+/// The initial memory in bytes above which there is a warning. Modules of the Go SDK are below it.
 const LARGE_MEMORY: u64 = 16 * 1024 * 1024;
 
 /// The maximum initial memory in bytes, a limit of Envoy.

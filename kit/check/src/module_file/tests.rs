@@ -318,7 +318,7 @@ fn names_that_envoy_cannot_read_are_an_error() {
     assert_eq!(
         findings("0_2_1", "", names),
         [
-            "error: a.wasm: its name section, which has the names of functions, is damaged; link the \
+            "error: a.wasm: its name section, which has the function names, is damaged; link the \
              module again, or remove the section (wasm-strip, wasm-tools strip --all)"
         ]
     );

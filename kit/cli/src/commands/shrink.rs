@@ -37,7 +37,7 @@ pub fn print_shrunk(shrunk: &Shrunk, explain: bool) -> Result<()> {
     let (before, after) = (shrunk.before, shrunk.after);
     if shrunk.is_unchanged {
         return print_line!(
-            "Shrunk: unchanged, {} bytes, because it would be larger",
+            "Shrunk: unchanged, {} bytes, because the result would be larger",
             after.bytes
         );
     }

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::format::{
-    Expect, ExpectGrpc, ExpectLine, ExpectRequest, ExpectResponse, Level, Message,
-};
+use super::format::{Expect, ExpectGrpc, ExpectRequest, ExpectResponse, Message};
+use super::line::{ExpectLine, Level};
 use super::observed::{
     Held, Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest, ObservedResponse,
 };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::format::{Case, Failure, GrpcAnswer, Property, Reply, Request};
-use super::json::Configuration;
+use super::format::{Case, Failure, GrpcAnswer, Reply, Request};
+use super::json::{Configuration, Property};
 use super::messages::fields;
 use super::observed::{
     Held, Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest, ObservedResponse,

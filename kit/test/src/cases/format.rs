@@ -3,7 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-use super::json::Configuration;
+use super::json::{Configuration, Property};
+use super::line::ExpectLine;
 use super::pattern::{BodyPattern, Bytes, Pattern, Time};
 use super::text::{Map, OneOrMany, Text};
 
@@ -120,14 +121,6 @@ pub struct ProxyOptions {
     /// Clusters that the proxy does not have.
     #[serde(default)]
     pub missing_clusters: Vec<String>,
-}
-
-/// The value of a property.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Property {
-    Bytes(Vec<u8>),
-    Int(i64),
-    Bool(bool),
 }
 
 /// A request that a client sends.
@@ -401,27 +394,6 @@ pub struct ExpectGrpc {
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<super::schema::BodyPattern>"))]
     pub message: Option<BodyPattern>,
-}
-
-/// What is expected of a log line.
-#[derive(Clone, Debug)]
-pub struct ExpectLine {
-    pub level: Option<Level>,
-    pub message: Option<Pattern>,
-}
-
-/// The level of a log line.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    Trace,
-    Debug,
-    Info,
-    #[serde(alias = "warning")]
-    Warn,
-    Error,
-    Critical,
 }
 
 /// Reads a key that is given. Without a value, it is an error of the value's type.

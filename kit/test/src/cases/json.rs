@@ -114,3 +114,27 @@ impl<'de> Deserialize<'de> for Configuration {
         })
     }
 }
+
+/// The value of a property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Property {
+    Bytes(Vec<u8>),
+    Int(i64),
+    Bool(bool),
+}
+
+impl<'de> Deserialize<'de> for Property {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Json::deserialize(deserializer)? {
+            Json::Text(text) => Self::Bytes(text.into_bytes()),
+            Json::Integer(value) => Self::Int(value),
+            Json::Unsigned(value) => Self::Int(i64::try_from(value).map_err(D::Error::custom)?),
+            Json::Bool(value) => Self::Bool(value),
+            _ => {
+                return Err(D::Error::custom(
+                    "write a text, a whole number, or true or false",
+                ));
+            }
+        })
+    }
+}

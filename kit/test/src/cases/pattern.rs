@@ -10,7 +10,6 @@ use regex_lite::Regex;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::format::{ExpectLine, Level, Property};
 use super::json::Json;
 use super::text::Text;
 
@@ -141,7 +140,7 @@ impl fmt::Display for BodyPattern {
 }
 
 /// A type that is written as a text or as an object.
-trait TextOrObject: Sized {
+pub trait TextOrObject: Sized {
     const EXPECTED: &'static str;
     fn of_text(text: Text) -> Self;
     fn of_object<'de, D: Deserializer<'de>>(object: D) -> Result<Self, D::Error>;
@@ -207,7 +206,8 @@ impl TextOrObject for BodyPattern {
     }
 }
 
-struct TextOrObjectVisitor<T>(std::marker::PhantomData<T>);
+/// Reads such a type.
+pub struct TextOrObjectVisitor<T>(pub std::marker::PhantomData<T>);
 
 macro_rules! text_from {
     ($($method:ident($type:ty) $into:ident,)*) => {$(
@@ -247,33 +247,7 @@ macro_rules! deserialize_text_or_object {
     )*};
 }
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LineObject {
-    level: Option<Level>,
-    message: Option<Pattern>,
-}
-
-impl TextOrObject for ExpectLine {
-    const EXPECTED: &'static str = "a part of the message, or {level: LEVEL, message: PATTERN}";
-
-    fn of_text(text: Text) -> Self {
-        Self {
-            level: None,
-            message: Some(Pattern::Contains(text.0)),
-        }
-    }
-
-    fn of_object<'de, D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
-        let LineObject { level, message } = LineObject::deserialize(object)?;
-        Ok(Self {
-            level,
-            message: message.map(|message| message.as_part()),
-        })
-    }
-}
-
-deserialize_text_or_object!(Bytes, Pattern, BodyPattern, ExpectLine);
+deserialize_text_or_object!(Bytes, Pattern, BodyPattern);
 
 /// A duration, for example `5s`, `200ms`, `2m` or `1h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -302,21 +276,5 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Text(text) = Text::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
-    }
-}
-
-impl<'de> Deserialize<'de> for Property {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Json::deserialize(deserializer)? {
-            Json::Text(text) => Self::Bytes(text.into_bytes()),
-            Json::Integer(value) => Self::Int(value),
-            Json::Unsigned(value) => Self::Int(i64::try_from(value).map_err(D::Error::custom)?),
-            Json::Bool(value) => Self::Bool(value),
-            _ => {
-                return Err(D::Error::custom(
-                    "write a text, a whole number, or true or false",
-                ));
-            }
-        })
     }
 }

@@ -172,13 +172,46 @@ fn check_response(headers: &Headers) -> Option<LocalReply> {
 /// The first field that HTTP does not allow: its name, written for a message, and whether it is the
 /// name that is invalid.
 fn invalid_field(headers: &Headers) -> Option<(String, bool)> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let is_text = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
     headers.bytes().find_map(|(name, value)| {
-        let is_valid_name = is_pseudo(name) || name.iter().copied().all(is_token);
-        let is_valid = is_valid_name && value.iter().copied().all(is_text);
+        let is_valid_name = is_pseudo(name) || are_all(name, &TOKEN);
+        let is_valid = is_valid_name && are_all(value, &TEXT);
         (!is_valid).then(|| (escape(name), !is_valid_name))
     })
+}
+
+/// Which bytes the name and the value of a field can have. A table is fast also where this crate is not
+/// optimized.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 0x7f {
+        let is_mark = matches!(
+            byte,
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~'
+        );
+        table[byte as usize] = is_mark || byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
+const TEXT: [bool; 256] = {
+    let mut table = [true; 256];
+    let mut byte = 0;
+    while byte < b' ' {
+        table[byte as usize] = byte == b'\t';
+        byte += 1;
+    }
+    table[0x7f] = false;
+    table
+};
+
+fn are_all(bytes: &[u8], table: &[bool; 256]) -> bool {
+    for byte in bytes {
+        if !table[usize::from(*byte)] {
+            return false;
+        }
+    }
+    true
 }
 
 /// What is wrong with fields that Envoy writes without a check. It checks the headers of requests, but
@@ -234,10 +267,8 @@ fn write(headers: &mut Headers, direction: Direction) -> Headers {
     let is_written = |name: &[u8]| {
         !is_pseudo(name) || pseudo_headers.iter().any(|other| other.as_bytes() == name)
     };
-    let mut written: Headers = headers
-        .bytes()
-        .filter(|(name, _)| is_written(name))
-        .collect();
+    let mut written = headers.clone();
+    written.fields_mut().retain(|(name, _)| is_written(name));
     if let Some(status) = status {
         set_in_place(&mut written, ":status", status.to_string());
     }

@@ -17,6 +17,8 @@ use crate::tcp::UpstreamState;
 const DOWNSTREAM_DISCONNECT: i64 = 0x4000;
 /// What Envoy generates for a request without `x-request-id`.
 const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
+/// The key of the filter state that chooses the cluster of a TCP connection.
+const TCP_CLUSTER: &[u8] = b"envoy.tcp_proxy.cluster";
 /// A map without entries, as the value of a property.
 const EMPTY_MAP: [u8; 4] = [0; 4];
 
@@ -220,6 +222,10 @@ impl Host {
             ) if self.is_tcp() => Err(Status::NotFound),
             (b"cluster_name" | b"cluster_metadata", _) if self.is_tcp() && !self.is_forwarded() => {
                 Err(Status::NotFound)
+            }
+            (b"cluster_name", []) if self.is_tcp() => {
+                let state = &self.of_stream()?.filter_state;
+                text(state.get(TCP_CLUSTER).unwrap_or(b"upstream"))
             }
             (b"cluster_name", []) => text("upstream"),
             (b"virtual_host_name", []) => text("all"),

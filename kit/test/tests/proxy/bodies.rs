@@ -247,6 +247,27 @@ fn the_size_of_a_buffer_can_be_asked() -> Result<(), Error> {
 }
 
 #[test]
+fn arguments_of_a_foreign_function_are_the_buffer_that_was_read_last() -> Result<(), Error> {
+    const LAST: &str = "$proxy_get_buffer_bytes #8 #0 #100 #0 #4";
+    const CHANGE: &str = "$proxy_set_buffer_bytes #8 #0 #0 #0 #0";
+    let size = "(func $size (result i32) (i32.load #4))";
+    for (callback, read, expected) in [
+        // The body is read before its callback is called.
+        ("proxy_on_request_body", LAST, ["0", "8", "0"]),
+        ("proxy_on_request_headers", LAST, ["0", "0", "2"]),
+        (
+            "proxy_on_configure",
+            "$proxy_get_buffer_bytes #7 #0 #100 #0 #4",
+            ["0", "10", "2"],
+        ),
+    ] {
+        let answers = answers_with(size, callback, &[read, LAST, "$size", CHANGE])?;
+        assert_eq!(answers[1..4], expected, "{callback}");
+    }
+    Ok(())
+}
+
+#[test]
 fn buffers_that_do_not_belong_to_a_callback_are_empty_or_do_not_exist() -> Result<(), Error> {
     const EMPTY: [&str; 4] = ["0", "0", "0", "2"];
     const ABSENT: [&str; 4] = ["1", "0", "1", "1"];
@@ -261,7 +282,7 @@ fn buffers_that_do_not_belong_to_a_callback_are_empty_or_do_not_exist() -> Resul
         ("proxy_on_log", None),
         ("proxy_on_done", None),
     ] {
-        for buffer in 0..9 {
+        for buffer in 0..8 {
             // The status of a read and the size, the status of its status, and that of a change.
             let read = format!("$proxy_get_buffer_bytes #{buffer} #0 #100 #0 #4");
             let status = format!("$proxy_get_buffer_status #{buffer} #8 #12");

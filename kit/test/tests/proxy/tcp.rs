@@ -284,3 +284,25 @@ fn vm_that_has_trapped_accepts_no_connection() -> Result<(), Error> {
     assert!(matches!(proxy.connect(), Err(Error::VmTerminated)));
     Ok(())
 }
+
+#[test]
+fn extension_chooses_the_cluster() -> Result<(), Error> {
+    const CLUSTER: &str =
+        "(drop (call $proxy_get_property @\"xds\\0cluster_name\" @out)) (call $say @result)";
+    let arguments = "\\n\u{17}envoy.tcp_proxy.cluster\u{12}\u{5}other";
+    let choose = format!(
+        "(drop (call $proxy_call_foreign_function @\"set_envoy_filter_state\" @\"{arguments}\" #0 #0))"
+    );
+    let proxy = Wat::new()
+        .on(
+            "proxy_on_downstream_data",
+            &format!("{CLUSTER} {choose} {CLUSTER}"),
+        )
+        .load()?;
+    let connection = proxy.connect()?;
+    connection.send("one")?;
+    assert_eq!(said(&proxy), ["upstream", "other"]);
+    let state = connection.filter_state("envoy.tcp_proxy.cluster");
+    assert_eq!(state.as_deref(), Some(&b"other"[..]));
+    Ok(())
+}

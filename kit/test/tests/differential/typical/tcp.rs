@@ -105,6 +105,10 @@ pub fn scenarios() -> Vec<Scenario> {
         .reset(Client)
         .wait(100, "proxy_on_tick"),
         whole(Scenario::tcp(
+            "tcp.extension_chooses_the_cluster",
+            &routing().wat(),
+        )),
+        whole(Scenario::tcp(
             "tcp.http_call_holds_connection",
             &calling("proxy_on_new_connection").wat(),
         )),
@@ -157,5 +161,28 @@ fn calling(callback: &str) -> Module {
                 probe("$proxy_continue_stream #2", &[]),
             ]
             .concat(),
+        )
+}
+
+/// Chooses the cluster of a connection.
+fn routing() -> Module {
+    // The fields 1 and 2 of the message, and their lengths.
+    let arguments = "\n\u{17}envoy.tcp_proxy.cluster\u{12}\u{3}tcp";
+    Module::new()
+        .on(
+            "proxy_on_new_connection",
+            &probe(
+                &format!(
+                    "$proxy_call_foreign_function @\"set_envoy_filter_state\" @\"{arguments}\" #0 #0"
+                ),
+                &[],
+            ),
+        )
+        .on(
+            "proxy_on_downstream_data",
+            &probe(
+                "$proxy_get_property @\"xds\\0cluster_name\" @out",
+                &[Out::Bytes(0, 4)],
+            ),
         )
 }
