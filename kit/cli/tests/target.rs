@@ -1,11 +1,11 @@
-//! What `cargo proxy-wasm build` makes for each target, of an extension that reads the clock.
+//! What `cargo proxy-wasm build` makes for each target, of extensions that use the standard library.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_test::{Error, Proxy};
+use proxy_wasm_test::{Error, Options, Proxy};
 
 /// It has the dependencies and the Cargo.lock of the fixtures.
 const PACKAGE: &str = r#"
@@ -28,7 +28,7 @@ strip = "debuginfo"
 const MANIFEST: &str = "schemaVersion: 1\nphase: PostAuthZ\npriority: 1\nmodule: extension.wasm\n";
 
 /// Appends `time: SECONDS` to responses. `NOW` is an expression.
-const SOURCE: &str = r#"
+const CLOCK: &str = r#"
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use std::time::SystemTime;
@@ -60,17 +60,54 @@ impl HttpContext for Http {
 }
 "#;
 
+/// Logs what parts of the standard library do. With the configuration `spawn` or `sleep`, it does that,
+/// too.
+const STANDARD_LIBRARY: &str = r#"
+use proxy_wasm::hostcalls::log;
+use proxy_wasm::traits::{Context, RootContext};
+use proxy_wasm::types::LogLevel;
+use std::hash::{BuildHasher, RandomState};
+use std::{env, fs, net, thread, time};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|_| Box::new(Root));
+}}
+
+struct Root;
+impl Context for Root {}
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let print = |line: String| drop(log(LogLevel::Info, &line));
+        print(format!("hash {}", RandomState::new().hash_one(1)));
+        print(format!("fs {}", fs::read("/file").is_ok()));
+        print(format!("env {:?}", env::var("NAME").ok()));
+        print(format!("net {}", net::TcpStream::connect("127.0.0.1:1").is_ok()));
+        println!("printed");
+        match self.get_plugin_configuration().as_deref() {
+            Some(b"spawn") => drop(thread::spawn(|| ())),
+            Some(b"sleep") => thread::sleep(time::Duration::from_millis(1)),
+            _ => {}
+        }
+        true
+    }
+}
+"#;
+
 const WARNING: &str = "not implemented on this platform";
 
-/// Builds the extension, and returns the path of its module.
-fn build(name: &str, now: &str, arguments: &[&str]) -> Result<(Output, PathBuf)> {
+fn clock(now: &str) -> String {
+    CLOCK.replace("NOW", now)
+}
+
+/// Builds an extension, and returns the path that its module has if the build succeeds.
+fn build(name: &str, source: &str, arguments: &[&str]) -> Result<(Output, PathBuf)> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("target")
         .join(name);
     fs::create_dir_all(directory.join("src"))?;
     fs::write(directory.join("Cargo.toml"), PACKAGE)?;
     fs::write(directory.join("manifest.yaml"), MANIFEST)?;
-    fs::write(directory.join("src/lib.rs"), SOURCE.replace("NOW", now))?;
+    fs::write(directory.join("src/lib.rs"), source)?;
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/Cargo.lock");
     fs::copy(lock, directory.join("Cargo.lock"))?;
     let output = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
@@ -80,8 +117,22 @@ fn build(name: &str, now: &str, arguments: &[&str]) -> Result<(Output, PathBuf)>
         .arg("build")
         .args(arguments)
         .output()?;
-    ensure!(output.status.success(), "{output:?}");
     Ok((output, directory.join("target/image/extension.wasm")))
+}
+
+/// The same with WASI. `None` if the target cannot be installed: without rustup's server there is no
+/// other source. Then `build` must say how to install it.
+fn build_with_wasi(name: &str, source: &str) -> Result<Option<(Output, PathBuf)>> {
+    let (output, module) = build(name, source, &["--target", "wasm32-wasip1"])?;
+    if output.status.success() {
+        return Ok(Some((output, module)));
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        text.contains("Install it: `rustup target add wasm32-wasip1`"),
+        "{text}"
+    );
+    Ok(None)
 }
 
 fn warns(output: &Output) -> bool {
@@ -98,7 +149,8 @@ fn time(module: &Path) -> Result<String, Error> {
 
 #[test]
 fn clock_of_the_standard_library_traps_without_wasi_and_build_warns() -> Result<()> {
-    let (output, module) = build("unknown", "SystemTime::now()", &[])?;
+    let (output, module) = build("unknown", &clock("SystemTime::now()"), &[])?;
+    assert!(output.status.success(), "{output:?}");
     assert!(warns(&output), "{output:?}");
     let error = time(&module).err().context("no trap")?;
     assert!(matches!(error, Error::Trap(_)), "{error}");
@@ -108,7 +160,8 @@ fn clock_of_the_standard_library_traps_without_wasi_and_build_warns() -> Result<
 #[test]
 fn host_call_has_the_time_without_a_warning() -> Result<()> {
     let now = "proxy_wasm::hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH)";
-    let (output, module) = build("host-call", now, &[])?;
+    let (output, module) = build("host-call", &clock(now), &[])?;
+    assert!(output.status.success(), "{output:?}");
     assert!(!warns(&output), "{output:?}");
     assert!(!time(&module)?.is_empty());
     Ok(())
@@ -116,10 +169,55 @@ fn host_call_has_the_time_without_a_warning() -> Result<()> {
 
 #[test]
 fn clock_of_the_standard_library_works_with_wasi() -> Result<()> {
-    let (output, module) = build("wasi", "SystemTime::now()", &["--target", "wasm32-wasip1"])?;
+    let source = clock("SystemTime::now()");
+    let Some((output, module)) = build_with_wasi("wasi", &source)? else {
+        return Ok(());
+    };
     assert!(!warns(&output), "{output:?}");
     assert!(!time(&module)?.is_empty());
     let report = proxy_wasm_check::check(&module, None);
     assert_eq!(report.errors(), 0, "{report}");
+    Ok(())
+}
+
+/// What the module logs, and whether it traps.
+fn configured(module: &[u8], configuration: &str) -> Result<(Vec<String>, bool), Error> {
+    let options = Options::new().environment("NAME", "value");
+    let (log, traps) = match options.load(module)?.configure(configuration) {
+        Ok(proxy) => (proxy.log(), false),
+        Err(Error::Trap(trap)) => (trap.log, true),
+        Err(error) => return Err(error),
+    };
+    Ok((log.into_iter().map(|line| line.message).collect(), traps))
+}
+
+#[test]
+fn standard_library_without_wasi_does_what_the_guide_says() -> Result<()> {
+    let (output, module) = build("unknown-library", STANDARD_LIBRARY, &[])?;
+    assert!(output.status.success(), "{output:?}");
+    let module = fs::read(module)?;
+    let (log, traps) = configured(&module, "")?;
+    assert_eq!(&log[1..], ["fs false", "env None", "net false"]);
+    assert!(!traps);
+    // The hash keys are the same in each VM.
+    assert_eq!(configured(&module, "")?.0[0], log[0]);
+    for panics in ["spawn", "sleep"] {
+        assert!(configured(&module, panics)?.1, "{panics}");
+    }
+    Ok(())
+}
+
+#[test]
+fn standard_library_with_wasi_does_what_the_guide_says() -> Result<()> {
+    let Some((_, module)) = build_with_wasi("wasi-library", STANDARD_LIBRARY)? else {
+        return Ok(());
+    };
+    let module = fs::read(module)?;
+    let (log, traps) = configured(&module, "")?;
+    let expected = ["fs false", r#"env Some("value")"#, "net false", "printed"];
+    assert_eq!(log[1..].concat(), expected.concat());
+    assert!(!traps);
+    assert!(configured(&module, "spawn")?.1);
+    assert!(!configured(&module, "sleep")?.1);
     Ok(())
 }
