@@ -81,7 +81,7 @@ fn wrap(envoy: Command, folder: &Path) -> Command {
             "--callgrind-out-file={}",
             output_file(folder).display()
         ))
-        // Its pipes stay behind when it is killed.
+        // Callgrind does not remove its pipes when it is killed.
         .env("TMPDIR", folder)
         .arg(envoy.get_program())
         .args(envoy.get_args());

@@ -72,7 +72,7 @@ func parseJSON(text []byte) ([]header, error) {
 	return headers, nil
 }
 
-// place is where the text before an offset ends.
+// place returns the line and column of an offset.
 func place(text []byte, offset int64) string {
 	before := text[:min(int(offset), len(text))]
 	line := bytes.Count(before, []byte("\n")) + 1

@@ -23,7 +23,7 @@ macro_rules! stand_ins {
     )*};
 }
 
-/// What a text can be.
+/// The schema of a text.
 fn text() -> Value {
     json!({"type": ["string", "integer", "boolean"]})
 }

@@ -127,7 +127,7 @@ fn fields_json(fields: &Headers) -> Map<Json> {
             continue;
         }
         let value = String::from_utf8_lossy(value).into_owned();
-        // The address of the recorder, which a client sends if it is told nothing else.
+        // The address of the recorder, which a client sends by default.
         let is_loopback = ["127.0.0.1", "localhost"]
             .iter()
             .any(|host| value.starts_with(host));

@@ -1,4 +1,4 @@
-// As much of JSON as the configuration uses.
+// The part of JSON that the configuration uses.
 
 const HEX_DIGITS = "0123456789abcdefABCDEF";
 

@@ -1,4 +1,4 @@
-//! What a case needs of an Envoy, and whether Envoy can do it.
+//! What a case requires of Envoy, and whether Envoy can run it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::cases::text::{Map, OneOrMany};
 /// The cluster of the requests.
 pub const UPSTREAM: &str = "upstream";
 
-/// The longest time that a case may wait in Envoy, where time passes.
+/// The longest time that a case may wait in Envoy, which uses the real time.
 const MAX_ADVANCE: Duration = Duration::from_secs(60);
 
-/// What a case needs.
+/// What a case requires.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The clusters, and whether something listens there.
@@ -37,7 +37,7 @@ struct Part<'a> {
 }
 
 impl Plan {
-    /// Looks at a case. An error is why Envoy cannot run it.
+    /// The requirements of a case. The error says why Envoy cannot run it.
     pub fn of(case: &Case) -> Result<Self, &'static str> {
         if !case.properties.0.is_empty() {
             return Err("Envoy sets the properties itself");
