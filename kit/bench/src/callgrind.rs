@@ -11,7 +11,7 @@ use crate::proxy::Proxy;
 use crate::subject::{Filter, Workload};
 
 /// Requests that are sent before counting: V8 first compiles functions that are called often again,
-/// and until it has, counts vary by half.
+/// and before that, counts vary by 50 %.
 const WARM_UP: usize = 60_000;
 
 /// Requests that are counted.

@@ -11,7 +11,7 @@ use proxy_wasm_image::ImageReference;
 
 use crate::pushed::Pushed;
 
-/// What the files contain in place of the image's registry and team.
+/// The placeholder of the image's registry and team in the files.
 const PLACEHOLDER: &str = "registry.example/team/";
 
 /// A file that can be applied.

@@ -1,7 +1,7 @@
 //! Backtraces, which the interpreter does not have.
 //!
-//! A module is loaded with a wrapper around each of its functions. The wrapper notes the
-//! function's index in a memory of its own while the function runs; after a trap, that memory holds
+//! A module is loaded with a wrapper around each of its functions. While the function runs, the wrapper
+//! keeps the function's index in a separate memory; after a trap, that memory holds
 //! the functions that had not returned. Function indexes stay as they are: a wrapper takes the
 //! place of its function, and the function moves to the end.
 //!

@@ -50,8 +50,8 @@ impl<'a> Sections<'a> {
         Ok(sections)
     }
 
-    /// The ABI version: that of the first known marker, in the order of the exports. A marker is a
-    /// function of any type.
+    /// The ABI version of the first known marker, in the order of the exports. A marker is a function of
+    /// any type.
     pub(crate) fn abi_version(&self) -> Result<AbiVersion, Error> {
         self.exports
             .iter()

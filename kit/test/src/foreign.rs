@@ -8,7 +8,7 @@ use crate::filter_state;
 use crate::host::Host;
 use crate::protobuf::{self, Value};
 
-/// The level of compression that is zlib's default.
+/// zlib's default compression level.
 const COMPRESSION_LEVEL: u8 = 6;
 
 /// Why a foreign function does not return a result.

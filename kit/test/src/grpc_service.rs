@@ -34,7 +34,7 @@ impl Target {
     }
 }
 
-/// `GrpcService.target_specifier`. Of several, the last one counts.
+/// `GrpcService.target_specifier`. If there are several, the last one is used.
 #[derive(Default)]
 enum Service {
     #[default]

@@ -122,7 +122,7 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(options: Options, version: AbiVersion) -> Self {
         Self {
-            // The memory of the backtrace is made with those of the module.
+            // The limit also applies to the memory of the backtrace, which has a fixed size.
             limits: Limits::new(options.memory_limit.max(backtrace::SIZE)),
             version,
             phase: Phase::Instantiating,

@@ -234,7 +234,7 @@ struct Wrapper {
     depth: u32,
 }
 
-/// A function that notes that another one runs, and calls it.
+/// A function that records the index of another one, and calls it.
 fn wrapper(wrapper: &Wrapper) -> Function {
     let place = MemArg {
         offset: 0,
@@ -263,7 +263,7 @@ fn wrapper(wrapper: &Wrapper) -> Function {
     function
 }
 
-/// A part of a module, where its reader says that it is.
+/// The part of a module at a range that the reader reports.
 fn slice(module: &[u8], range: Range<u64>) -> Option<&[u8]> {
     let start = usize::try_from(range.start).ok()?;
     let end = usize::try_from(range.end).ok()?;

@@ -98,7 +98,7 @@ impl Core {
         let (client, upstream) = (&tcp.from_downstream, &tcp.from_upstream);
         let closer = match source {
             Source::Downstream if client.has_ended && upstream.is_finished() => Closer::Client,
-            // The connection to the upstream, or that of the client, has ended in both directions.
+            // The connection to the upstream, or the connection of the client, has ended in both directions.
             _ if upstream.has_ended && client.is_finished() => Closer::Proxy,
             _ if client.has_ended && upstream.is_finished() => Closer::Proxy,
             _ => return Ok(()),

@@ -2,8 +2,8 @@
 
 const HEX_DIGITS = "0123456789abcdefABCDEF";
 
-// Reads a text from its beginning. After the first error it stands at the end, so that loops end, and
-// keeps that error.
+// Reads a text from its beginning. After the first error, the position is the end, so that loops end, and
+// that error is kept.
 export class Parser {
   error: string = "";
   private at: i32 = 0;

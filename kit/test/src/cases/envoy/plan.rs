@@ -21,7 +21,7 @@ pub struct Plan {
     pub clusters: BTreeMap<String, bool>,
     /// The clusters of gRPC services.
     pub grpc_clusters: BTreeMap<String, bool>,
-    /// Whether the metrics have to be those of the case only.
+    /// Whether the case compares metrics, which other cases in the same Envoy would change.
     pub needs_own_process: bool,
 }
 
