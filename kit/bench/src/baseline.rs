@@ -1,5 +1,5 @@
-//! Modules written by hand, which show what entering a module costs by itself: they append the
-//! headers, which are constants in them, and do nothing else.
+//! Modules written by hand. They append headers that are constants, and do nothing else, so that they show
+//! the cost of the calls between Envoy and a module.
 
 use std::fmt::Write;
 

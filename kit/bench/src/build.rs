@@ -1,4 +1,4 @@
-//! What `cargo make build` has left in Cargo's target directory.
+//! The files of `cargo make build` in Cargo's target directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl Build {
         })
     }
 
-    /// The directory for what is measured.
+    /// The directory for the results.
     pub fn output(&self) -> PathBuf {
         self.target.join("bench")
     }

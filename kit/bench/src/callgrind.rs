@@ -11,7 +11,7 @@ use crate::proxy::Proxy;
 use crate::subject::{Filter, Workload};
 
 /// Requests that are sent before counting: V8 first compiles functions that are called often again,
-/// and until it has, counts vary by half.
+/// and before that, counts vary by 50 %.
 const WARM_UP: usize = 60_000;
 
 /// Requests that are counted.
@@ -81,7 +81,7 @@ fn wrap(envoy: Command, folder: &Path) -> Command {
             "--callgrind-out-file={}",
             output_file(folder).display()
         ))
-        // Its pipes stay behind when it is killed.
+        // Callgrind does not remove its pipes when it is killed.
         .env("TMPDIR", folder)
         .arg(envoy.get_program())
         .args(envoy.get_args());

@@ -14,7 +14,7 @@ Example:
 
 compares the extension, with one header, with another module. It takes about three minutes.";
 
-/// Count the instructions that the extension, and what could replace it, add to a request in Envoy
+/// Count the instructions that the extension and its alternatives add to a request in Envoy
 #[derive(Clone, Debug, Parser)]
 #[command(name = "proxy-wasm-bench", bin_name = "cargo make bench", version, after_help = EXAMPLE)]
 pub struct Arguments {
@@ -33,7 +33,7 @@ pub struct Arguments {
     /// The configuration of the modules, instead of a JSON object with the headers
     #[arg(long, value_name = "TEXT")]
     pub configuration: Option<String>,
-    /// The root ID of the modules, for those that look for it
+    /// The root ID of the modules, for modules that require one
     #[arg(
         long,
         value_name = "TEXT",

@@ -40,7 +40,7 @@ pub fn start(headers: &[(String, String)]) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// Serves the streams of a connection. A client that breaks one off needs no response.
+/// Serves the streams of a connection. If a client cancels a stream, the error is ignored.
 async fn serve(socket: tokio::net::TcpStream, message: Bytes) {
     let Ok(mut connection) = server::handshake(socket).await else {
         return;

@@ -2,7 +2,7 @@
 //!
 //! Modules:
 //! - `cli`: the command line
-//! - `build`: the modules that `cargo make build` has left in Cargo's target directory
+//! - `build`: the modules of `cargo make build`, in Cargo's target directory
 //! - `subject`: the filters that are measured, and the headers that they append
 //! - `baseline`: modules written by hand, which do nothing but append the headers
 //! - `dynamic_module`: a shared library that Envoy loads, which appends the headers

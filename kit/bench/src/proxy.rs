@@ -1,5 +1,5 @@
-//! An Envoy with one filter, which answers every request itself, so that nothing but Envoy and the
-//! filter is measured.
+//! An Envoy with one filter, which responds to every request itself, so that only Envoy and the filter are
+//! measured.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ const WORKERS: u32 = 1;
 /// The listener's name.
 const LISTENER: &str = "bench";
 
-/// A running Envoy with a filter. Dropped, it is stopped.
+/// A running Envoy with a filter. It is stopped when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     process: Process,
@@ -40,7 +40,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If Envoy does not start or rejects the filter; with its log.
+    /// If Envoy does not start or rejects the filter. The error contains its log.
     pub fn start(
         binary: &Path,
         filter: &Filter,

@@ -19,7 +19,7 @@ pub const EXT_PROC: &str = "ext_proc, without the service";
 /// The name of the dynamic module in the report.
 pub const DYNAMIC_MODULE: &str = "dynamic module";
 
-/// The name of the extension as it ships in the report.
+/// The name of the extension, as it is shipped, in the report.
 pub const THIS_EXTENSION: &str = "this extension";
 
 /// The cluster of the external service.
@@ -34,7 +34,7 @@ pub enum Filter {
     HeaderMutation,
     /// A Lua script.
     Lua,
-    /// A gRPC service of its own, at this address.
+    /// A separate gRPC service, at this address.
     ExtProc(SocketAddr),
     /// A shared library that Envoy loads, whose file name begins with `lib`.
     DynamicModule(PathBuf),
@@ -45,9 +45,7 @@ pub enum Filter {
 /// A filter and its name in the report.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The name.
     pub name: String,
-    /// The filter.
     pub filter: Filter,
 }
 
@@ -91,7 +89,7 @@ impl Workload {
         }
     }
 
-    /// The same with a root ID, for modules that look for theirs.
+    /// The same with a root ID, for modules that require one.
     pub fn with_root_id(self, root_id: &str) -> Self {
         Self {
             root_id: root_id.to_owned(),
@@ -120,7 +118,7 @@ impl Filter {
         }))
     }
 
-    /// The filter as it stands in a listener's list of HTTP filters.
+    /// The filter as an element of `http_filters`.
     pub fn to_json(&self, workload: &Workload) -> Option<Value> {
         match self {
             Self::None => None,

@@ -98,7 +98,7 @@ pub enum Command {
         /// The manifest for packaging the .wasm file
         #[arg(long)]
         manifest: Option<PathBuf>,
-        /// Fail unless all of these accept it [default: at least one mesh]
+        /// Fail unless all of these proxies and meshes accept it [default: at least one mesh]
         #[arg(
             long = "for",
             value_name = "CONSUMER,…",
@@ -130,7 +130,7 @@ pub enum Command {
         after_help = "Example:\n  cargo proxy-wasm test --module filter.wasm --proxy both tests/cases"
     )]
     Test(test::Options),
-    /// Run cargo for the wasm target, with a toolchain that has it
+    /// Run cargo for a WebAssembly target, with a toolchain that has the target
     #[command(after_help = "Example:\n  cargo proxy-wasm cargo clippy --lib")]
     Cargo {
         /// The arguments for cargo
@@ -185,7 +185,7 @@ pub struct TrialOptions {
     /// Configure the module with the content of a file, and fail if it rejects it
     #[arg(long, value_name = "FILE")]
     pub configuration_file: Option<PathBuf>,
-    /// The plugin's root ID, for modules that need it
+    /// The plugin's root ID, for modules that require one
     #[arg(long, value_name = "TEXT")]
     pub root_id: Option<String>,
 }
@@ -209,7 +209,7 @@ pub struct Packaging {
     /// The manifest of that module [default: manifest.yaml in the current directory]
     #[arg(long, value_name = "FILE", requires = "module")]
     pub manifest: Option<PathBuf>,
-    /// Fail unless all of these accept it [default: every mesh]
+    /// Fail unless all of these proxies and meshes accept it [default: every mesh]
     #[arg(
         long = "for",
         value_name = "CONSUMER,…",

@@ -11,7 +11,7 @@ use proxy_wasm_image::ImageReference;
 
 use crate::pushed::Pushed;
 
-/// What the files contain in place of the image's registry and team.
+/// The placeholder of the image's registry and team in the files.
 const PLACEHOLDER: &str = "registry.example/team/";
 
 /// A file that can be applied.
@@ -61,7 +61,7 @@ impl Deployment {
         &self.text
     }
 
-    /// Lets the cluster validate it, and changes nothing. A diff would leave out unknown fields.
+    /// Validates it in the cluster, without changing anything. A diff would leave out unknown fields.
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ pub fn image(given: Option<&str>, pushed: Option<Pushed>) -> Result<ImageReferen
     }
 }
 
-/// The meshes for which there is a file. That for an Envoy without a mesh is not for kubectl.
+/// The meshes for which there is a file. `envoy.yaml` is left out: it is not a Kubernetes resource.
 fn meshes(directory: &Path) -> Result<Vec<String>> {
     let mut meshes = Vec::new();
     for entry in

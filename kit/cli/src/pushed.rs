@@ -9,7 +9,7 @@ use proxy_wasm_image::ImageReference;
 
 use crate::files::write_whole;
 
-/// The file in Cargo's target directory: a line each for the reference and for that by digest.
+/// The file in Cargo's target directory. Its two lines are the reference, and the reference by digest.
 const FILE: &str = "pushed.txt";
 
 /// An image that was pushed.

@@ -1,4 +1,4 @@
-//! `cargo proxy-wasm run`: runs the extension in an Envoy, and serves each save.
+//! `cargo proxy-wasm run`: runs the extension in an Envoy, and reloads it on each save.
 //!
 //! - `session`: the event loop;
 //! - `build`: compiles the extension in a process that can be stopped;

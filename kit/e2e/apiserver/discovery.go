@@ -56,6 +56,6 @@ func group(name, version string) metav1.APIGroup {
 
 func write(response http.ResponseWriter, value any) {
 	response.Header().Set("Content-Type", "application/json")
-	// A client that has gone needs no response.
+	// An error is ignored: the client has closed the connection.
 	_ = json.NewEncoder(response).Encode(value)
 }

@@ -95,7 +95,7 @@ func newServer(directory, etcd string) (*genericapiserver.GenericAPIServer, erro
 	if err != nil {
 		return nil, err
 	}
-	// The server wants to know the API of a core, which it asks nothing.
+	// The server requires the address of a core API server, but sends it no requests.
 	nowhere := filepath.Join(directory, "nowhere")
 	if err := writeKubeconfig(nowhere, &rest.Config{Host: "http://127.0.0.1:9"}); err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func writeKubeconfig(path string, client *rest.Config) error {
 	config.AuthInfos["test"] = &api.AuthInfo{Token: client.BearerToken}
 	config.Contexts["test"] = &api.Context{Cluster: "test", AuthInfo: "test", Namespace: "default"}
 	config.CurrentContext = "test"
-	// It appears as a whole.
+	// Renamed when it is complete, so that nobody reads a part of it.
 	next := path + ".next"
 	if err := clientcmd.WriteToFile(*config, next); err != nil {
 		return err

@@ -19,14 +19,14 @@ import (
 	"istio.io/istio/pkg/wasm"
 )
 
-// fetched is what Istio's agent makes of an image.
+// fetched is the result of fetching an image with Istio's agent.
 type fetched struct {
 	// Name is the reference, or the name of the layout's directory.
 	Name string `json:"name"`
 	// SHA256 is the digest of the module.
 	SHA256 string `json:"sha256,omitempty"`
 	Error  string `json:"error,omitempty"`
-	// DigestError is the error if the reference has the digest instead of a tag.
+	// DigestError is the error of fetching the same image by digest instead of by tag.
 	DigestError string `json:"digestError,omitempty"`
 }
 
@@ -123,8 +123,8 @@ func serve(layout, tag string) (string, string, *httptest.Server, error) {
 	return strings.TrimPrefix(server.URL, "http://") + "/image", image.Digest, server, nil
 }
 
-// push pushes a manifest under a tag or its digest, and before it those that it refers to. The blobs
-// are there already.
+// push pushes a manifest under a tag or its digest, after the manifests that it refers to. The registry
+// already has the blobs.
 func push(server, layout string, image descriptor, reference string) error {
 	text, err := os.ReadFile(filepath.Join(layout, "blobs", strings.Replace(image.Digest, ":", "/", 1)))
 	if err != nil {

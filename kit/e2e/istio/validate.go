@@ -11,7 +11,7 @@ import (
 	"istio.io/istio/pkg/config/schema/collections"
 )
 
-// validated is what istiod says of a resource.
+// validated is the result of istiod's validation of a resource.
 type validated struct {
 	File    string `json:"file"`
 	Kind    string `json:"kind"`

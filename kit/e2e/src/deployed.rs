@@ -20,7 +20,7 @@ pub fn read(project: &Path, mesh: &str) -> Result<Value> {
     serde_saphyr::from_str(&text).with_context(|| format!("{} is not YAML", path.display()))
 }
 
-/// The configuration that these files show, whatever the extension is.
+/// The extension's configuration in `deploy/istio.yaml`.
 ///
 /// # Errors
 ///
@@ -30,7 +30,7 @@ pub fn configuration(project: &Path) -> Result<Configuration> {
     Ok(as_handed_over(&file["spec"]["pluginConfig"]))
 }
 
-/// A configuration as a mesh hands it over: text, or an object in JSON.
+/// A configuration as a mesh passes it: text, or an object in JSON.
 pub fn as_handed_over(configuration: &Value) -> Configuration {
     Configuration::Text(match configuration {
         Value::String(text) => text.clone(),
@@ -38,14 +38,14 @@ pub fn as_handed_over(configuration: &Value) -> Configuration {
     })
 }
 
-/// A response shows that the configuration under `deploy/` is in force.
+/// Asserts that a response has the header of the configuration under `deploy/`.
 #[track_caller]
 pub fn assert_in_force(response: &Response) {
     assert_eq!(response.header("custom-header"), ["test"], "{response:?}");
 }
 
-/// A file under `deploy/` with the options that it shows in comments. What one of them replaces is
-/// left out.
+/// A file under `deploy/` in which the options in comments are enabled. The field that one of them
+/// replaces is removed.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub fn with_options(project: &Path, mesh: &str) -> Result<Value> {
     Ok(file)
 }
 
-/// A text in which comments that are fields, such as `# failStrategy: FAIL_OPEN`, are fields.
+/// A text in which fields in comments, such as `# failStrategy: FAIL_OPEN`, are enabled.
 fn uncommented(text: &str) -> String {
     let mut lines = Vec::new();
     // The column of the comments that continue a field.

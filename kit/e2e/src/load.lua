@@ -1,7 +1,7 @@
 -- Checks every response that wrk gets, and counts: `wrk --script load.lua URL -- HEADER`.
 --
--- wrk runs the functions up to `response` in each of its threads, with globals of the thread's own,
--- and `done` in the end, once.
+-- wrk runs the functions up to `response` in each of its threads, each with its own globals, and `done`
+-- once, at the end.
 
 local threads = {}
 

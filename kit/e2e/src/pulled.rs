@@ -106,7 +106,8 @@ impl Archive {
     }
 }
 
-/// Takes the steps of Maistra's controller, which docker supports, too.
+/// Copies the files out of a container, with the same commands as Maistra's controller. `engine` can also
+/// be docker.
 ///
 /// # Errors
 ///

@@ -1,14 +1,14 @@
 //! Backtraces, which the interpreter does not have.
 //!
-//! A module is loaded with a wrapper around each of its functions. The wrapper notes the
-//! function's index in a memory of its own while the function runs; after a trap, that memory holds
+//! A module is loaded with a wrapper around each of its functions. While the function runs, the wrapper
+//! keeps the function's index in a separate memory; after a trap, that memory holds
 //! the functions that had not returned. Function indexes stay as they are: a wrapper takes the
 //! place of its function, and the function moves to the end.
 //!
 //! A wrapper costs fuel. It adds a fixed amount to each call, the same on every machine.
 //!
 //! The memory of the wrappers has the size of V8's stack, and each function takes as much of it as
-//! its frame takes there, more or less. So recursion is about as deep as in Envoy.
+//! its frame takes there, approximately. So recursion is about as deep as in Envoy.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ use wrap::{DEPTH, INDEX, MEMORY};
 /// The names of a module's functions, by index.
 pub(crate) type Names = HashMap<u32, String>;
 
-/// What an instance of a wrapped module is asked for.
+/// The backtrace of an instance of a wrapped module.
 pub(crate) struct Backtrace {
     memory: Memory,
     depth: Global,
@@ -80,7 +80,7 @@ impl Backtrace {
     }
 }
 
-/// Reads the names of a module's functions from its name section. None where there is none.
+/// Reads the names of a module's functions from its name section. Empty if it has none.
 pub(crate) fn names(module: &[u8]) -> Names {
     let mut names = Names::new();
     let sections = Parser::new(0).parse_all(module).map_while(Result::ok);

@@ -11,7 +11,7 @@ use crate::error::Error;
 pub(crate) enum HostMemory {
     /// The export of this name.
     Exported(String),
-    /// The one that the module imports, which the host makes.
+    /// The one that the module imports, which the host creates.
     Imported,
     /// There is none. The module can make no host call.
     None,
@@ -20,7 +20,7 @@ pub(crate) enum HostMemory {
 /// The sections of a module, as far as Envoy reads them.
 #[derive(Default)]
 pub(crate) struct Sections<'a> {
-    /// In their order.
+    /// In the order of the section.
     exports: Vec<(&'a str, ExternalKind)>,
     imports: Vec<Import<'a>>,
     names: Option<&'a [u8]>,
@@ -50,8 +50,8 @@ impl<'a> Sections<'a> {
         Ok(sections)
     }
 
-    /// The ABI version: that of the first known marker, in the order of the exports. A marker is a
-    /// function of any type.
+    /// The ABI version of the first known marker, in the order of the exports. A marker is a function of
+    /// any type.
     pub(crate) fn abi_version(&self) -> Result<AbiVersion, Error> {
         self.exports
             .iter()

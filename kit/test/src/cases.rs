@@ -1,4 +1,5 @@
-//! Cases: tests of an extension as data, in YAML, for modules in any language.
+//! Cases: tests of an extension in YAML files, for modules in any language. `docs/cases.md` of the toolkit
+//! describes the format.
 //!
 //! A case says what a client sends, how the upstream responds, and what is expected:
 //!
@@ -63,7 +64,7 @@ use embedded::EmbeddedSession;
 use file::LocatedCase;
 use run::CaseResult;
 
-/// The cases of files.
+/// Cases that have been read from files.
 #[derive(Clone, Debug)]
 pub struct Cases(Vec<LocatedCase>);
 
@@ -106,8 +107,8 @@ impl Cases {
 
 #[cfg(feature = "envoy")]
 impl Cases {
-    /// Runs each case in an Envoy, with a VM of its own. [`find_or_fetch`](crate::envoy::find_or_fetch)
-    /// finds the Envoy.
+    /// Runs each case in Envoy, with a VM of its own. [`find_or_fetch`](crate::envoy::find_or_fetch)
+    /// finds Envoy.
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ pub fn check(module: &Module, path: impl AsRef<Path>) -> Result<(), Failed> {
     report.result()
 }
 
-/// Why a test of cases fails. Its text is the whole report.
+/// The error of [`check`]. Its text has, for each case that failed, what was expected and what was observed.
 pub struct Failed(String);
 
 impl fmt::Debug for Failed {

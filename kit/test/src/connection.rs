@@ -32,7 +32,7 @@ use crate::tcp::{Received, Source, TcpState, UpstreamState};
 /// # }
 /// ```
 ///
-/// The proxy connects to the upstream when the extension lets the new connection pass. A connection is
+/// The proxy connects to the upstream when the extension continues the new connection. A connection is
 /// closed, and `proxy_on_downstream_connection_close`, `proxy_on_done`, `proxy_on_log` and
 /// `proxy_on_delete` are called, when both ends have ended it, one has reset it, or the extension closes
 /// it. If it is dropped before, the client resets it.
@@ -94,7 +94,7 @@ impl Connection {
         self.receive(Source::Upstream, &[], true)
     }
 
-    /// The upstream resets its connection (RST), and the proxy that of the client.
+    /// The upstream resets its connection (RST), and then the proxy resets the client's.
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ impl Connection {
         self.with_state(|tcp| tcp.from_upstream.received.clone())
     }
 
-    /// Whether the proxy has connected to the upstream. It does not as long as the extension holds the
+    /// Whether the proxy has connected to the upstream. It does not connect while the extension holds the
     /// new connection.
     pub fn has_upstream(&self) -> bool {
         self.with_state(|tcp| tcp.upstream == UpstreamState::Connected)
@@ -179,7 +179,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // A connection that is closed does not exist any more. The next call returns a trap.
+        // An error is ignored: the connection is closed, or it is a trap, after which each call fails.
         if let Ok(mut core) = self.core.try_borrow_mut() {
             let _ = core.drop_tcp(self.id);
         }

@@ -56,7 +56,7 @@ impl Event {
         events
     }
 
-    /// The events of a message that goes on.
+    /// The events of a message that is not complete.
     pub(crate) fn of_beginning(headers: Headers, chunks: Vec<Vec<u8>>) -> Vec<Self> {
         let mut events = vec![Self::Headers(headers, false)];
         events.extend(chunks.into_iter().map(|chunk| Self::Body(chunk, false)));
@@ -69,7 +69,7 @@ impl Event {
     }
 }
 
-/// Whether a message goes through the extension ("iteration state" in Envoy).
+/// Whether a message continues through the extension ("iteration state" in Envoy).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Iteration {
     #[default]
@@ -89,7 +89,7 @@ pub(crate) struct DirectionState {
     pub(crate) trailers: Option<Headers>,
     /// The piece of the body that the extension sees.
     pub(crate) data: Vec<u8>,
-    /// What is held of the body. After it has been forwarded, it is there and empty.
+    /// What is held of the body. After it has been forwarded, it is empty, and not `None`.
     pub(crate) buffer: Option<Vec<u8>>,
     /// Whether the last part has arrived.
     pub(crate) end_of_stream: bool,
@@ -103,7 +103,8 @@ pub(crate) struct DirectionState {
     pub(crate) iteration: Iteration,
     /// Whether the extension's headers callback lets the headers pass, or has been resumed.
     pub(crate) headers_continued: bool,
-    /// Whether the message that is resumed continues with the extension, not behind it.
+    /// Whether the extension has not seen the held body and trailers, so that a resumed message passes
+    /// through it first.
     pub(crate) from_extension: bool,
     /// Whether the extension has seen the last part.
     pub(crate) has_seen_end: bool,
@@ -117,7 +118,7 @@ pub(crate) struct DirectionState {
     /// Whether the body that the module can read and change is what is held.
     pub(crate) shows_buffer: bool,
 
-    /// What has left the extension.
+    /// What has been forwarded after the extension.
     pub(crate) forwarded_headers: Option<Headers>,
     pub(crate) forwarded_body: Vec<u8>,
     pub(crate) forwarded_trailers: Option<Headers>,

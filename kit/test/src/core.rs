@@ -29,7 +29,7 @@ pub(crate) struct Core {
     vm: Vm,
 }
 
-/// What happens as time passes. Of those at one time, a timer is last.
+/// An event that is due at a time. If several are due at the same time, timers are last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     HttpCall(u32),

@@ -45,7 +45,7 @@ use server::{Mark, Server};
 /// The error for a listener that Envoy does not have.
 const UNKNOWN_LISTENER: Error = Error::InvalidState("Envoy has no listener of that name");
 
-/// An Envoy yet to be started, with as many listeners as a test needs.
+/// Configures an Envoy before it starts. It can have several listeners.
 #[derive(Debug)]
 pub struct Builder {
     binary: Option<PathBuf>,
@@ -151,16 +151,16 @@ impl Builder {
     }
 }
 
-/// A running Envoy whose listeners pass requests through an extension to an upstream. Dropped, it
-/// is stopped.
+/// A running Envoy whose listeners pass requests through an extension to an upstream. It is
+/// stopped when it is dropped.
 #[derive(Debug)]
 pub struct Envoy {
     server: Server,
-    /// Of the first listener.
+    /// The address of the first listener.
     address: SocketAddr,
     addresses: BTreeMap<String, SocketAddr>,
     module: PathBuf,
-    /// With the configurations in force.
+    /// The listeners, with the configurations that Envoy has accepted.
     listeners: Vec<Listener>,
     folder: tempfile::TempDir,
 }
@@ -230,9 +230,9 @@ impl Envoy {
     ///
     /// # Errors
     ///
-    /// If Envoy rejects the configuration: the error contains what it logged, and the last good
-    /// configuration stays in force. If the same configuration is rejected again, Envoy does not run
-    /// the extension, so that only the first error contains the extension's own message.
+    /// If Envoy rejects the configuration: the error contains what it logged, and Envoy keeps the last
+    /// good configuration. If the same configuration is rejected again, Envoy does not run the
+    /// extension, so that only the first error contains the extension's own message.
     pub fn update(&mut self, configuration: &Configuration) -> Result<(), Error> {
         let listener = self.listeners.first().ok_or(UNKNOWN_LISTENER)?;
         let name = listener.name.clone();
@@ -295,7 +295,7 @@ impl Envoy {
         self.server.admin().text(path)
     }
 
-    /// Waits until each of these counters of Envoy's has risen by so much, for example
+    /// Waits until each of these counters of Envoy has risen by `rise`, for example
     /// `http.NAME.downstream_rq_2xx`, which counts a listener's responses with such a status.
     ///
     /// # Errors

@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::records::LogLine;
 
-/// Why the embedded proxy, or Envoy, did not do what a test asked for.
+/// The error of each function that runs a module, in the embedded proxy or in Envoy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Envoy would not load the module, or would crash.
+    /// The module does not load. Envoy would not load it either, or would crash.
     #[error("the module does not load: {0}")]
     Load(String),
     /// Envoy may load the module, but the embedded proxy cannot run it.
@@ -25,7 +25,7 @@ pub enum Error {
     /// The module trapped, which terminates its VM.
     #[error("{0}")]
     Trap(Trap),
-    /// The module trapped before.
+    /// The module trapped in an earlier call.
     #[error("the VM has terminated with an earlier trap; load the module again")]
     VmTerminated,
     /// The extension has paused the `request` or the `response`, and not resumed it.
@@ -38,38 +38,38 @@ pub enum Error {
     /// responded when a response had begun, or the upstream has failed.
     #[error("the stream was reset before its response was complete")]
     Closed,
-    /// The extension did what Envoy 1.40 does not survive: it crashes, corrupts a message, or holds
-    /// one for ever. The text says what the extension did, what Envoy does, and how to avoid it.
+    /// The extension did something after which Envoy 1.40 crashes, corrupts a message, or holds one
+    /// forever. The text says what the extension did, what Envoy does, and how to avoid it.
     #[error("{0}")]
     BreaksEnvoy(String),
-    /// The test asked for what is not possible in the current state.
+    /// The call is not possible in the current state, for example on a stream that has ended.
     #[error("{0}")]
     InvalidState(&'static str),
     /// There is no Envoy, it did not start, or it did not respond.
     #[cfg(feature = "envoy")]
     #[error("{0}")]
     Envoy(String),
-    /// Envoy rejected a listener, with the extension in it.
+    /// Envoy rejected a listener that contains the extension.
     #[cfg(feature = "envoy")]
     #[error("Envoy rejected the configuration:\n{log}")]
     EnvoyRejected {
         /// What Envoy and the extension logged.
         log: String,
     },
-    /// There was no HTTP response.
+    /// There was no complete HTTP response.
     #[cfg(feature = "envoy")]
     #[error("no response from {url}: {reason}")]
     Http {
         /// Where the request was sent.
         url: String,
-        /// Why.
+        /// Why there was none.
         reason: String,
     },
     /// A file, a process or a socket failed.
     #[cfg(feature = "envoy")]
     #[error("cannot {action}: {source}")]
     Io {
-        /// What was tried.
+        /// What failed, for example `write FILE`.
         action: String,
         /// Why it failed.
         source: std::io::Error,
@@ -78,14 +78,14 @@ pub enum Error {
 
 #[cfg(feature = "envoy")]
 impl Error {
-    /// Makes [`Error::Io`] of an error of the system.
+    /// Converts an error of the operating system to [`Error::Io`].
     pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let action = action.into();
         |source| Self::Io { action, source }
     }
 }
 
-/// The end of a VM: an instruction that cannot be executed, a panic, or too much work.
+/// A trap, which terminates the VM: for example a panic, an invalid memory access, or a limit.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Trap {
@@ -105,11 +105,11 @@ pub struct Trap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
-    /// [`Options::fuel_limit`](crate::Options::fuel_limit): the callback did not return before.
+    /// [`Options::fuel_limit`](crate::Options::fuel_limit): the callback did not return within it.
     Fuel,
     /// [`Options::memory_limit`](crate::Options::memory_limit): the memory could not grow beyond it.
     Memory,
-    /// How deep calls can nest.
+    /// The depth of nested calls.
     CallDepth,
 }
 
@@ -144,7 +144,7 @@ impl fmt::Display for Trap {
     }
 }
 
-/// The end of a sentence that says what was logged.
+/// The last part of the message of a rejection: the log.
 fn logged(log: &[LogLine]) -> String {
     if log.is_empty() {
         return " and logged nothing".to_owned();

@@ -22,7 +22,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 ///
 /// # Panics
 ///
-/// If there is no module: why, and what to do.
+/// If there is no module. The message says why, and what to do.
 pub fn extension() -> Module {
     let symbols = variable("PROXY_WASM_SYMBOLS");
     load(&module_path(), symbols.as_deref()).unwrap_or_else(|reason| panic!("{reason}"))
@@ -61,7 +61,7 @@ fn load(path: &Path, symbols: Option<&Path>) -> Result<Module, String> {
     })
 }
 
-/// Compiles the library of the package in a directory. Cargo runs tests in that of their package.
+/// Compiles the library of the package in a directory. Cargo runs tests in the directory of their package.
 fn compile(directory: &Path) -> Result<PathBuf, String> {
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--lib", "--target", TARGET])

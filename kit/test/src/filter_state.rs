@@ -12,7 +12,7 @@ const PREFIX: &[u8] = b"wasm.";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FilterState(BTreeMap<Vec<u8>, Object>);
 
-/// A value.
+/// An object of the filter state.
 #[derive(Clone, Debug)]
 struct Object {
     /// What `proxy_get_property` returns. `None` if that is `NOT_FOUND`.

@@ -8,7 +8,7 @@ use crate::filter_state;
 use crate::host::Host;
 use crate::protobuf::{self, Value};
 
-/// The level of compression that is zlib's default.
+/// zlib's default compression level.
 const COMPRESSION_LEVEL: u8 = 6;
 
 /// Why a foreign function does not return a result.
@@ -51,8 +51,8 @@ pub(crate) fn run(
     done.map(|()| None).map_err(Problem::Status)
 }
 
-/// Declares a property (`DeclarePropertyArguments`). As in Envoy, that has an effect on streams only
-/// if the plugin's context does so, and the effective context does not count.
+/// Declares a property (`DeclarePropertyArguments`). As in Envoy, this affects streams only if it is called
+/// in the plugin's context. The effective context is ignored.
 fn declare_property(host: &mut Host, arguments: &[u8]) -> Result<(), Status> {
     let (mut name, mut is_read_only) = (String::new(), false);
     protobuf::read(arguments, |number, value| {

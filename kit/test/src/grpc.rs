@@ -1,4 +1,4 @@
-//! gRPC calls, and what a test responds to them.
+//! gRPC calls, and the replies of a test.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub struct GrpcCall {
     pub metadata: Headers,
     /// The messages that the extension has sent, encoded: one of a call, any number of a stream.
     pub messages: Vec<Vec<u8>>,
-    /// How long a call may take. Zero: the service is told that no time is left, and most respond
+    /// How long a call may take. Zero: the service gets a timeout of zero, and most services respond
     /// with `DEADLINE_EXCEEDED` (4). `None`: a stream, which has no limit.
     pub timeout: Option<Duration>,
     /// Whether the extension sends no more messages.
@@ -78,19 +78,19 @@ impl GrpcReply {
         Self::default()
     }
 
-    /// Adds initial metadata. An extension sees it only of a stream.
+    /// Adds initial metadata. An extension gets it only for a stream.
     pub fn metadata(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.metadata.append(name, value);
         self
     }
 
-    /// Adds an encoded message. Of a call, the extension gets the last one.
+    /// Adds an encoded message. If a reply to a call has several, the extension gets the last one.
     pub fn message(mut self, message: impl AsRef<[u8]>) -> Self {
         self.messages.push(message.as_ref().to_vec());
         self
     }
 
-    /// Adds trailing metadata. An extension sees it only of a stream.
+    /// Adds trailing metadata. An extension gets it only for a stream.
     pub fn trailer(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.trailers.append(name, value);
         self

@@ -1,5 +1,5 @@
-//! Where a gRPC call goes: what `proxy_grpc_call` and `proxy_grpc_stream` have in place of the ABI's
-//! "upstream name".
+//! The target of a gRPC call: what Envoy expects as the parameter "upstream name" of `proxy_grpc_call` and
+//! `proxy_grpc_stream`.
 //!
 //! Envoy reads the bytes as an encoded `envoy.config.core.v3.GrpcService`. Only if that fails, they
 //! are the name of a cluster. Every byte sequence of protocol buffers' wire format is a valid message
@@ -34,7 +34,7 @@ impl Target {
     }
 }
 
-/// `GrpcService.target_specifier`. Of several, the last one counts.
+/// `GrpcService.target_specifier`. If there are several, the last one is used.
 #[derive(Default)]
 enum Service {
     #[default]

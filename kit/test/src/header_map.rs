@@ -81,7 +81,7 @@ impl Kind {
         fields.insert(others.unwrap_or(fields.len()), (key, value));
     }
 
-    /// Replaces all fields of a name by one, in the place of a new one.
+    /// Replaces all fields of a name by one, which is placed as a new one.
     pub(crate) fn replace(self, map: &mut Headers, name: &[u8], value: Vec<u8>) {
         self.remove(map, name);
         self.add(map, name, value);

@@ -27,8 +27,8 @@ mod shared_data;
 use metrics::Metrics;
 pub(crate) use metrics::metric_type;
 
-/// What a host call, and each byte that it copies, takes off the fuel that is left. So there is a
-/// limit to what a module can make the host do, and to a chain of callbacks that cause one another.
+/// How much of the remaining fuel a host call, and each byte that it copies, uses. This limits the work
+/// that a module can cause in the host, and chains of callbacks that cause each other.
 const HOST_CALL_COST: u64 = 1_000;
 const BYTE_COST: u64 = 10;
 
@@ -122,7 +122,7 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(options: Options, version: AbiVersion) -> Self {
         Self {
-            // The memory of the backtrace is made with those of the module.
+            // The limit also applies to the memory of the backtrace, which has a fixed size.
             limits: Limits::new(options.memory_limit.max(backtrace::SIZE)),
             version,
             phase: Phase::Instantiating,
@@ -380,7 +380,7 @@ impl Host {
         cost
     }
 
-    /// Adds an HTTP call, gives it an identifier, and returns that.
+    /// Adds an HTTP call, and returns its identifier.
     pub(crate) fn start_call(&mut self, mut call: HttpCall) -> u32 {
         let id = next_id(&mut self.next_call, &self.calls);
         call.id = id;
@@ -413,7 +413,7 @@ impl Host {
     }
 }
 
-/// Takes the cost of a host call that copies so many bytes off the module's fuel.
+/// Subtracts the cost of a host call that copies so many bytes from the module's fuel.
 pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), wasmi::Error> {
     let cost = caller.data_mut().cost_of_host_call(bytes);
     let left = caller.get_fuel()?.saturating_sub(cost);

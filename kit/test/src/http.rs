@@ -7,7 +7,7 @@ use ureq::{Agent, AsSendBody};
 
 use crate::error::Error;
 
-/// The longest time that a response takes, if no other is set.
+/// The default timeout of a response.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest body of a response, in bytes.
@@ -55,7 +55,7 @@ pub fn get_with(url: &str, headers: &[(&str, &str)]) -> Result<Response, Error> 
     send(Method::GET, url, headers, (), TIMEOUT)
 }
 
-/// Sends a GET request whose response may take another time.
+/// Sends a GET request with this timeout.
 pub(crate) fn get_within(url: &str, timeout: Duration) -> Result<Response, Error> {
     send(Method::GET, url, &[], (), timeout)
 }

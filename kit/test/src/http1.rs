@@ -264,7 +264,7 @@ fn write_valid_reply(
         } else {
             buffer.extend_from_slice(chunk);
         }
-        // Each piece by itself, the first with the head.
+        // Each piece is written separately, the first together with the head.
         output.write_all(&buffer)?;
         after_piece()?;
         buffer.clear();

@@ -3,7 +3,7 @@
 use wasmi::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmi_core::LimiterError;
 
-/// The limits of V8: elements of a table, and a few tables where one is the rule.
+/// The limits of tables: elements as in V8, and fewer tables than in V8.
 const MAX_TABLE_ELEMENTS: usize = 10_000_000;
 const MAX_TABLES: usize = 10;
 

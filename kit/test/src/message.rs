@@ -27,7 +27,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A reply with this status and nothing else.
+    /// A reply with this status, without other headers and without a body.
     pub fn new(status: u16) -> Self {
         Self {
             headers: Headers::from_iter([(":status", status.to_string())]),
@@ -35,7 +35,7 @@ impl Reply {
         }
     }
 
-    /// Adds a header. A pseudo-header, such as `:status`, replaces the one that is there.
+    /// Adds a header. A pseudo-header, such as `:status`, replaces the present one.
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         if is_pseudo(name.as_ref()) {
             self.headers.replace(name, value);
@@ -45,7 +45,7 @@ impl Reply {
         self
     }
 
-    /// Adds a piece of the body, which the extension sees separately.
+    /// Adds a piece of the body. The extension's body callback is called for each piece.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self

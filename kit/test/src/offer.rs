@@ -1,4 +1,4 @@
-//! Offering functions to a module.
+//! The imports of a module that the host provides.
 
 use std::collections::HashSet;
 

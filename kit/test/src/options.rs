@@ -1,4 +1,4 @@
-//! The setup of a VM.
+//! The configuration of a VM and of the proxy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,8 +28,8 @@ impl fmt::Debug for ForeignFunction {
     }
 }
 
-/// What an operator configures: `PluginConfig` and `VmConfig` in Envoy, and what surrounds the extension.
-/// The defaults are those of Envoy.
+/// The configuration of the proxy: `PluginConfig` and `VmConfig` of Envoy, and clusters, time and limits.
+/// The defaults are those of Envoy, as far as Envoy has them.
 ///
 /// ```no_run
 /// use proxy_wasm_test::{Options, extension};
@@ -119,13 +119,13 @@ impl Options {
         self
     }
 
-    /// An environment variable that the module sees through WASI.
+    /// Adds an environment variable, which the module can read through WASI.
     pub fn environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.insert(name.into(), value.into());
         self
     }
 
-    /// What `proxy_get_log_level` returns. Every line is kept, whatever its level.
+    /// What `proxy_get_log_level` returns: `Info` if it is not set. Lines of every level are kept.
     pub fn log_level(mut self, level: LogLevel) -> Self {
         self.log_level = level;
         self
@@ -143,7 +143,7 @@ impl Options {
         self
     }
 
-    /// A cluster that the proxy does not have: HTTP calls to it fail. It has all others.
+    /// Adds a cluster that the proxy does not have: HTTP and gRPC calls to it fail. All other clusters exist.
     pub fn missing_cluster(mut self, name: impl AsRef<[u8]>) -> Self {
         self.missing_clusters.insert(name.as_ref().to_vec());
         self
@@ -164,16 +164,15 @@ impl Options {
     /// How much of a body the extension can hold, in bytes: `per_connection_buffer_limit_bytes` of
     /// Envoy's listener and cluster, which is 1 MiB if it is not set.
     ///
-    /// If a body callback pauses and more is held, Envoy responds with status 413 to a request. Of
-    /// a response, it replaces headers that are held with status 500, and otherwise closes the
-    /// stream.
+    /// If a body callback pauses and the extension then holds more than the limit, Envoy responds to a
+    /// request with status 413. For a response, Envoy sends status 500 if the headers are still held, and
+    /// otherwise closes the stream.
     pub fn buffer_limit(mut self, bytes: usize) -> Self {
         self.buffer_limit = bytes;
         self
     }
 
-    /// A foreign function (ABI: `proxy_call_foreign_function`), in addition to those of Envoy, or in
-    /// place of one.
+    /// Adds a foreign function (ABI: `proxy_call_foreign_function`). It can replace one of Envoy's.
     ///
     /// The embedded proxy has Envoy's functions `clear_route_cache`, `compress`, `declare_property`,
     /// `set_envoy_filter_state` and `uncompress`. If a module calls `expr_create`, `expr_delete`,
@@ -204,14 +203,14 @@ impl Options {
     /// How much fuel one step of a test may use before the module traps: see [Fuel](crate#fuel).
     ///
     /// A step is one call of a method, for example [`Stream::send_body`](crate::Stream::send_body),
-    /// with all callbacks that follow from it. Towards this limit, a host call counts 1,000 more, and
-    /// each byte that it copies 10 more.
+    /// with all callbacks that it causes. Only this limit also counts host calls: 1,000 for each, and 10
+    /// for each byte that it copies. The default is 10,000,000,000.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
         self
     }
 
-    /// The size to which the module's memory can grow, in bytes.
+    /// The size to which the module's memory can grow, in bytes. The default is 1 GiB.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
         self

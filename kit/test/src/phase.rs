@@ -52,7 +52,7 @@ impl Phase {
 /// What an allocator may call.
 const ALLOWED_TO_ALLOCATOR: [&str; 4] = ["proxy_log", "fd_write", "clock_time_get", "poll_oneoff"];
 
-/// Logging, the notice of Emscripten, and WASI with these exceptions.
+/// Logging, Emscripten's memory growth notification, and WASI with these exceptions.
 fn is_allowed_at_start(function: &str) -> bool {
     match function {
         "proxy_log" | "emscripten_notify_memory_growth" => true,

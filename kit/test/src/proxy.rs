@@ -16,8 +16,8 @@ use crate::options::Options;
 use crate::records::{ForeignCall, HttpCall, LogLine, Metric};
 use crate::stream::Request;
 
-/// An extension that runs in the embedded proxy: a VM, and a plugin in it, which is an HTTP filter or a
-/// network filter of a listener in Envoy.
+/// An extension in the embedded proxy: a VM with a plugin. In Envoy, the plugin is an HTTP filter or a
+/// network filter of a listener.
 ///
 #[cfg_attr(feature = "wat", doc = "```")]
 #[cfg_attr(not(feature = "wat"), doc = "```no_run")]
@@ -47,8 +47,8 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// [`Error::Load`] if a proxy would not load it, [`Error::Rejected`] if its
-    /// `proxy_on_vm_start` returns false, [`Error::Trap`] if it traps.
+    /// [`Error::Load`] if Envoy would not load it, [`Error::Unsupported`] if the embedded proxy cannot run
+    /// it, [`Error::Rejected`] if its `proxy_on_vm_start` returns false, [`Error::Trap`] if it traps.
     pub fn load(module: impl Into<Module>) -> Result<Self, Error> {
         Options::new().load(module)
     }
@@ -113,7 +113,7 @@ impl Proxy {
     }
 
     /// Shuts the plugin down (ABI: `proxy_on_done`, `proxy_on_delete`). If it returns false from
-    /// `proxy_on_done`, it lives until it calls `proxy_done`.
+    /// `proxy_on_done`, it keeps running until it calls `proxy_done`.
     ///
     /// # Errors
     ///
@@ -122,17 +122,17 @@ impl Proxy {
         self.core.borrow_mut().shut_down(self.id)
     }
 
-    /// Whether the plugin lives: it has not been shut down, or has not called `proxy_done` yet.
+    /// Whether the plugin runs: it has not been shut down, or it still has to call `proxy_done`.
     pub fn is_alive(&self) -> bool {
         self.core.borrow().host().plugins.contains_key(&self.id)
     }
 
-    /// Builds a request, which goes through the extension when it is sent.
+    /// A request to build and then send: see [`Request::respond`] and [`Request::send`].
     pub fn request(&self, method: &str, path: &str) -> Request {
         Request::new(Rc::clone(&self.core), self.id, method, path)
     }
 
-    /// A client connects to the plugin's listener, as one that filters TCP.
+    /// Opens a TCP connection of a client to the plugin's listener. The plugin is a network filter there.
     ///
     /// # Errors
     ///
@@ -189,13 +189,13 @@ impl Proxy {
     }
 
     /// The metric of this name (ABI: "Metrics"), which Envoy's statistics show as `wasmcustom.NAME`.
-    /// If there are several, of different types, it is the first.
+    /// If metrics of different types have this name, returns the one that was defined first.
     pub fn metric(&self, name: &str) -> Option<Metric> {
         let core = self.core.borrow();
         core.host().metrics.named(name.as_bytes()).cloned()
     }
 
-    /// A shared value (ABI: "Shared Key-Value Store").
+    /// The shared value of a key (ABI: "Shared Key-Value Store").
     pub fn shared_data(&self, key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
         let core = self.core.borrow();
         let value = core.host().shared_data.get(key.as_ref());
@@ -209,10 +209,11 @@ impl Proxy {
         core.host_mut().replace_shared_data(key, value);
     }
 
-    /// Registers a queue, as another VM does, for items of the extension (ABI: "Shared Queues").
+    /// Registers a queue, as another VM does, so that the extension can put items into it (ABI: "Shared
+    /// Queues").
     ///
-    /// A queue of the module's own VM ID, which other VMs of this ID share, is no longer that of the
-    /// plugin until it registers the queue again.
+    /// VMs with the same VM ID share their queues. If `vm_id` is the module's own, `proxy_on_queue_ready` is
+    /// not called for the queue until the plugin registers it again.
     pub fn register_queue(&self, vm_id: &str, queue: impl AsRef<[u8]>) {
         let mut core = self.core.borrow_mut();
         let queue = queue.as_ref().to_vec();

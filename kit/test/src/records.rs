@@ -68,7 +68,7 @@ pub struct HttpCall {
     pub body: Vec<u8>,
     /// Its trailers.
     pub trailers: Headers,
-    /// How long it may take. Zero: as long as it needs.
+    /// How long it may take. Zero: there is no limit.
     pub timeout: Duration,
     /// The plugin that made it.
     pub(crate) plugin: u32,

@@ -12,8 +12,8 @@ use crate::message::{Message, Reply, Response};
 
 /// A request that a client sends over HTTP/1.1 ("downstream request" in Envoy).
 ///
-/// Its headers arrive as Envoy shows them to its filters: `:authority`, `:path`, `:method` and
-/// `:scheme`, then the test's own, where values of some names are joined with commas.
+/// The extension sees the headers in Envoy's order: `:authority`, `:path`, `:method` and `:scheme`, then
+/// those that the test adds. As in Envoy, the values of some repeated headers are joined with commas.
 pub struct Request {
     core: Rc<RefCell<Core>>,
     plugin: u32,
@@ -53,7 +53,7 @@ impl Request {
         self
     }
 
-    /// Adds a piece of the body, which the extension sees separately.
+    /// Adds a piece of the body. The extension's body callback is called for each piece.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -170,12 +170,12 @@ impl Stream {
     }
 
     /// Whether there is a local reply: a response that the extension, or Envoy, has sent instead of
-    /// the upstream.
+    /// the upstream's.
     pub fn has_local_response(&self) -> bool {
         self.with_context(|stream| stream.is_local)
     }
 
-    /// What the upstream has received. `None` if that is nothing.
+    /// What the upstream has received of the request. `None` if nothing has been forwarded.
     pub fn upstream(&self) -> Option<Message> {
         self.with_context(|stream| {
             Some(Message {
@@ -208,7 +208,7 @@ impl Stream {
     }
 
     /// Responds to the request, as the upstream does, and returns what the client receives. If
-    /// there is a local reply, that is returned.
+    /// there is a local reply, returns that.
     ///
     /// # Errors
     ///
@@ -267,7 +267,7 @@ impl Stream {
         self.core.borrow_mut().reset_upstream(self.id)
     }
 
-    /// Returns what the client has received, once: the stream has ended.
+    /// Returns the response that the client has received. It can be called once.
     ///
     /// # Errors
     ///
@@ -290,7 +290,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // A stream that has ended does not exist any more. The next call returns a trap.
+        // An error is ignored: the stream has ended before, or it is a trap, after which each call fails.
         if let Ok(mut core) = self.core.try_borrow_mut() {
             let _ = core.reset(self.id);
         }

@@ -25,7 +25,7 @@ pub(crate) enum Closer {
     Client = 2,
 }
 
-/// What has become of the connection to the upstream.
+/// The state of the connection to the upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum UpstreamState {
     /// The extension holds the new connection.
@@ -38,7 +38,7 @@ pub(crate) enum UpstreamState {
 /// Whether an end of a TCP connection can receive more ("half close" and "reset" in Envoy).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// It has not: more can come.
+    /// More can come.
     #[default]
     Open,
     /// The other end sends nothing more (FIN).
@@ -106,7 +106,7 @@ impl Flow {
         self.buffer.len()
     }
 
-    /// Whether there are bytes, or an end, to show the extension.
+    /// Whether the extension has not seen some of the bytes, or the end.
     pub(crate) fn has_news(&self) -> bool {
         !self.buffer.is_empty() || self.has_ended
     }

@@ -1,4 +1,4 @@
-//! A service behind a real proxy, in the test's process.
+//! An upstream of a real proxy, in the test's process.
 
 use std::io::{self, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! Validates a module, and names what the interpreter lacks.
+//! Validates a module, and names the proposals that the interpreter does not have.
 
 use wasmparser::{BinaryReaderError, Validator, WasmFeatures};
 
@@ -13,7 +13,7 @@ const MISSING: [(&str, WasmFeatures); 5] = [
     ("gc", WasmFeatures::GC),
 ];
 
-/// What both have, besides tail calls.
+/// The proposals that both have, besides tail calls.
 const COMMON: WasmFeatures = WasmFeatures::FLOATS
     .union(WasmFeatures::GC_TYPES) // the types of reference-types
     .union(WasmFeatures::MUTABLE_GLOBAL)
@@ -29,7 +29,7 @@ const COMMON: WasmFeatures = WasmFeatures::FLOATS
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::MEMORY64);
 
-/// What a valid module uses, as far as it matters here.
+/// The features of a valid module that affect how it is loaded.
 pub(crate) struct Validated {
     pub(crate) uses_tail_calls: bool,
 }

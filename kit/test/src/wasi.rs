@@ -127,7 +127,7 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
     Ok(())
 }
 
-/// Notes the exit code for the trap that most modules reach afterwards.
+/// Stores the exit code for the message of the trap that most modules cause afterwards.
 fn proc_exit(mut caller: Caller<'_, Host>, code: u32) -> Result<(), wasmi::Error> {
     caller.data().callable_memory("proc_exit")?;
     caller.data_mut().exit_code = Some(code);

@@ -25,7 +25,7 @@ impl Buffer {
 /// The map of a response's headers.
 const RESPONSE_HEADERS: u32 = 2;
 
-/// A callback that lets the message continue.
+/// The result with which the message continues.
 const CONTINUE: u32 = 0;
 
 unsafe extern "C" {
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_response_headers(
     CONTINUE
 }
 
-/// The other callbacks, which Envoy requires: each lets the message continue.
+/// The other callbacks that Envoy requires. The message continues.
 macro_rules! continuing {
     ($($name:ident($($parameter:ty),*);)*) => {
         $(
@@ -148,8 +148,8 @@ continuing! {
     envoy_dynamic_module_on_http_filter_response_trailers();
 }
 
-/// Events of what this module does not start, which Envoy requires, too. Their parameters are left out:
-/// a function of C may ignore them.
+/// Callbacks that Envoy requires for features that this module does not use. Their parameters are left out:
+/// a C function may ignore them.
 macro_rules! ignored {
     ($($name:ident;)*) => {
         $(

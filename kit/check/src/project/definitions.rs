@@ -1,5 +1,5 @@
-//! The fields in the `spec` of each mesh's resource: Maistra 2.2, Istio 1.31 and Envoy Gateway 1.9. What the API
-//! server compares by expressions is left to it, except which fields exclude each other.
+//! The fields in the `spec` of each mesh's resource: Maistra 2.2, Istio 1.31 and Envoy Gateway 1.9. Rules
+//! that the API server checks with expressions are not checked here, except which fields exclude each other.
 
 use super::schema::Object as Fields;
 use super::schema::Schema::{self, Any, Boolean, Integer, List, Map, Object, Text, Word};

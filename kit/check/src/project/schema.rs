@@ -7,7 +7,7 @@ use crate::yaml::{Node, NodeValue};
 /// The values that a field can have.
 #[derive(Debug)]
 pub enum Schema {
-    /// Any value. It is compared elsewhere, or the mesh passes it on.
+    /// Any value. It is compared in another place, or the mesh passes it on unchanged.
     Any,
     Text,
     Boolean,
@@ -15,10 +15,10 @@ pub enum Schema {
         min: i128,
         max: i128,
     },
-    /// One of these words.
+    /// One of these strings.
     Word(&'static [&'static str]),
     List(&'static Schema),
-    /// Any keys.
+    /// An object with any keys, whose values have this schema.
     Map(&'static Schema),
     Object(Object),
 }
@@ -33,6 +33,7 @@ pub struct Object {
 }
 
 impl Object {
+    /// An object with these fields, all of which are optional.
     pub const fn new(fields: &'static [(&'static str, Schema)]) -> Self {
         Self {
             fields,
@@ -41,11 +42,13 @@ impl Object {
         }
     }
 
+    /// Makes these fields required.
     pub const fn require(mut self, names: &'static [&'static str]) -> Self {
         self.required = names;
         self
     }
 
+    /// Allows only one of these fields to be present.
     pub const fn exclude(mut self, names: &'static [&'static str]) -> Self {
         self.exclusive = names;
         self

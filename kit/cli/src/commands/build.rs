@@ -10,7 +10,7 @@ use crate::package::{CargoPackage, Target};
 use crate::project::Project;
 use crate::stdio::{counted, print_line, print_note, shown};
 
-/// With this text, functions of the standard library panic that the target does not have.
+/// The panic message of standard library functions that the target does not have.
 const NOT_IMPLEMENTED: &[u8] = b"not implemented on this platform";
 
 /// Compiles and stages the module of the project.

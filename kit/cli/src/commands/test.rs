@@ -23,7 +23,7 @@ pub struct Options {
     /// The module [default: the extension in this directory, compiled for development]
     #[arg(long, env = "PROXY_WASM_MODULE", value_name = "FILE")]
     module: Option<PathBuf>,
-    /// The same module before it was stripped, for the names in backtraces
+    /// The same module before it was stripped, for function names in backtraces
     #[arg(
         long,
         env = "PROXY_WASM_SYMBOLS",
@@ -47,7 +47,7 @@ pub struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A line for each case, and what differs
+    /// A line for each case, and for a failure what was expected and observed
     Text,
     /// JSON Lines: an object for each case and proxy
     Json,

@@ -21,7 +21,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the system does not tell it.
+    /// If the operating system does not report it.
     pub fn find() -> Result<Self> {
         let program = env::current_exe().context("cannot find the path of this program")?;
         Ok(Self { program })

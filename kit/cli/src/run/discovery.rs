@@ -1,7 +1,7 @@
 //! Wasm filters whose configuration is discovered (ECDS).
 //!
-//! Envoy would read such a configuration from a file of its own, in which the module is not the one
-//! that was built. So the filter gets the configuration that the file has.
+//! Envoy would read such a configuration from a separate file, which does not name the module that was
+//! built. So the configuration of that file is written into the filter, where the module is replaced.
 
 use std::fs;
 

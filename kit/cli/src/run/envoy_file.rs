@@ -15,7 +15,7 @@ use super::field::field;
 use super::resources::{EnvoyFiles, Resources};
 use proxy_wasm_test::envoy::resources::{listener_source, loopback, node};
 
-/// The type of a listener where it does not stand in a bootstrap.
+/// The type of a listener outside a bootstrap.
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 
 /// Moves the listeners out of a bootstrap, replaces the module that their Wasm filters load, and adds

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// The options.
+/// The options of `cargo proxy-wasm run`.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     /// The port on 127.0.0.1 for requests; 0 is a free one [default: 18000, or a free one
@@ -34,7 +34,7 @@ pub struct Options {
         conflicts_with = "envoy_config"
     )]
     pub upstream: Option<String>,
-    /// Append each request to this file as a case that expects what was observed. Requests are served
+    /// Append each request to this file as a case that expects the observed behaviour. Requests are served
     /// one after another, and secrets are replaced
     #[arg(
         long,
@@ -55,11 +55,10 @@ pub struct Options {
     #[arg(long, env = "ENVOY", value_name = "FILE")]
     pub envoy: Option<PathBuf>,
     /// Your own bootstrap configuration for Envoy, in YAML or JSON: for example deploy/envoy.yaml.
-    /// Each save of its static listeners is applied. In a Wasm filter whose
-    /// vm_config.code.local.filename ends in the file name of manifest.yaml's module, the built module
-    /// replaces the file. If there is none, it replaces the only .wasm file that the filters load. A
-    /// Wasm filter with config_discovery gets the configuration that the file of its
-    /// path_config_source has
+    /// Changes of its static listeners are applied on each save. The built module is loaded by each Wasm
+    /// filter whose vm_config.code.local.filename ends in the file name of manifest.yaml's module. If there
+    /// is none, it is loaded in place of the only .wasm file that the filters name. For a Wasm filter with
+    /// config_discovery, the configuration is read from the file of its path_config_source
     #[arg(long, env = "ENVOY_CONFIG", value_name = "FILE")]
     pub envoy_config: Option<PathBuf>,
     /// The lowest level of Envoy's own log lines to show. The level of the extension's lines is set in
@@ -71,19 +70,19 @@ pub struct Options {
 /// A log level, of Envoy and of the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Level {
-    /// Each step.
+    /// Every step
     Trace,
-    /// What helps to find a fault.
+    /// Details for debugging
     Debug,
-    /// What is worth knowing.
+    /// Normal events
     Info,
-    /// What may be wrong.
+    /// Possible problems
     Warning,
-    /// What is wrong.
+    /// Problems
     Error,
-    /// What ends something.
+    /// Fatal errors
     Critical,
-    /// Nothing at all.
+    /// No lines
     Off,
 }
 

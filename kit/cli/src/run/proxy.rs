@@ -139,7 +139,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If the system does not tell it.
+    /// If the operating system does not report it.
     pub fn status(&mut self) -> Result<ExitStatus> {
         Ok(self.child.0.wait()?)
     }
@@ -152,7 +152,7 @@ fn update(updates: &Updates, file: &Path, listeners: &Value) -> Result<Outcome> 
 }
 
 fn wait_for_start(directory: &Path) -> Result<(Updates, Outcome)> {
-    // If Envoy exits meanwhile, the end of its log tells it.
+    // If Envoy exits meanwhile, the thread that reads its log reports it.
     let admin = wait_for_admin(directory, TIMEOUT, || Ok(()))?;
     let updates = Updates::new(admin, WORKERS);
     let outcome = updates.wait(&Counts::default())?;

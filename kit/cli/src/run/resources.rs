@@ -7,9 +7,9 @@ use serde_json::Value;
 /// Envoy's configuration.
 #[derive(Debug)]
 pub struct Resources {
-    /// Read once, at startup.
+    /// Envoy reads it once, at startup.
     pub bootstrap: Value,
-    /// Read at startup, and again after each change.
+    /// Envoy reads them at startup, and again after each change.
     pub listeners: Value,
 }
 

@@ -25,7 +25,7 @@ use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_test::envoy;
 use proxy_wasm_test::envoy::updates::{Outcome, Updates};
 
-/// How many modules are kept: the one that Envoy serves, and the one before.
+/// How many modules are kept: the one that Envoy runs, and the one before.
 const MAX_MODULES: u32 = 2;
 
 /// Runs the extension until Ctrl-C or another signal ends it.
@@ -98,7 +98,7 @@ struct Pending {
 /// The last module that was built.
 #[derive(Debug)]
 struct BuiltModule {
-    /// The file that Envoy loads. Each module has a path of its own, so that Envoy loads it.
+    /// The file that Envoy loads. Each module has a different path, so that Envoy loads it.
     path: PathBuf,
     /// The file name in manifest.yaml.
     name: String,
@@ -123,7 +123,7 @@ struct Session {
     modules: u32,
     module: Option<BuiltModule>,
     proxy: Option<Proxy>,
-    /// What was logged since the last update, until Envoy accepts or rejects it. Each VM logs the
+    /// What has been logged since an update that Envoy has not accepted or rejected yet. Each VM logs the
     /// same lines.
     loading: Option<Vec<Line>>,
     is_serving: bool,
@@ -248,7 +248,7 @@ impl Session {
         self.directory.path().join(format!("module-{number}.wasm"))
     }
 
-    /// Updates Envoy with the last module and the present settings.
+    /// Updates Envoy with the last module and the current settings.
     fn load(&mut self) -> Result<()> {
         let Some(module) = &self.module else {
             return Ok(());
@@ -340,7 +340,7 @@ impl Session {
         }
     }
 
-    /// Prints what was logged during the update, equal lines once.
+    /// Prints what was logged during the update. Equal lines are printed once.
     fn show_loading(&mut self) -> Result<()> {
         let mut lines: Vec<(Line, usize)> = Vec::new();
         for line in self.loading.take().unwrap_or_default() {
@@ -354,7 +354,7 @@ impl Session {
             .try_for_each(|(line, times)| self.output.print_log(line, *times))
     }
 
-    /// Prints what is wrong with a change, and what Envoy serves now.
+    /// Prints what is wrong with a change, and what Envoy runs now.
     fn report_rejected(&self, problem: &str) -> Result<()> {
         let consequence = if self.is_serving {
             "the last good version keeps serving"

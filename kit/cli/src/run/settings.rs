@@ -28,7 +28,7 @@ pub struct Settings {
 
 #[derive(Debug)]
 enum Source {
-    /// The options.
+    /// The settings are in the options.
     Options {
         port: u16,
         configuration: GivenConfiguration,
@@ -36,7 +36,7 @@ enum Source {
         upstream: Upstream,
         recorder: Option<Recorder>,
     },
-    /// The author's own Envoy configuration.
+    /// The settings are in the author's own Envoy configuration.
     File(PathBuf),
 }
 
@@ -55,7 +55,7 @@ struct Upstream {
 }
 
 impl Settings {
-    /// Reads the options, chooses ports, and starts the echo if there is no other upstream.
+    /// Reads the options, chooses ports, and starts the echo upstream if there is no other.
     ///
     /// # Errors
     ///

@@ -72,7 +72,7 @@ func parseJSON(text []byte) ([]header, error) {
 	return headers, nil
 }
 
-// place is where the text before an offset ends.
+// place returns the line and column of an offset.
 func place(text []byte, offset int64) string {
 	before := text[:min(int(offset), len(text))]
 	line := bytes.Count(before, []byte("\n")) + 1
@@ -157,7 +157,7 @@ func checkName(written, name string) error {
 	return nil
 }
 
-// isTokenCharacter tells whether a header's name may contain this character (tchar of RFC 9110, 5.6.2).
+// isTokenCharacter reports whether a header's name may contain this character (tchar of RFC 9110, 5.6.2).
 func isTokenCharacter(r rune) bool {
 	return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
 }

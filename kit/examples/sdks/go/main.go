@@ -32,7 +32,7 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	}
 	headers, err := parse(configuration)
 	if err != nil {
-		// The earlier configuration stays in force.
+		// The proxy keeps the last good configuration.
 		proxywasm.LogErrorf("configuration rejected: %v", err)
 		return types.OnPluginStartStatusFailed
 	}

@@ -26,8 +26,7 @@ pub(crate) const MAX_DEPTH: usize = SIZE / SMALLEST_FRAME as usize;
 /// Bytes of a function's index, which is at the beginning of its frame.
 pub(super) const INDEX: usize = 4;
 
-/// The sections of a module that the wrappers change, by the number that the binary format gives
-/// them, and all others as they are.
+/// The sections of a module by their numbers in the binary format. The wrappers change some of them.
 type Sections = BTreeMap<u8, Vec<u8>>;
 
 const FUNCTION: u8 = 3;
@@ -54,7 +53,7 @@ impl FrameSizes {
     }
 }
 
-/// What is needed of a valid module to wrap its functions.
+/// The parts of a valid module that are needed to wrap its functions.
 #[derive(Default)]
 struct Contents {
     sections: Sections,
@@ -73,7 +72,7 @@ pub(crate) fn wrap(module: &[u8]) -> Result<(Vec<u8>, FrameSizes), Error> {
     Ok(write(contents))
 }
 
-/// The frame of a function in V8, more or less: eight bytes for each parameter and local.
+/// The approximate frame size of a function in V8: eight bytes for each parameter and local.
 fn frame_size(parameters: u32, locals: u32) -> u32 {
     let values = parameters.saturating_add(locals).saturating_sub(1);
     SMALLEST_FRAME.saturating_add(values.saturating_mul(8))
@@ -235,7 +234,7 @@ struct Wrapper {
     depth: u32,
 }
 
-/// A function that notes that another one runs, and calls it.
+/// A function that records the index of another one, and calls it.
 fn wrapper(wrapper: &Wrapper) -> Function {
     let place = MemArg {
         offset: 0,
@@ -264,7 +263,7 @@ fn wrapper(wrapper: &Wrapper) -> Function {
     function
 }
 
-/// A part of a module, where its reader says that it is.
+/// The part of a module at a range that the reader reports.
 fn slice(module: &[u8], range: Range<u64>) -> Option<&[u8]> {
     let start = usize::try_from(range.start).ok()?;
     let end = usize::try_from(range.end).ok()?;

@@ -74,7 +74,7 @@ fn has_response(connection: &TcpStream) -> io::Result<bool> {
 }
 
 /// Writes the head and the pieces of the body, unless a response begins before. Envoy receives each
-/// piece by itself.
+/// piece separately.
 fn write_pieces(
     mut connection: &TcpStream,
     request: &Outgoing,

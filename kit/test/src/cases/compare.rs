@@ -38,7 +38,7 @@ pub struct Skipped {
 pub struct Results {
     pub mismatches: Vec<Mismatch>,
     pub skipped: Vec<Skipped>,
-    /// Stands before the names of expectations: `step 2: `, or nothing.
+    /// The beginning of the names of expectations: `step 2: `, or nothing.
     pub prefix: String,
 }
 
@@ -49,7 +49,7 @@ pub struct Scope<'a> {
     pub exchange: Option<&'a ObservedExchange>,
     pub log: &'a [LogLine],
     pub metrics: &'a Metrics,
-    /// `None` if the proxy does not tell.
+    /// `None` if the proxy does not count them.
     pub host_calls: Option<&'a BTreeMap<&'static str, u64>>,
 }
 

@@ -91,7 +91,7 @@ impl EmbeddedSession {
             self.receive_http_calls()?;
             self.receive_grpc_calls()?;
             let next = self.waiting.iter().enumerate();
-            // Of those at one time, the one that was made first.
+            // If several are due at the same time, the call that was made first.
             let Some((place, _)) = next.min_by_key(|(_, waiting)| waiting.due) else {
                 return Ok(());
             };
@@ -110,7 +110,7 @@ impl EmbeddedSession {
                 continue;
             }
             let request = ObservedRequest::new(call.headers, call.body, call.trailers);
-            // Without a description, nothing responds, and the result says so.
+            // If the case does not describe the call, it gets no response, and the result reports it.
             if let Some(call_of_case) = self.services.make(&call.cluster, request) {
                 let answer = call_of_case.answer;
                 let due = match answer.failure {

@@ -14,10 +14,10 @@ use super::validate;
 /// The greatest length of a file with cases, in bytes.
 const MAX_LENGTH: u64 = 16 << 20;
 
-/// How many values anchors can have, and aliases repeat.
+/// The maximum number of values in anchors, and of values that aliases repeat.
 const MAX_REPLAYED: usize = 100_000;
 
-/// How far a key may be from a known one to be taken for it, as a share of the known key's letters.
+/// The maximum edit distance at which a known key is suggested, as a fraction of its length.
 const MAX_DISTANCE: f64 = 0.5;
 
 /// A case, and where it is.

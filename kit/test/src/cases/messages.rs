@@ -24,7 +24,7 @@ pub fn fields(map: &Map<OneOrMany<Text>>) -> Headers {
     fields.collect()
 }
 
-/// The fields of a map, unless there is none.
+/// The fields of a map. `None` if it is empty.
 fn trailers(map: &Map<OneOrMany<Text>>) -> Option<Headers> {
     Some(fields(map)).filter(|trailers| !trailers.is_empty())
 }

@@ -32,7 +32,7 @@ pub struct ObservedResponse {
     pub headers: Headers,
     pub body: Vec<u8>,
     pub trailers: Headers,
-    /// Whether it is not the upstream's. `None` if the proxy does not tell.
+    /// Whether it is not the upstream's. `None` if the proxy does not report it.
     pub is_local: Option<bool>,
 }
 
@@ -56,7 +56,7 @@ pub struct ObservedGrpcCall {
     pub message: Vec<u8>,
 }
 
-/// What became of a request.
+/// What was observed of a request and its response.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedExchange {
     /// What the upstream received.
@@ -65,9 +65,9 @@ pub struct ObservedExchange {
     pub response: Option<ObservedResponse>,
     /// Whether the stream was reset before the response was complete.
     pub is_reset: bool,
-    /// Which message the extension holds. `None` if the proxy does not tell.
+    /// Which message the extension holds. `None` if the proxy does not report it.
     pub held: Option<Held>,
-    /// The host calls of the extension for the request. `None` if the proxy does not tell.
+    /// The host calls of the extension for the request. `None` if the proxy does not count them.
     pub host_calls: Option<BTreeMap<&'static str, u64>>,
     /// The fuel of the request. `None` if the proxy does not count it.
     pub fuel: Option<u64>,
@@ -81,7 +81,7 @@ pub enum Held {
     Response,
 }
 
-/// The metrics of an extension that a case mentions, by name. `None`: it does not exist.
+/// The metrics that a case mentions, by name. `None` if a metric does not exist.
 pub type Metrics = BTreeMap<String, Option<Metric>>;
 
 impl ObservedRequest {

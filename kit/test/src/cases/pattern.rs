@@ -90,7 +90,7 @@ impl Pattern {
         }
     }
 
-    /// The same, but a pattern that is only a text stands for a part.
+    /// The same, but a pattern that is only a text matches a part of the text.
     pub fn as_part(&self) -> Self {
         match self {
             Self::Is(part) => Self::Contains(part.clone()),

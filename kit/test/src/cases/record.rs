@@ -1,8 +1,8 @@
 //! Records requests to a running proxy as cases.
 //!
-//! A recorder stands on both sides of the proxy: it receives the requests of clients and passes them to
-//! the proxy, and it receives what the proxy forwards and passes it to the upstream. So it sees all that
-//! a case describes.
+//! A recorder is the proxy's client and its upstream: it receives the requests of clients and passes them
+//! to the proxy, and it receives what the proxy forwards and passes it to the upstream. So it sees all
+//! messages that a case describes.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -84,12 +84,12 @@ impl Recorder {
         })
     }
 
-    /// Where clients send their requests.
+    /// The address to which clients send their requests.
     pub fn front(&self) -> SocketAddr {
         self.front
     }
 
-    /// The upstream of the proxy.
+    /// The address that is the proxy's upstream.
     pub fn back(&self) -> SocketAddr {
         self.back
     }
@@ -164,7 +164,7 @@ impl State {
     }
 }
 
-/// A recorder goes on after a panic of a thread.
+/// Locks a mutex, also after a panic of another thread.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

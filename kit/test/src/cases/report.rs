@@ -13,7 +13,7 @@ use super::run::{CaseResult, name};
 /// The width of the columns of a failure, in characters.
 const WIDTH: usize = 46;
 
-/// What became of a case in a proxy.
+/// The result of a case in a proxy, with the place of the case.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     file: PathBuf,

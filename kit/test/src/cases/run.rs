@@ -10,7 +10,7 @@ use super::observed::{Observed, ObservedExchange};
 use super::session::{Made, Session, Stop};
 use super::text::Text;
 
-/// What became of a case in a proxy.
+/// The result of a case in a proxy.
 #[derive(Clone, Debug, Default)]
 pub struct CaseResult {
     pub results: Results,
@@ -62,7 +62,7 @@ struct Run {
     has_expectations: bool,
 }
 
-/// What a step consists of, wherever it is written.
+/// A request and the upstream's reply, of a step or of a case without steps.
 struct Exchange<'a> {
     request: &'a Request,
     upstream: Option<&'a Reply>,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-/// Defines types that stand for those whose `Deserialize` is written by hand.
+/// Defines types that replace, in the schema, those whose `Deserialize` is written by hand.
 macro_rules! stand_ins {
     ($($(#[$comment:meta])* $name:ident = |$generator:pat_param| $schema:expr;)*) => {$(
         $(#[$comment])*
@@ -23,7 +23,7 @@ macro_rules! stand_ins {
     )*};
 }
 
-/// What a text can be.
+/// The schema of a text.
 fn text() -> Value {
     json!({"type": ["string", "integer", "boolean"]})
 }

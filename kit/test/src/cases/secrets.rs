@@ -58,12 +58,12 @@ impl Secrets {
         self.replace_from(value, if is_secret { 1 } else { MIN_LENGTH })
     }
 
-    /// Replaces what can be told from other text.
+    /// Replaces secrets of at least [`MIN_LENGTH`] bytes.
     fn replace_long(&self, text: &[u8]) -> Vec<u8> {
         self.replace_from(text, MIN_LENGTH)
     }
 
-    /// Replaces secrets from a length on.
+    /// Replaces secrets of at least this length.
     fn replace_from(&self, text: &[u8], min_length: usize) -> Vec<u8> {
         let mut replaced = Vec::new();
         let mut rest = text;

@@ -38,8 +38,8 @@ pub trait Session {
     /// The services that the extension calls.
     fn services(&mut self) -> &mut Services;
 
-    /// Waits for the calls with this identifier that the extension has yet to make, and responds to
-    /// them.
+    /// Waits for the calls with this identifier that the extension has not made yet, and responds
+    /// to them.
     fn finish_calls(&mut self, id: usize) -> Result<(), Stop>;
 
     /// The log lines of the extension since the beginning.
@@ -70,7 +70,7 @@ pub enum Made {
 }
 
 impl Services {
-    /// Adds calls. Returns an identifier, which is that of no earlier call.
+    /// Adds expected calls. Returns a new identifier for all of them.
     pub fn expect(&mut self, calls: &[Call], grpc_calls: &[GrpcCall]) -> usize {
         let id = self.next;
         self.next += 1;
@@ -81,7 +81,7 @@ impl Services {
         id
     }
 
-    /// The first call to a cluster that has not been made yet. It is made now.
+    /// Marks the first expected call to a cluster that has not been made as made, and returns it.
     pub fn make(&mut self, cluster: &str, request: ObservedRequest) -> Option<Call> {
         let Some(place) = self
             .http
@@ -134,7 +134,7 @@ impl Services {
         taken
     }
 
-    /// Takes the calls that nothing describes.
+    /// Takes the calls that the case does not describe.
     pub fn take_unexpected(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unexpected)
     }

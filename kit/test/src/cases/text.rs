@@ -57,7 +57,7 @@ impl<T> Default for OneOrMany<T> {
     }
 }
 
-/// Passes what is not a list on to the type of the value, so that its errors are those of the type.
+/// Lets the type read a value that is not a list, so that an error is the type's own.
 struct OneOrManyVisitor<T>(std::marker::PhantomData<T>);
 
 macro_rules! forward_to_one {

@@ -1,4 +1,4 @@
-//! What the types of a case do not say.
+//! Rules for cases that their types do not express.
 
 use serde_saphyr::{Location, Spanned};
 
@@ -6,7 +6,7 @@ use super::format::{Case, Expect, Failure, Reply, Step};
 
 type Problem = (Location, String);
 
-/// Checks that the parts of a case go together. An error is the place and the problem.
+/// Checks that the parts of a case can be used together. An error is the place and the problem.
 pub fn check(case: &Case, location: Location) -> Result<(), Problem> {
     let ensure = |is_valid: bool, problem: &str| ensure(is_valid, location, problem);
     let has_request = case.request.is_some();

@@ -127,7 +127,7 @@ fn fields_json(fields: &Headers) -> Map<Json> {
             continue;
         }
         let value = String::from_utf8_lossy(value).into_owned();
-        // The address of the recorder, which a client sends if it is told nothing else.
+        // The address of the recorder, which a client sends by default.
         let is_loopback = ["127.0.0.1", "localhost"]
             .iter()
             .any(|host| value.starts_with(host));
@@ -163,7 +163,7 @@ fn flow(value: &Json) -> String {
             let entries = entries.map(|(key, value)| format!("{}: {}", text(key), flow(value)));
             format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
         }
-        // Numbers and truth values are those of JSON.
+        // YAML writes numbers and booleans like JSON.
         other => serde_json::to_string(other).unwrap_or_default(),
     }
 }
@@ -181,6 +181,6 @@ fn text(text: &str) -> String {
     if is_plain {
         return text.to_owned();
     }
-    // A string of JSON is one of YAML.
+    // A JSON string is a valid YAML string.
     serde_json::to_string(text).unwrap_or_default()
 }

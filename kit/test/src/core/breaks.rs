@@ -1,4 +1,4 @@
-//! What breaks Envoy: it crashes, corrupts a message, or holds one for ever.
+//! Actions of an extension after which Envoy crashes, corrupts a message, or holds one forever.
 
 use super::Core;
 use crate::context::{Direction, Part};

@@ -53,7 +53,7 @@ impl Core {
             .call("proxy_on_http_call_response", call.plugin, &arguments);
         if let Ok(plugin) = self.plugin(call.plugin) {
             plugin.call_response = None;
-            // As in Envoy: the number stays.
+            // As in Envoy, only the message is cleared, not the number.
             plugin.status.1.clear();
         }
         result?;
@@ -232,7 +232,7 @@ impl Core {
         self.plugin(plugin)?.status = (status, message);
         let result = self.vm.call("proxy_on_grpc_close", plugin, &[id, status]);
         if let Ok(plugin) = self.plugin(plugin) {
-            // As in Envoy: the number stays.
+            // As in Envoy, only the message is cleared, not the number.
             plugin.status.1.clear();
         }
         result?;

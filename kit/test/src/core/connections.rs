@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::host::Posted;
 use crate::tcp::{Closer, End, Source, TcpState, UpstreamState};
 
-/// The action that a callback returns to let a connection or its bytes pass. All others hold them.
+/// The action with which a connection or its bytes continue. All others hold them.
 const CONTINUE: u32 = 0;
 
 /// What `proxy_on_upstream_connection_close` gets: Envoy does not say who has closed the connection.
@@ -98,7 +98,7 @@ impl Core {
         let (client, upstream) = (&tcp.from_downstream, &tcp.from_upstream);
         let closer = match source {
             Source::Downstream if client.has_ended && upstream.is_finished() => Closer::Client,
-            // The connection to the upstream, or that of the client, has ended in both directions.
+            // The connection to the upstream, or the connection of the client, has ended in both directions.
             _ if upstream.has_ended && client.is_finished() => Closer::Proxy,
             _ if client.has_ended && upstream.is_finished() => Closer::Proxy,
             _ => return Ok(()),
@@ -118,7 +118,7 @@ impl Core {
         self.run_pending()
     }
 
-    /// Forgets a connection. The client resets it, whether Envoy would notice that now or later.
+    /// Removes a connection. The client resets it, even if Envoy would notice that later.
     pub(crate) fn drop_tcp(&mut self, id: u32) -> Result<(), Error> {
         if self.tcp(id).is_some() {
             self.vm.refuel()?;
@@ -137,7 +137,7 @@ impl Core {
         self.run_pending()
     }
 
-    /// Shows the extension what has arrived from the client, and forwards what it lets pass (Envoy:
+    /// Shows the extension what has arrived from the client, and forwards it if it continues (Envoy:
     /// `onContinueReading`).
     fn read(&mut self, id: u32) -> Result<(), Error> {
         let Some(tcp) = self.tcp(id) else {
@@ -204,7 +204,7 @@ impl Core {
         self.process(id, Source::Upstream)
     }
 
-    /// Shows the extension what has arrived from the upstream, and forwards what it lets pass.
+    /// Shows the extension what has arrived from the upstream, and forwards it if it continues.
     fn write(&mut self, id: u32) -> Result<(), Error> {
         let Some(tcp) = self.tcp(id) else {
             return Ok(());
@@ -220,7 +220,7 @@ impl Core {
         Ok(())
     }
 
-    /// Creates the context and shows the extension the new connection. Returns whether that passes.
+    /// Creates the context and shows the extension the new connection. Returns whether it continues.
     fn begin(&mut self, id: u32) -> Result<bool, Error> {
         let plugin = self.stream(id)?.plugin;
         self.call("proxy_on_context_create", id, &[plugin])?;
@@ -231,7 +231,7 @@ impl Core {
         Ok(result.unwrap_or(CONTINUE) == CONTINUE)
     }
 
-    /// Shows the extension bytes. Returns whether they pass.
+    /// Shows the extension bytes. Returns whether they continue.
     fn show(&mut self, id: u32, source: Source) -> Result<bool, Error> {
         let Some(tcp) = self.tcp(id) else {
             return Ok(false);

@@ -2,8 +2,8 @@
 //!
 //! This is Envoy's chain of HTTP filters, in which the extension is the only filter before the
 //! router. A message goes through the extension in parts, and the extension's callbacks say whether
-//! it continues. What the extension asks for in a callback is done when the callback has returned,
-//! and before its result counts.
+//! it continues. What the extension requests in a callback is done when the callback has returned,
+//! before the action that it returned.
 
 use proxy_wasm_abi::BufferType;
 
@@ -20,7 +20,7 @@ const STOP: u32 = 1;
 /// Of a headers callback: Envoy knows it, and continues. Of a body callback: holds the body without
 /// showing it again.
 const CONTINUE_OR_WATERMARK: u32 = 2;
-/// What counts instead if the extension has sent a response. It is none of the actions.
+/// Replaces the action if the extension has sent a response. It differs from all actions.
 const STOPPED: u32 = u32::MAX;
 
 impl Core {

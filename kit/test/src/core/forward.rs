@@ -72,7 +72,7 @@ impl Core {
             return Ok(());
         };
         if state.forwarded_all {
-            // Envoy ignores another end.
+            // Envoy ignores a second end.
             return if data.is_empty() {
                 Ok(())
             } else {
@@ -169,8 +169,8 @@ fn check_response(headers: &Headers) -> Option<LocalReply> {
     }
 }
 
-/// The first field that HTTP does not allow: its name, written for a message, and whether it is the
-/// name that is invalid.
+/// The first field that HTTP does not allow: its name, as an error message shows it, and whether the name
+/// is invalid.
 fn invalid_field(headers: &Headers) -> Option<(String, bool)> {
     headers.bytes().find_map(|(name, value)| {
         let is_valid_name = is_pseudo(name) || are_all(name, &TOKEN);
@@ -214,8 +214,8 @@ fn are_all(bytes: &[u8], table: &[bool; 256]) -> bool {
     true
 }
 
-/// What is wrong with fields that Envoy writes without a check. It checks the headers of requests, but
-/// for a name without a byte.
+/// What is wrong with fields that Envoy writes without a check. Of the headers of requests, it checks all
+/// except an empty name.
 fn check_fields(fields: &Headers) -> Option<String> {
     let invalid = match invalid_field(fields) {
         Some((name, _)) => name,
@@ -245,7 +245,7 @@ fn escape(name: &[u8]) -> String {
     quoted.trim_matches('"').to_owned()
 }
 
-/// The headers as they are written to a connection. Envoy changes those of a response before.
+/// The headers as Envoy writes them to a connection. It changes those of a response first.
 fn write(headers: &mut Headers, direction: Direction) -> Headers {
     let status = headers
         .status()

@@ -14,7 +14,7 @@ use crate::http;
 /// How long to wait before Envoy is asked again.
 pub const POLL: Duration = Duration::from_millis(10);
 
-/// Where the admin interface answers.
+/// A client of the admin interface.
 #[derive(Clone, Debug)]
 pub struct Admin {
     address: SocketAddr,
@@ -38,7 +38,7 @@ impl Admin {
         self
     }
 
-    /// The URL of the page for people.
+    /// The URL of the admin page.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
@@ -50,7 +50,7 @@ impl Admin {
             .lines()
             .filter_map(|line| {
                 let (name, value) = line.split_once(": ")?;
-                // Texts and histograms are no numbers.
+                // Skips texts and histograms.
                 Some((name.to_owned(), value.parse().ok()?))
             })
             .collect())
@@ -69,7 +69,7 @@ impl Admin {
             let port = socket["port_value"].as_u64()?.try_into().ok()?;
             Some((name, SocketAddr::new(ip, port)))
         };
-        // Without a listener there is no list.
+        // Without a listener, Envoy omits the list.
         let Some(list) = listeners.get("listener_statuses") else {
             return Ok(BTreeMap::new());
         };
@@ -84,7 +84,7 @@ impl Admin {
             .ok_or_else(|| unknown(listeners.to_string()))
     }
 
-    /// What it answers to a path, as text.
+    /// The response to a path, as text.
     pub fn text(&self, path: &str) -> Result<String, Error> {
         Ok(String::from_utf8_lossy(&self.get(path)?).into_owned())
     }

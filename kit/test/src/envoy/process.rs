@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use crate::envoy::admin::{Admin, POLL};
 use crate::error::Error;
 
-/// A child process. Dropped, it is stopped.
+/// A child process, which is stopped when it is dropped.
 #[derive(Debug)]
 pub struct KillOnDrop(pub Child);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Both fail only if the process has ended already.
+        // Both fail only if the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -49,7 +49,7 @@ impl Launch<'_> {
             .arg("--admin-address-path")
             .arg(admin_file(self.folder))
             .args(["--concurrency", &self.workers.to_string()])
-            // No other Envoy takes over; with hot restart, shared memory would stay behind.
+            // Hot restart is not needed, and Envoy would leave its shared memory behind.
             .arg("--disable-hot-restart")
             // As Istio starts it: after an update, a connection's next response closes it.
             .args(["--drain-strategy", "immediate"])
@@ -59,7 +59,7 @@ impl Launch<'_> {
     }
 }
 
-/// Starts an Envoy by its command, with its log going there.
+/// Starts an Envoy by its command, and writes its log to `log`.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub fn admin_file(folder: &Path) -> PathBuf {
 ///
 /// # Errors
 ///
-/// [`Error::Envoy`] after that time; and what `check` returns, which is called while waiting.
+/// [`Error::Envoy`] after that time, or the error of `check`, which is called while waiting.
 pub fn wait_for_admin(
     folder: &Path,
     timeout: Duration,
@@ -106,7 +106,7 @@ pub fn wait_for_admin(
     }
 }
 
-/// A running Envoy, which writes its log to a file. Dropped, it is stopped.
+/// A running Envoy, which writes its log to a file. It is stopped when it is dropped.
 #[derive(Debug)]
 pub struct Process {
     child: KillOnDrop,
@@ -120,7 +120,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If it cannot be started, ends by itself, or does not listen in time; with its log.
+    /// If it cannot be started, exits, or does not listen in time. The error contains its log.
     pub fn start(mut command: Command, folder: &Path, timeout: Duration) -> Result<Self, Error> {
         let log = folder.join("log");
         let file = File::create(&log).map_err(Error::io(format!("write {}", log.display())))?;

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 
-/// The configuration of an extension, in the form in which a proxy gets it.
+/// The configuration of an extension, as Envoy's `configuration` field contains it.
 #[derive(Clone, Debug)]
 pub enum Configuration {
-    /// None at all.
+    /// No configuration.
     Absent,
-    /// Text, which is how Maistra and Istio hand over strings and JSON objects alike.
+    /// Text: a `StringValue`. Maistra and Istio pass both strings and JSON objects as text.
     Text(String),
-    /// Any bytes, in base64.
+    /// Bytes, in base64: a `BytesValue`.
     Base64(String),
 }
 
@@ -35,13 +35,13 @@ impl Configuration {
 pub struct Listener {
     /// The listener's name, also in Envoy's statistics.
     pub name: String,
-    /// Which of the module's root contexts the extension is.
+    /// The plugin's root ID.
     pub root_id: String,
-    /// What the extension gets.
+    /// The extension's configuration.
     pub configuration: Configuration,
     /// The port of 127.0.0.1; 0 is a free one.
     pub port: u16,
-    /// Whether Envoy answers `/direct` itself.
+    /// Whether Envoy responds to `/direct` itself.
     pub answers_direct: bool,
     /// Whether the extension filters TCP connections, and not HTTP.
     pub is_tcp: bool,
@@ -81,14 +81,14 @@ impl Listener {
     }
 }
 
-/// An HTTP filter that is a module, as it stands in a listener's list of filters.
+/// A Wasm HTTP filter, as an element of `http_filters`.
 ///
-/// Filters of one module share a VM for each worker, whatever their `root_id`.
+/// Filters with the same module share a VM in each worker, also if their `root_id`s differ.
 pub fn wasm_filter(module: &Path, root_id: &str, configuration: &Configuration) -> Value {
     filter("http", module, root_id, configuration)
 }
 
-/// A filter that is a module, of the layer `http` or `network`.
+/// A Wasm filter. `layer` is `http` or `network`.
 fn filter(layer: &str, module: &Path, root_id: &str, configuration: &Configuration) -> Value {
     json!({"name": "extension", "typed_config": {
         "@type": format!("type.googleapis.com/envoy.extensions.filters.{layer}.wasm.v3.Wasm"),
@@ -149,7 +149,7 @@ pub fn listeners(module: &Path, listeners: &[Listener]) -> Value {
     discovery_response(&listeners)
 }
 
-/// The file in which Envoy finds listeners.
+/// The content of the file from which Envoy reads listeners.
 pub fn discovery_response(listeners: &[Value]) -> Value {
     json!({"resources": listeners})
 }
@@ -179,12 +179,12 @@ pub fn bootstrap(listeners: &Path, admin_port: u16, (host, port): (&str, u16)) -
     })
 }
 
-/// A name, without which Envoy does not ask for listeners.
+/// The node. Without one, Envoy does not request listeners.
 pub fn node() -> Value {
     json!({"id": "test", "cluster": "test"})
 }
 
-/// Where Envoy finds its listeners: in a file, which it reads again when another is moved over it.
+/// The source of the listeners: a file, which Envoy reads again when another one is moved to its path.
 pub fn listener_source(listeners: &Path) -> Value {
     json!({
         "resource_api_version": "V3",
@@ -192,7 +192,7 @@ pub fn listener_source(listeners: &Path) -> Value {
     })
 }
 
-/// Replaces a file that Envoy watches: it reads the file when another is moved over it.
+/// Replaces a file that Envoy watches. Envoy reads it when another one is moved to its path.
 ///
 /// # Errors
 ///

@@ -11,15 +11,15 @@ use crate::envoy::process::{Launch, Process};
 use crate::envoy::updates::{Counts, Outcome, TIMEOUT, Updates};
 use crate::error::Error;
 
-/// A running Envoy. Dropped, it is stopped.
+/// A running Envoy, which is stopped when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     process: Process,
     updates: Updates,
 }
 
-/// A point in an Envoy's life, after which its response to an update is awaited. The default is the
-/// start.
+/// The state before an update: the length of Envoy's log and its counts of updates. The default is the
+/// state at startup.
 #[derive(Debug, Default)]
 pub struct Mark {
     log_length: u64,
@@ -58,7 +58,7 @@ impl Server {
         self.admin().listener_addresses()
     }
 
-    /// Waits until each of the counters has risen by so much.
+    /// Waits until each of the counters has risen by `rise`.
     pub fn wait_for_rise(&self, counters: &[impl AsRef<str>], rise: u64) -> Result<(), Error> {
         let names: Vec<&str> = counters.iter().map(AsRef::as_ref).collect();
         let read = || -> Result<Vec<u64>, Error> {
@@ -97,7 +97,7 @@ impl Server {
         }
     }
 
-    /// Marks the point before an update.
+    /// Reads the state before an update.
     pub fn mark(&self) -> Result<Mark, Error> {
         Ok(Mark {
             log_length: self.process.log_length(),

@@ -1,4 +1,4 @@
-//! How Envoy takes over listeners that were written for it.
+//! Whether Envoy accepts updates of its listeners.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use crate::envoy::admin::{Admin, POLL};
 use crate::error::Error;
 
-/// How long an Envoy may take to compile a module and start serving, or to take over an update.
+/// How long an Envoy may take to compile a module and start serving, or to apply an update.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What Envoy makes of a file with listeners.
+/// How Envoy has responded to a file with listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every worker has taken them over.
+    /// Every worker uses them.
     Accepted,
-    /// Of at least one listener, the version from before stays; the log says why. Every worker has
-    /// taken over the others.
+    /// Envoy keeps the previous version of at least one listener; the log says why. Every worker uses the
+    /// others.
     Rejected,
 }
 
@@ -28,7 +28,7 @@ pub struct Updates {
 }
 
 impl Updates {
-    /// Those of the Envoy with this admin interface.
+    /// The updates of the Envoy with this admin interface.
     pub fn new(admin: Admin, workers: u32) -> Self {
         Self {
             admin,
@@ -51,12 +51,12 @@ impl Updates {
         &self.admin
     }
 
-    /// What became of the updates so far.
+    /// The counts of updates so far.
     pub fn counts(&self) -> Result<Counts, Error> {
         Counts::read(&self.admin)
     }
 
-    /// Waits until Envoy has answered a file that was written after `before` was counted.
+    /// Waits until Envoy has accepted or rejected a file that was written after `before` was counted.
     pub fn wait(&self, before: &Counts) -> Result<Outcome, Error> {
         let deadline = Instant::now() + self.timeout;
         loop {
@@ -80,14 +80,14 @@ impl Updates {
     }
 }
 
-/// What became of the listeners until now. The default is an Envoy's start.
+/// Envoy's counters of updates. The default is their state at startup.
 #[derive(Debug, Default)]
 pub struct Counts {
     accepted: u64,
     rejected: u64,
-    /// Listeners that came new or changed.
+    /// Listeners that were added or modified.
     changes: u64,
-    /// The same, counted once for each worker that is done with one.
+    /// The same, counted once for each worker that has processed a listener.
     changes_in_workers: u64,
 }
 
@@ -108,7 +108,7 @@ impl Counts {
         })
     }
 
-    /// Envoy accepts a change before its workers have heard of it.
+    /// Whether all workers use the listeners. Envoy accepts a change before its workers apply it.
     fn all_workers_follow(&self, workers: u32) -> bool {
         self.changes_in_workers >= self.changes.saturating_mul(u64::from(workers))
     }

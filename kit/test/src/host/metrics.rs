@@ -9,7 +9,7 @@ use crate::records::Metric;
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     metrics: Vec<(Vec<u8>, Metric)>,
-    /// The metrics that identifiers stand for, by type: see [`Metrics::define`].
+    /// The indexes of the metrics, by type and identifier: see [`Metrics::define`].
     identifiers: [Vec<usize>; 3],
 }
 
@@ -38,7 +38,7 @@ impl Metrics {
         Ok(identifier | u32::from(kind))
     }
 
-    /// The metric that an identifier stands for.
+    /// The metric with an identifier.
     pub(crate) fn get(&mut self, identifier: u32) -> Option<&mut Metric> {
         let identifiers = &self.identifiers[metric_type(identifier).ok()? as usize];
         let place = usize::try_from((identifier >> 2).checked_sub(1)?).ok()?;
@@ -69,7 +69,7 @@ impl Metrics {
     }
 }
 
-/// The type of the metric that an identifier stands for, whether it exists or not.
+/// The type in an identifier, whether the metric exists or not.
 pub(crate) fn metric_type(identifier: u32) -> Result<MetricType, Status> {
     Ok(MetricType::try_from(identifier & 3)?)
 }

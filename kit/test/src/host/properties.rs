@@ -49,7 +49,7 @@ impl Host {
         }
     }
 
-    /// What the extension has set with `proxy_set_property` or `set_envoy_filter_state`.
+    /// The value that the extension has set with `proxy_set_property` or `set_envoy_filter_state`.
     fn own_state(&mut self, parts: &[&[u8]]) -> Option<Vec<u8>> {
         let state = &self.stream()?.filter_state;
         let value = match parts {
@@ -60,7 +60,7 @@ impl Host {
         value.map(<[u8]>::to_vec)
     }
 
-    /// What a test has set, for the stream or for the plugin.
+    /// The value that a test has set, for the stream or for the plugin.
     fn set_by_test(&mut self, path: &[u8]) -> Option<Vec<u8>> {
         let of_stream = self
             .stream()
@@ -68,7 +68,7 @@ impl Host {
         of_stream.or_else(|| self.plugin()?.properties.get(path).cloned())
     }
 
-    /// What Envoy has.
+    /// The property of Envoy.
     fn envoy_property(&mut self, parts: &[&[u8]]) -> Property {
         let (name, path) = parts.split_first().ok_or(Status::NotFound)?;
         match (*name, path) {
@@ -77,7 +77,7 @@ impl Host {
             (b"plugin_vm_id", []) => text(&self.options.vm_id),
             (b"xds", []) => unreadable(),
             (b"xds", [b"node", path @ ..]) => node(path),
-            // The rest belongs to streams, and so does what filters have set.
+            // All other properties, and the values that filters have set, exist only for streams.
             _ if self.stream().is_none() => Err(Status::NotFound),
             _ if !is_name_of_envoy(name) => Ok(None),
             (b"request", path) => self.request_property(path),
@@ -242,7 +242,7 @@ impl Host {
                 if !self.is_forwarded() {
                     Err(Status::NotFound)
                 } else if path.is_empty() {
-                    // As in Envoy, if the host has none.
+                    // As in Envoy, for a host without metadata and locality.
                     unreadable()
                 } else {
                     Ok(None)

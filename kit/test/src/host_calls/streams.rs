@@ -7,7 +7,7 @@ use crate::context::Direction;
 use crate::host::Action;
 use crate::local_reply::LocalReply;
 
-/// The statuses of gRPC. Any other number stands for none.
+/// The gRPC statuses. Any other number means that there is no status.
 const GRPC_STATUSES: std::ops::RangeInclusive<u32> = 0..=16;
 
 impl Call<'_> {

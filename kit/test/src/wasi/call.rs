@@ -90,7 +90,7 @@ impl<'a> Call<'a> {
         self.write_length(written, text.len())
     }
 
-    /// Takes the cost of a piece off the fuel. The same piece can be written many times.
+    /// Subtracts the cost of a piece from the fuel. The same piece can be written many times.
     fn charge_for(&mut self, size: u32) -> Result<(), wasmi::Error> {
         charge(
             &mut self.caller,
@@ -124,7 +124,7 @@ impl<'a> Call<'a> {
             return Err(BADF.into());
         }
         let words = [0, RIGHT_TO_WRITE, 0];
-        // A bad address is no error.
+        // An invalid address is not an error.
         let _ = self.write(status, &words.map(u64::to_le_bytes).concat());
         Ok(())
     }

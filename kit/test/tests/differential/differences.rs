@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// A difference that stays.
 pub struct Difference {
-    /// Patterns of the names of the scenarios where it is seen. `*` is any text.
+    /// Patterns of the names of the scenarios in which it appears. `*` is any text.
     scenarios: &'static [&'static str],
     /// Patterns of the lines that differ.
     lines: &'static [&'static str],
@@ -17,7 +17,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether it is the reason for a line of a scenario.
+    /// Whether it explains why this line of a scenario differs.
     pub fn covers(&self, scenario: &str, line: &str) -> bool {
         let is_any = |patterns: &[&str], text: &str| {
             let mut patterns = patterns.iter();
@@ -53,7 +53,7 @@ Where the embedded proxy differs from Envoy 1.40, and where it follows Envoy.
 # Differences
 
 The toolkit's test `differential` runs about 2,000 scenarios in both, and compares log lines, messages,
-metrics and what host calls return. They differ in this:
+metrics and what host calls return. The differences:
 
 "
     .to_owned();
@@ -77,7 +77,7 @@ pub const DIFFERENCES: &[Difference] = &[
             "http_call.configure.1",
         ],
         lines: &["call 2: *"],
-        embedded: "There are one thread and one VM.",
+        embedded: "There is one thread with one VM.",
         envoy: "each worker thread and the main thread have a VM, and start each plugin in it.",
         reason: "results do not depend on the order of threads.",
     },
@@ -100,7 +100,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         scenarios: &["log.*", "logging.levels"],
         lines: &["log [Trace] *", "log [Debug] *"],
-        embedded: "Every log line is kept.",
+        embedded: "Log lines of every level are kept.",
         envoy: "lines below the level of its logger `wasm` are dropped.",
         reason: "a test can assert on all of them.",
     },
@@ -113,8 +113,8 @@ pub const DIFFERENCES: &[Difference] = &[
         ],
         lines: &["*"],
         embedded: "The proxy adds no headers.",
-        envoy: "`server`, `date`, `x-request-id`, `x-envoy-…` and others, in part before the \
-            extension sees a message.",
+        envoy: "it adds `server`, `date`, `x-request-id`, `x-envoy-…` and others, some of them before \
+            the extension sees a message.",
         reason: "they depend on Envoy's configuration; a test can set them.",
     },
     Difference {
@@ -127,9 +127,9 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         scenarios: &["rare.connection_id"],
         lines: &["log *get_property 'connection\\0id'*"],
-        embedded: "Each stream has a connection of its own, whose ID is that of the context.",
-        envoy: "connections are counted, and carry several streams.",
-        reason: "an extension that filters HTTP sees streams.",
+        embedded: "Each stream has its own connection, whose ID is the context ID.",
+        envoy: "connections are numbered, and a connection carries several streams.",
+        reason: "an HTTP filter sees streams, not connections.",
     },
     Difference {
         scenarios: &["rare.validated_filter_state"],
@@ -152,29 +152,29 @@ pub const DIFFERENCES: &[Difference] = &[
             `verify_signature` trap, unless a test provides them \
             ([`Options::foreign_function`](crate::Options::foreign_function)).",
         envoy: "they work.",
-        reason: "they need an interpreter of CEL, and cryptography.",
+        reason: "they need a CEL interpreter and cryptography.",
     },
     Difference {
         scenarios: &["grpc.cancelled", "grpc.stream_cancelled"],
         lines: &["call 1*"],
-        embedded: "A gRPC call that is cancelled in the callback that makes it is never seen.",
-        envoy: "its headers have been sent.",
-        reason: "the result is that of no call.",
+        embedded: "If a gRPC call is cancelled in the callback that makes it, the test does not see \
+            it.",
+        envoy: "the service gets the call's headers.",
+        reason: "the extension gets no response in either proxy.",
     },
     Difference {
         scenarios: &["grpc.dead_cluster"],
         lines: &["log *get_status*"],
         embedded: "The message of a failed gRPC call ends with `{via_upstream}`.",
-        envoy: "if it cannot connect, it ends with other details.",
-        reason: "they name errors of the system.",
+        envoy: "if Envoy cannot connect, the message ends with other details.",
+        reason: "the details contain errors of the operating system.",
     },
     Difference {
         scenarios: &["auth.empty_cluster", "http_call.request_headers.8"],
         lines: &["*"],
-        embedded: "Clusters have an endpoint.",
+        embedded: "Every cluster has an endpoint.",
         envoy: "`proxy_http_call` to a cluster without one returns `INTERNAL_FAILURE`.",
-        reason: "a service that is not there fails like any other \
-            ([`Proxy::fail_call`](crate::Proxy::fail_call)).",
+        reason: "a test lets a call fail with [`Proxy::fail_call`](crate::Proxy::fail_call).",
     },
     Difference {
         scenarios: &["http_call.request_headers.4"],
@@ -187,8 +187,8 @@ pub const DIFFERENCES: &[Difference] = &[
         scenarios: &["headers.line_break"],
         lines: &["*"],
         embedded: "A header with a line break is an error.",
-        envoy: "it is sent, and forges headers.",
-        reason: "an extension that does so has a fault.",
+        envoy: "it sends the line break, so that the value can contain more headers.",
+        reason: "it is a bug of the extension.",
     },
     Difference {
         scenarios: &[
@@ -201,8 +201,8 @@ pub const DIFFERENCES: &[Difference] = &[
             "module.imported_tag",
         ],
         lines: &["*"],
-        embedded: "Modules that need the proposals threads, exceptions, function references or GC do \
-            not load; the error names the proposal.",
+        embedded: "Modules that use the WebAssembly proposals threads, exceptions, function references \
+            or GC do not load; the error names the proposal.",
         envoy: "they load, except that an imported tag crashes it.",
         reason: "the interpreter does not support them.",
     },
@@ -223,9 +223,9 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         scenarios: &["rare.eleven_tables"],
         lines: &["*"],
-        embedded: "A module has up to ten tables.",
-        envoy: "100,000.",
-        reason: "it bounds memory.",
+        embedded: "A module can have at most ten tables.",
+        envoy: "at most 100,000.",
+        reason: "it limits the memory of a test.",
     },
     Difference {
         scenarios: &["rare.100000_frames"],
@@ -237,7 +237,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         scenarios: &["rare.allocator_traps"],
         lines: &["*"],
-        embedded: "If the module's allocator traps, the callback ends.",
+        embedded: "If the module's allocator traps, the callback ends with that trap.",
         envoy: "the host call returns `INVALID_MEMORY_ACCESS`, and the VM has failed when the callback \
             returns.",
         reason: "the trap shows where.",

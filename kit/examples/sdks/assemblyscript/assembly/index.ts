@@ -25,7 +25,7 @@ class Plugin extends RootContext {
   onConfigure(size: u32): bool {
     const config = parse(get_buffer_bytes(BufferTypeValues.PluginConfiguration, 0, size));
     if (config.error.length > 0) {
-      // The earlier configuration stays in force.
+      // The proxy keeps the last good configuration.
       log(LogLevelValues.error, "configuration rejected: " + config.error);
       return false;
     }
@@ -55,7 +55,7 @@ class Filter extends Context {
   }
 }
 
-// The SDK looks for the plugin's root ID among these names, and aborts if it is not there. A mesh that
-// is not told a root ID passes an empty one.
+// The SDK looks for the plugin's root ID among these names, and aborts if it is not there. If no root ID is
+// configured, a mesh passes an empty one.
 registerRootContext((id: u32) => new Plugin(id), "");
 registerRootContext((id: u32) => new Plugin(id), "append_header");

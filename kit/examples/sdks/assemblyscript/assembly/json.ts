@@ -1,9 +1,9 @@
-// As much of JSON as the configuration uses.
+// The part of JSON that the configuration uses.
 
 const HEX_DIGITS = "0123456789abcdefABCDEF";
 
-// Reads a text from its beginning. After the first error it stands at the end, so that loops end, and
-// keeps that error.
+// Reads a text from its beginning. After the first error, the position is the end, so that loops end, and
+// that error is kept.
 export class Parser {
   error: string = "";
   private at: i32 = 0;

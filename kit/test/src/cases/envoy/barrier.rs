@@ -1,11 +1,11 @@
-//! Waits until Envoy's only worker thread has dealt with what was sent to it before.
+//! Waits until Envoy's only worker thread has processed everything that was sent to it before.
 
 use std::io;
 use std::net::SocketAddr;
 
 use crate::http;
 
-/// A listener to which Envoy responds by itself. Its worker reads what has arrived first.
+/// A listener on which Envoy responds itself. The worker first reads what has arrived earlier.
 #[derive(Clone, Copy, Debug)]
 pub struct Barrier(pub SocketAddr);
 

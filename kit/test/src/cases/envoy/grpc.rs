@@ -6,10 +6,10 @@ use crate::cases::observed::ObservedGrpcCall;
 use crate::cases::pattern::Bytes;
 use crate::message::{Message, Reply};
 
-/// What distinguishes the service of a gRPC cluster from one of the same name.
+/// Distinguishes the service of a gRPC cluster from an HTTP service of the same name.
 const PREFIX: &str = "grpc:";
 
-/// The length of what stands before each message: whether it is compressed, and its length.
+/// The length of the prefix of each message: a byte for compression, and four for the length.
 const FRAME_HEAD: usize = 5;
 
 /// The name of the service of a gRPC cluster.
@@ -39,7 +39,7 @@ pub fn received(message: &Message) -> ObservedGrpcCall {
     }
 }
 
-/// What a service responds.
+/// The response of a service.
 pub fn reply(answer: &GrpcAnswer) -> Reply {
     let mut reply = Reply::new(200).header("content-type", "application/grpc");
     for (name, value) in fields(&answer.metadata).bytes() {
@@ -66,7 +66,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&[0], &length.to_be_bytes()[..], message].concat()
 }
 
-/// The messages of a body, one after another. A frame that is cut off is left out.
+/// The messages of a body, one after another. An incomplete frame is left out.
 fn unframed(mut body: &[u8]) -> Vec<u8> {
     let mut messages = Vec::new();
     while let Some(([_, length @ ..], rest)) = body.split_first_chunk::<FRAME_HEAD>() {

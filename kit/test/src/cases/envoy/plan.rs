@@ -1,4 +1,4 @@
-//! What a case needs of an Envoy, and whether Envoy can do it.
+//! What a case requires of Envoy, and whether Envoy can run it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::cases::text::{Map, OneOrMany};
 /// The cluster of the requests.
 pub const UPSTREAM: &str = "upstream";
 
-/// The longest time that a case may wait in Envoy, where time passes.
+/// The longest time that a case may wait in Envoy, which uses the real time.
 const MAX_ADVANCE: Duration = Duration::from_secs(60);
 
-/// What a case needs.
+/// What a case requires.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The clusters, and whether something listens there.
     pub clusters: BTreeMap<String, bool>,
     /// The clusters of gRPC services.
     pub grpc_clusters: BTreeMap<String, bool>,
-    /// Whether the metrics have to be those of the case only.
+    /// Whether the case compares metrics, which other cases in the same Envoy would change.
     pub needs_own_process: bool,
 }
 
@@ -37,7 +37,7 @@ struct Part<'a> {
 }
 
 impl Plan {
-    /// Looks at a case. An error is why Envoy cannot run it.
+    /// The requirements of a case. The error says why Envoy cannot run it.
     pub fn of(case: &Case) -> Result<Self, &'static str> {
         if !case.properties.0.is_empty() {
             return Err("Envoy sets the properties itself");

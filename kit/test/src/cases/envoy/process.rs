@@ -17,10 +17,10 @@ use crate::envoy::resources::replace;
 use crate::envoy::updates::{Outcome, TIMEOUT, Updates};
 use crate::error::Error;
 
-/// With one worker thread, what is sent over several connections has an order.
+/// With one worker thread, messages on several connections are processed in order.
 const WORKERS: u32 = 1;
 
-/// A running Envoy. Dropped, it is stopped.
+/// A running Envoy, which is stopped when it is dropped.
 pub struct EnvoyProcess {
     process: Process,
     updates: Updates,
@@ -83,6 +83,7 @@ impl EnvoyProcess {
         self.process.admin()
     }
 
+    /// Waits for the worker: see [`Barrier`].
     pub fn barrier(&self) -> Barrier {
         self.barrier
     }
@@ -155,7 +156,7 @@ impl EnvoyProcess {
         entries(&self.process.log_from(start), vm_id)
     }
 
-    /// A part of the log, for people.
+    /// A part of the log, without the marks.
     pub fn readable_log(&self, start: u64) -> String {
         log::readable(&self.process.log_from(start))
     }
@@ -165,12 +166,12 @@ impl EnvoyProcess {
         log::trap(&self.process.log_from(start))
     }
 
-    /// Whether a line is of the main thread, which tries a configuration before the worker gets it.
+    /// Whether the main thread logged a line. It checks a configuration before the worker gets it.
     pub fn is_of_main_thread(&self, entry: &Entry) -> bool {
         entry.thread == self.process.id()
     }
 
-    /// Whether it has ended.
+    /// Whether the process has ended.
     pub fn has_ended(&mut self) -> bool {
         self.process.status().is_some()
     }

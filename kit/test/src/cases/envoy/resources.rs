@@ -14,10 +14,10 @@ use crate::envoy::resources::{
     self, discovery_response, http_listener, listener_source, loopback, node, wasm_filter,
 };
 
-/// The listener to which Envoy responds by itself.
+/// The name of the listener on which Envoy responds itself.
 pub const BARRIER: &str = "barrier";
 
-/// The port of a service that is not there.
+/// A port on which nothing listens.
 const CLOSED_PORT: u16 = 1;
 
 /// Envoy's bootstrap, with the files that hold the listeners and the clusters.
@@ -69,7 +69,7 @@ pub fn grpc_translator(name: &str, socket: &Path, cluster: &str) -> Value {
     listener
 }
 
-/// The listener to which Envoy responds by itself.
+/// The listener on which Envoy responds itself.
 pub fn barrier() -> Value {
     let routes = [json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}})];
     http_listener(BARRIER, 0, &routes, &[])
@@ -106,7 +106,7 @@ pub fn extension(
     with_limit(options, listener(name, super::plan::UPSTREAM, &[filter]))
 }
 
-/// What Envoy reads from a file.
+/// The content of a file that Envoy reads.
 pub fn file(resources: &[Value]) -> Value {
     discovery_response(resources)
 }

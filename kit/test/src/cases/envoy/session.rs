@@ -24,13 +24,13 @@ use crate::error::Error;
 use crate::message::Message;
 use crate::records::{LogLine, Metric};
 
-/// How long nothing may happen to a request, twice, before it counts as held by the extension.
+/// If nothing happens to a request for twice this time, it counts as held by the extension.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// How long a call may take until it times out.
+/// The longest timeout of a call.
 const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The listener of a case, and what happens there.
+/// The listener of a case, and the events of its client and services.
 pub struct EnvoySession<'a> {
     envoy: &'a mut EnvoyProcess,
     module: &'a Path,
@@ -45,12 +45,12 @@ pub struct EnvoySession<'a> {
     services: Services,
     /// Where the log of the case begins.
     log_start: u64,
-    /// What the extension has logged when a configuration was rejected, each after so many other
-    /// lines.
+    /// What the extension has logged when a configuration was rejected, with the number of other lines
+    /// before it.
     rejected_lines: Vec<(usize, Vec<LogLine>)>,
     /// The number of clients so far.
     clients: usize,
-    /// What clients have received that are not waited for yet.
+    /// What clients have received for which nothing waits yet.
     responses: BTreeMap<usize, std::io::Result<Message>>,
     /// Calls to which no service responds, until the case ends.
     unanswered: Vec<Received>,
@@ -126,7 +126,7 @@ impl<'a> EnvoySession<'a> {
         if let Ok(event) = self.events.recv_timeout(PATIENCE + self.call_time) {
             return Some(event);
         }
-        // On a busy machine, the worker may not have run. If it does not respond, nothing will.
+        // On a busy machine, the worker may not have run. If it does not respond, no event will follow.
         self.envoy.barrier().wait().ok()?;
         self.events.recv_timeout(PATIENCE).ok()
     }
@@ -251,7 +251,7 @@ impl<'a> EnvoySession<'a> {
     }
 
     /// Why Envoy has rejected a configuration: what the extension has logged in the main thread, which
-    /// tries the configuration first.
+    /// checks the configuration first.
     fn rejection(&mut self, log_start: u64) -> Stop {
         let entries = self.envoy.entries(log_start, &self.name);
         let lines: Vec<_> = entries.into_iter().map(|entry| entry.line).collect();
