@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::load;
-use crate::proxy::Proxy;
+use crate::proxy::EnvoyProcess;
 use crate::subject::{Filter, Workload};
 
 /// Requests that are sent before counting: V8 first compiles functions that are called often again,
@@ -54,14 +54,14 @@ pub fn check_installed() -> Result<()> {
 ///
 /// If Envoy does not start or rejects the filter, if a request fails, or if callgrind does.
 pub fn count(envoy: &Path, filter: &Filter, workload: &Workload) -> Result<Count> {
-    let proxy = Proxy::start(envoy, filter, workload, wrap)?;
+    let proxy = EnvoyProcess::start(envoy, filter, workload, wrap)?;
     let appended = proxy.headers_appended(workload)?;
     load::send(&proxy.url(), WARM_UP, 4)?;
     control(&proxy, &["--instr=on"])?;
     load::send(&proxy.url(), COUNTED, 1)?;
     control(&proxy, &["--instr=off"])?;
     control(&proxy, &["--dump"])?;
-    let file = output_file(proxy.folder()).with_extension("1");
+    let file = output_file(proxy.directory()).with_extension("1");
     let dump =
         fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(Count {
@@ -71,7 +71,7 @@ pub fn count(envoy: &Path, filter: &Filter, workload: &Workload) -> Result<Count
 }
 
 /// Envoy's command under callgrind, which counts nothing until `callgrind_control` says so.
-fn wrap(envoy: Command, folder: &Path) -> Command {
+fn wrap(envoy: Command, directory: &Path) -> Command {
     let mut command = Command::new("valgrind");
     command
         .args(["--tool=callgrind", "--instr-atstart=no"])
@@ -79,25 +79,25 @@ fn wrap(envoy: Command, folder: &Path) -> Command {
         .arg("--smc-check=all-non-file")
         .arg(format!(
             "--callgrind-out-file={}",
-            output_file(folder).display()
+            output_file(directory).display()
         ))
         // Callgrind does not remove its pipes when it is killed.
-        .env("TMPDIR", folder)
+        .env("TMPDIR", directory)
         .arg(envoy.get_program())
         .args(envoy.get_args());
     command
 }
 
 /// The file to whose name callgrind appends the number of a dump.
-fn output_file(folder: &Path) -> PathBuf {
-    folder.join("callgrind")
+fn output_file(directory: &Path) -> PathBuf {
+    directory.join("callgrind")
 }
 
-fn control(proxy: &Proxy, arguments: &[&str]) -> Result<()> {
+fn control(proxy: &EnvoyProcess, arguments: &[&str]) -> Result<()> {
     let output = Command::new("callgrind_control")
         .args(arguments)
         .arg(proxy.id().to_string())
-        .env("TMPDIR", proxy.folder())
+        .env("TMPDIR", proxy.directory())
         .output()
         .context("cannot run callgrind_control")?;
     ensure!(

@@ -28,13 +28,13 @@ const LISTENER: &str = "bench";
 
 /// A running Envoy with a filter. It is stopped when it is dropped.
 #[derive(Debug)]
-pub struct Proxy {
+pub struct EnvoyProcess {
     process: Process,
     address: SocketAddr,
-    folder: TempDir,
+    directory: TempDir,
 }
 
-impl Proxy {
+impl EnvoyProcess {
     /// Starts Envoy, by the command that `wrap` makes of Envoy's own and of the directory for its
     /// files, and waits until it serves.
     ///
@@ -47,9 +47,9 @@ impl Proxy {
         workload: &Workload,
         wrap: impl FnOnce(Command, &Path) -> Command,
     ) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("envoy.json");
-        let listeners = folder.path().join("listeners.json");
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("envoy.json");
+        let listeners = directory.path().join("listeners.json");
         fs::write(
             &file,
             bootstrap_without_timers(&listeners, filter).to_string(),
@@ -58,18 +58,18 @@ impl Proxy {
         let launch = Launch {
             binary,
             bootstrap: &file,
-            folder: folder.path(),
+            directory: directory.path(),
             workers: WORKERS,
             drain_seconds: 0,
             arguments: ["--log-level", "warning"].map(str::to_owned).to_vec(),
         };
-        let mut command = wrap(launch.command(), folder.path());
+        let mut command = wrap(launch.command(), directory.path());
         if let Filter::DynamicModule(path) = filter
             && let Some(directory) = path.parent()
         {
             command.env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", directory);
         }
-        let process = Process::start(command, folder.path(), TIMEOUT)?;
+        let process = Process::start(command, directory.path(), TIMEOUT)?;
         let updates = Updates::new(process.admin().clone(), WORKERS).timeout(TIMEOUT);
         let log = || process.log_from(0);
         match updates.wait(&Counts::default()) {
@@ -81,7 +81,7 @@ impl Proxy {
         Ok(Self {
             address: address.context("Envoy does not list the listener that it accepted")?,
             process,
-            folder,
+            directory,
         })
     }
 
@@ -96,8 +96,8 @@ impl Proxy {
     }
 
     /// The directory of the process's files.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// How many of the workload's headers a response has.
@@ -163,9 +163,9 @@ mod tests {
     fn every_filter_appends_all_headers_in_envoy() -> Result<()> {
         let envoy = find_or_fetch()?;
         let workload = Workload::new(100, None);
-        let folder = tempfile::tempdir()?;
+        let directory = tempfile::tempdir()?;
         let module = |name: &str, bytes: Vec<u8>| -> Result<Filter> {
-            let path = folder.path().join(name);
+            let path = directory.path().join(name);
             fs::write(&path, bytes)?;
             Ok(Filter::Module(path))
         };
@@ -188,7 +188,7 @@ mod tests {
             ),
             (module("same", same_callbacks)?, 100),
         ] {
-            let proxy = Proxy::start(&envoy, &filter, &workload, unwrapped)?;
+            let proxy = EnvoyProcess::start(&envoy, &filter, &workload, unwrapped)?;
             assert_eq!(proxy.headers_appended(&workload)?, appended, "{filter:?}");
         }
         Ok(())
@@ -198,7 +198,7 @@ mod tests {
     fn error_about_a_rejected_module_contains_envoys_log() -> Result<()> {
         let envoy = find_or_fetch()?;
         let none = Filter::Module(PathBuf::from("no-such-module.wasm"));
-        let started = Proxy::start(&envoy, &none, &Workload::new(1, None), unwrapped);
+        let started = EnvoyProcess::start(&envoy, &none, &Workload::new(1, None), unwrapped);
         let error = started.err().context("Envoy accepts the module")?;
         assert!(error.to_string().contains("no-such-module.wasm"), "{error}");
         Ok(())

@@ -40,7 +40,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn module_that_does_not_start_is_rejected_by_all() -> Result<()> {
-    let (_folder, path) = module("i32.const 1)", "unreachable)")?;
+    let (_directory, path) = module("i32.const 1)", "unreachable)")?;
     let output = command(&[], &path).output()?;
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -126,7 +126,7 @@ fn root_id_option_sets_the_root_id() -> Result<()> {
 
 #[test]
 fn invalid_options_are_errors() -> Result<()> {
-    let (_folder, path) = module("", "")?;
+    let (_directory, path) = module("", "")?;
     let output = command(&["--configuration-file", "/no/file"], &path).output()?;
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("cannot read /no/file"));
@@ -139,7 +139,7 @@ fn invalid_options_are_errors() -> Result<()> {
 #[test]
 fn trial_is_in_the_json() -> Result<()> {
     let trial = |from: &str, to: &str, arguments: &[&str]| -> Result<Value> {
-        let (_folder, path) = module(from, to)?;
+        let (_directory, path) = module(from, to)?;
         let output = command(&[&["--format", "json"], arguments].concat(), &path).output()?;
         let json: Value = serde_json::from_slice(&output.stdout)?;
         assert_eq!(json["project"], Value::Null);
@@ -175,7 +175,7 @@ fn trial_is_in_the_json() -> Result<()> {
 
 #[test]
 fn module_whose_trial_reaches_a_limit_is_accepted_with_a_warning() -> Result<()> {
-    let (_folder, path) = module("i32.const 1)", "(loop br 0) unreachable)")?;
+    let (_directory, path) = module("i32.const 1)", "(loop br 0) unreachable)")?;
     let output = command(&[], &path).output()?;
     let text = text(&output);
     assert!(output.status.success(), "{text}");
@@ -187,8 +187,8 @@ fn module_whose_trial_reaches_a_limit_is_accepted_with_a_warning() -> Result<()>
 
 #[test]
 fn closed_output_is_not_an_error() -> Result<()> {
-    let (_folder, good) = module("", "")?;
-    let (_folder, bad) = module("\"malloc\"", "\"other\"")?;
+    let (_directory, good) = module("", "")?;
+    let (_directory, bad) = module("\"malloc\"", "\"other\"")?;
     for (path, arguments, code) in [
         (&good, &["--format", "json"][..], 0),
         (&good, &["--capabilities"], 0),
@@ -219,7 +219,7 @@ fn closed_output_is_not_an_error() -> Result<()> {
 #[cfg(target_os = "linux")]
 #[test]
 fn full_disk_is_an_error() -> Result<()> {
-    let (_folder, path) = module("", "")?;
+    let (_directory, path) = module("", "")?;
     let full = fs::File::options().write(true).open("/dev/full")?;
     let output = command(&[], &path).stdout(full).output()?;
     assert_eq!(output.status.code(), Some(1));

@@ -42,7 +42,7 @@ fn respond(file: &Value) -> Result<(Response, String)> {
     let launch = Launch {
         binary: &find_or_fetch()?,
         bootstrap: &bootstrap,
-        folder: directory.path(),
+        directory: directory.path(),
         workers: 1,
         drain_seconds: 5,
         arguments: Vec::new(),

@@ -263,8 +263,8 @@ fn after_a_push_its_digest_is_deployed() -> Result<()> {
 #[test]
 #[cfg_attr(missing_kubectl, ignore = "needs kubectl: install it")]
 fn without_a_cluster_kubectl_says_so() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let nowhere = folder.path().join("none");
+    let directory = tempfile::tempdir()?;
+    let nowhere = directory.path().join("none");
     let output = command(template(), &["--mesh", "istio", "--image", IMAGE, "--yes"])
         .env("KUBECONFIG", &nowhere)
         .output()?;

@@ -73,8 +73,8 @@ fn options_of_the_file_for_envoy_are_valid() -> Result<()> {
     let plugin = file.pointer_mut(plugin).context("a plugin")?;
     assert_eq!(plugin["allow_on_headers_stop_iteration"], true);
     plugin["vm_config"]["code"]["local"]["filename"] = json!(module_path());
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("envoy.json");
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("envoy.json");
     fs::write(&path, file.to_string())?;
     let output = Command::new(envoy::find_or_fetch()?)
         .args(["--mode", "validate", "--config-path"])
@@ -91,10 +91,10 @@ fn options_of_the_file_for_envoy_are_valid() -> Result<()> {
 fn envoy_filter_is_in_force() -> Result<()> {
     let file = deployed::read(template(), "istio-envoyfilter")?;
     let patch = |index: usize| file["spec"]["configPatches"][index]["patch"]["value"].clone();
-    let folder = tempfile::tempdir()?;
-    let extensions = folder.path().join("extensions.json");
-    let listeners = folder.path().join("listeners.json");
-    let path = folder.path().join("envoy.json");
+    let directory = tempfile::tempdir()?;
+    let extensions = directory.path().join("extensions.json");
+    let listeners = directory.path().join("listeners.json");
+    let path = directory.path().join("envoy.json");
 
     let mut extension = patch(1);
     let plugin = &mut extension["typed_config"]["config"];
@@ -113,12 +113,12 @@ fn envoy_filter_is_in_force() -> Result<()> {
     let launch = Launch {
         binary: &envoy::find_or_fetch()?,
         bootstrap: &path,
-        folder: folder.path(),
+        directory: directory.path(),
         workers: 1,
         drain_seconds: 0,
         arguments: Vec::new(),
     };
-    let envoy = Process::start(launch.command(), folder.path(), Duration::from_secs(60))?;
+    let envoy = Process::start(launch.command(), directory.path(), Duration::from_secs(60))?;
     envoy::updates::Updates::new(envoy.admin().clone(), 1).wait(&Default::default())?;
     let addresses = envoy.admin().listener_addresses()?;
     let address = addresses.get("http").context("no listener")?;

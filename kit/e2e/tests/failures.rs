@@ -89,7 +89,7 @@ impl Proxy {
         let launch = Launch {
             binary: &find_or_fetch()?,
             bootstrap: &path,
-            folder: directory.path(),
+            directory: directory.path(),
             workers: 1,
             drain_seconds: 1,
             arguments: Vec::new(),

@@ -30,13 +30,13 @@ pub(crate) enum Part {
 
 /// A part of a message that arrives. The flag says that it is the last one.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum MessagePart {
     Headers(Headers, bool),
     Body(Vec<u8>, bool),
     Trailers(Headers),
 }
 
-impl Event {
+impl MessagePart {
     /// The events of a complete message, as HTTP/1.1 has them: if the message ends with its body, the
     /// end is an empty piece.
     pub(crate) fn of_message(

@@ -121,16 +121,16 @@ impl Builder {
             Some(binary) => binary,
             None => find_or_fetch()?,
         };
-        let folder = tempfile::tempdir().map_err(Error::io("make a directory"))?;
-        let bootstrap = folder.path().join("envoy.json");
-        let file = folder.path().join("listeners.json");
+        let directory = tempfile::tempdir().map_err(Error::io("make a directory"))?;
+        let bootstrap = directory.path().join("envoy.json");
+        let file = directory.path().join("listeners.json");
         let listeners = resources::listeners(&self.module, &self.listeners);
         let host = self.upstream.ip().to_string();
         let written = resources::bootstrap(&file, 0, (&host, self.upstream.port()));
         fs::write(&file, listeners.to_string())
             .and_then(|()| fs::write(&bootstrap, written.to_string()))
             .map_err(Error::io("write Envoy's files"))?;
-        let server = Server::start(&binary, &bootstrap, self.workers, folder.path())?;
+        let server = Server::start(&binary, &bootstrap, self.workers, directory.path())?;
         server.wait_for_update(&Mark::default())?;
         let addresses = server.listener_addresses()?;
         let address = self
@@ -146,7 +146,7 @@ impl Builder {
             addresses,
             module: self.module,
             listeners: self.listeners,
-            folder,
+            directory,
         })
     }
 }
@@ -162,7 +162,7 @@ pub struct Envoy {
     module: PathBuf,
     /// The listeners, with the configurations that Envoy has accepted.
     listeners: Vec<Listener>,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Envoy {
@@ -258,7 +258,7 @@ impl Envoy {
 
         let mark = self.server.mark()?;
         resources::replace(
-            &self.folder.path().join("listeners.json"),
+            &self.directory.path().join("listeners.json"),
             &resources::listeners(&self.module, &listeners),
         )?;
         self.server.wait_for_update(&mark)?;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::context::{Direction, Event, Properties, StreamContext, property_path};
+use crate::context::{Direction, MessagePart, Properties, StreamContext, property_path};
 use crate::core::Core;
 use crate::error::Error;
 use crate::header_map::is_pseudo;
@@ -80,7 +80,7 @@ impl Request {
     /// [`Error::Trap`] if the module traps.
     pub fn send(self) -> Result<Stream, Error> {
         let stream = Stream::open(self.core, self.plugin, self.properties)?;
-        let events = Event::of_message(self.headers, self.chunks, self.trailers);
+        let events = MessagePart::of_message(self.headers, self.chunks, self.trailers);
         stream.receive(Direction::Request, events)?;
         Ok(stream)
     }
@@ -93,7 +93,7 @@ impl Request {
     /// [`Error::Trap`] if the module traps.
     pub fn begin(self) -> Result<Stream, Error> {
         let stream = Stream::open(self.core, self.plugin, self.properties)?;
-        let events = Event::of_beginning(self.headers, self.chunks);
+        let events = MessagePart::of_beginning(self.headers, self.chunks);
         stream.receive(Direction::Request, events)?;
         Ok(stream)
     }
@@ -123,7 +123,7 @@ impl Stream {
         Ok(Self { core, id })
     }
 
-    fn receive(&self, direction: Direction, events: Vec<Event>) -> Result<(), Error> {
+    fn receive(&self, direction: Direction, events: Vec<MessagePart>) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.receive(self.id, direction, events)
     }
@@ -146,7 +146,7 @@ impl Stream {
     /// breaks Envoy, [`Error::InvalidState`] if the stream has been reset or finished.
     pub fn send_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
-        self.receive(Direction::Request, vec![Event::Body(chunk, end)])
+        self.receive(Direction::Request, vec![MessagePart::Body(chunk, end)])
     }
 
     /// Sends the request's trailers, which end it.
@@ -155,7 +155,7 @@ impl Stream {
     ///
     /// As for [`Stream::send_body`].
     pub fn send_trailers(&self, trailers: Headers) -> Result<(), Error> {
-        self.receive(Direction::Request, vec![Event::Trailers(trailers)])
+        self.receive(Direction::Request, vec![MessagePart::Trailers(trailers)])
     }
 
     /// Whether the extension holds the request, or a part of it: a callback has paused, and no
@@ -217,7 +217,7 @@ impl Stream {
     /// [`Error::Closed`] if the stream is reset before the response is complete,
     /// [`Error::BreaksEnvoy`] if the extension does what breaks Envoy, [`Error::Trap`] if it traps.
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
-        self.receive_reply(Event::of_reply(reply.into()))?;
+        self.receive_reply(MessagePart::of_reply(reply.into()))?;
         self.finish()
     }
 
@@ -229,10 +229,10 @@ impl Stream {
     /// As for [`Stream::respond`].
     pub fn begin_response(&self, reply: impl Into<Reply>) -> Result<(), Error> {
         let reply = reply.into();
-        self.receive_reply(Event::of_beginning(reply.headers, reply.chunks))
+        self.receive_reply(MessagePart::of_beginning(reply.headers, reply.chunks))
     }
 
-    fn receive_reply(&self, events: Vec<Event>) -> Result<(), Error> {
+    fn receive_reply(&self, events: Vec<MessagePart>) -> Result<(), Error> {
         self.core.borrow_mut().check_is_forwarded(self.id)?;
         self.receive(Direction::Response, events)
     }
@@ -244,7 +244,7 @@ impl Stream {
     /// As for [`Stream::send_body`].
     pub fn send_response_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
-        self.receive(Direction::Response, vec![Event::Body(chunk, end)])
+        self.receive(Direction::Response, vec![MessagePart::Body(chunk, end)])
     }
 
     /// Sends the response's trailers, which end it.
@@ -253,7 +253,7 @@ impl Stream {
     ///
     /// As for [`Stream::send_body`].
     pub fn send_response_trailers(&self, trailers: Headers) -> Result<(), Error> {
-        self.receive(Direction::Response, vec![Event::Trailers(trailers)])
+        self.receive(Direction::Response, vec![MessagePart::Trailers(trailers)])
     }
 
     /// Closes the connection to the upstream, as an upstream that fails does. If no response has

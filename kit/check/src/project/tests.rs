@@ -112,10 +112,10 @@ const MODULE: &str = r#"(module
 
 /// A project with these files and the files of its image.
 fn project(accepts: bool, files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().expect("a directory");
-    let image = folder.path().join("target/image");
+    let directory = tempfile::tempdir().expect("a directory");
+    let image = directory.path().join("target/image");
     for directory in ["deploy", "target/image"] {
-        fs::create_dir_all(folder.path().join(directory)).expect("a directory");
+        fs::create_dir_all(directory.path().join(directory)).expect("a directory");
     }
     let text = MODULE.replace("$accepts", &format!("i32.const {}", u8::from(accepts)));
     let module = wat::parse_str(text).expect("a module");
@@ -123,17 +123,17 @@ fn project(accepts: bool, files: &[(&str, &str)]) -> TempDir {
         fs::write(image.join(name), &module).expect("a file");
     }
     fs::write(image.join("manifest.yaml"), MANIFEST).expect("a file");
-    fs::write(folder.path().join("manifest.yaml"), MANIFEST).expect("a file");
+    fs::write(directory.path().join("manifest.yaml"), MANIFEST).expect("a file");
     for (path, text) in files {
-        fs::write(folder.path().join(path), text).expect("a file");
+        fs::write(directory.path().join(path), text).expect("a file");
     }
-    folder
+    directory
 }
 
-fn report(folder: &TempDir) -> Report {
+fn report(directory: &TempDir) -> Report {
     let project = ProjectDescription {
-        root: folder.path(),
-        image_root: &folder.path().join("target/image"),
+        root: directory.path(),
+        image_root: &directory.path().join("target/image"),
         name: "my-filter",
         version: "1.2.3",
         description: Some("Does something"),
@@ -150,8 +150,8 @@ fn lines(report: &Report) -> Vec<String> {
 fn findings(text: &str, from: &str, to: &str) -> Vec<String> {
     assert!(text.contains(from), "{from}");
     let changed = text.replacen(from, to, 1);
-    let folder = project(true, &[("deploy/a.yaml", &changed)]);
-    lines(&report(&folder))
+    let directory = project(true, &[("deploy/a.yaml", &changed)]);
+    lines(&report(&directory))
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn files_that_agree_are_listed() {
     let old = MAISTRA
         .replace("/v1\n", "/v1alpha1\n")
         .replace("config:\n    a: b", "config: text");
-    let folder = project(
+    let directory = project(
         true,
         &[
             ("deploy/envoy.yaml", ENVOY),
@@ -170,7 +170,7 @@ fn files_that_agree_are_listed() {
             ("deploy/traffic.yaml", TRAFFIC_EXTENSION),
         ],
     );
-    let report = report(&folder);
+    let report = report(&directory);
     assert_eq!(lines(&report), [""; 0]);
     assert_eq!(
         report
@@ -190,7 +190,7 @@ fn files_that_agree_are_listed() {
 
 #[test]
 fn other_files_and_missing_files_are_ignored() {
-    let folder = project(
+    let directory = project(
         true,
         &[
             ("deploy/service.yaml", "apiVersion: v1\nkind: Service\n"),
@@ -202,12 +202,12 @@ fn other_files_and_missing_files_are_ignored() {
             ("deploy/notes.md", "{{ no YAML"),
         ],
     );
-    fs::create_dir(folder.path().join("deploy/a.yaml")).expect("a directory");
-    let with_others = report(&folder);
+    fs::create_dir(directory.path().join("deploy/a.yaml")).expect("a directory");
+    let with_others = report(&directory);
     assert_eq!(lines(&with_others), [""; 0]);
     assert_eq!(with_others.project, Some(ProjectFacts::default()));
-    fs::remove_dir_all(folder.path().join("deploy")).expect("a directory");
-    assert_eq!(lines(&report(&folder)), [""; 0]);
+    fs::remove_dir_all(directory.path().join("deploy")).expect("a directory");
+    assert_eq!(lines(&report(&directory)), [""; 0]);
 }
 
 #[test]
@@ -232,27 +232,27 @@ fn manifest_is_compared_with_the_package() {
              Cargo.toml; write the same in both: the image has this one",
         ),
     ] {
-        let folder = project(true, &[("manifest.yaml", &MANIFEST.replacen(from, to, 1))]);
-        assert_eq!(lines(&report(&folder)), [finding]);
+        let directory = project(true, &[("manifest.yaml", &MANIFEST.replacen(from, to, 1))]);
+        assert_eq!(lines(&report(&directory)), [finding]);
     }
     // Both are optional.
     let short = MANIFEST
         .replace("name: my-filter\n", "")
         .replace("version: 1.2.3\n", "");
-    let folder = project(true, &[("manifest.yaml", &short)]);
-    assert_eq!(lines(&report(&folder)), [""; 0]);
+    let directory = project(true, &[("manifest.yaml", &short)]);
+    assert_eq!(lines(&report(&directory)), [""; 0]);
 }
 
 #[test]
 fn contradiction_is_an_error_that_no_consumer_reports() {
-    let folder = project(
+    let directory = project(
         true,
         &[(
             "deploy/a.yaml",
             &ISTIO.replace("name: my-filter", "name: other"),
         )],
     );
-    let report = report(&folder);
+    let report = report(&directory);
     assert_eq!(report.project_errors(), 1);
     assert!(report.consumers.iter().all(|verdict| verdict.accepts));
     let text = report.to_string();
@@ -414,11 +414,11 @@ fn default_phase_and_priority_are_optional() {
     let text = ISTIO
         .replace("  phase: AUTHZ\n", "")
         .replace("  priority: 10\n", "");
-    let folder = project(
+    let directory = project(
         true,
         &[("manifest.yaml", &manifest), ("deploy/a.yaml", &text)],
     );
-    assert_eq!(lines(&report(&folder)), [""; 0]);
+    assert_eq!(lines(&report(&directory)), [""; 0]);
 }
 
 #[test]
@@ -437,11 +437,11 @@ fn filename_for_envoy_must_be_the_module() {
 
 #[test]
 fn file_that_envoy_would_not_find_is_a_warning() {
-    let folder = project(true, &[("deploy/a.yaml", ENVOY)]);
-    let elsewhere = folder.path().join("elsewhere");
-    fs::rename(folder.path().join("target"), &elsewhere).expect("renamed");
+    let directory = project(true, &[("deploy/a.yaml", ENVOY)]);
+    let elsewhere = directory.path().join("elsewhere");
+    fs::rename(directory.path().join("target"), &elsewhere).expect("renamed");
     let project = ProjectDescription {
-        root: folder.path(),
+        root: directory.path(),
         image_root: &elsewhere.join("image"),
         name: "my-filter",
         version: "1.2.3",
@@ -458,7 +458,7 @@ fn file_that_envoy_would_not_find_is_a_warning() {
         )]
     );
     let absolute = ENVOY.replace("target/image", "/etc/envoy");
-    fs::write(folder.path().join("deploy/a.yaml"), absolute).expect("a file");
+    fs::write(directory.path().join("deploy/a.yaml"), absolute).expect("a file");
     assert_eq!(
         lines(&check_project(&project, &CheckOptions::default())),
         [""; 0]
@@ -512,38 +512,38 @@ fn extension_is_found_by_name_among_others() {
     let found = findings(&two, "    - name: my-filter", "    - name: other");
     assert!(found.len() == 1 && found[0].contains(finding), "{found:?}");
 
-    let folder = project(
+    let directory = project(
         true,
         &[(
             "deploy/all.yaml",
             &format!("{ISTIO}---\n{MAISTRA}---\nkind: Other\n"),
         )],
     );
-    let both = report(&folder);
+    let both = report(&directory);
     assert_eq!(lines(&both), [""; 0]);
     assert_eq!(both.project.map(|project| project.files.len()), Some(1));
 }
 
 #[test]
 fn file_that_is_not_yaml_is_an_error() {
-    let folder = project(true, &[("deploy/a.yaml", "a: 1\na: 2\n")]);
-    let found = lines(&report(&folder));
+    let directory = project(true, &[("deploy/a.yaml", "a: 1\na: 2\n")]);
+    let found = lines(&report(&directory));
     assert!(
         found.len() == 1 && found[0].starts_with("error: deploy/a.yaml:2:1: it is not YAML: "),
         "{found:?}"
     );
-    fs::write(folder.path().join("deploy/a.yaml"), [0xff]).expect("a file");
-    let found = lines(&report(&folder));
+    fs::write(directory.path().join("deploy/a.yaml"), [0xff]).expect("a file");
+    let found = lines(&report(&directory));
     assert!(
         found.len() == 1 && found[0].contains("cannot be read"),
         "{found:?}"
     );
     fs::write(
-        folder.path().join("deploy/a.yaml"),
+        directory.path().join("deploy/a.yaml"),
         " ".repeat((1 << 20) + 1),
     )
     .expect("a file");
-    let found = lines(&report(&folder));
+    let found = lines(&report(&directory));
     assert!(
         found.len() == 1 && found[0].contains("is longer than"),
         "{found:?}"
@@ -557,8 +557,8 @@ fn repeated_aliases_are_an_error() {
         let alias = format!("*a{}, ", level - 1).repeat(10);
         bomb.push_str(&format!("a{level}: &a{level} [{alias}]\n"));
     }
-    let folder = project(true, &[("deploy/a.yaml", &bomb)]);
-    let found = lines(&report(&folder));
+    let directory = project(true, &[("deploy/a.yaml", &bomb)]);
+    let found = lines(&report(&directory));
     assert!(
         found.len() == 1 && found[0].contains("it is not YAML"),
         "{found:?}"
@@ -605,8 +605,8 @@ mod trials {
     fn received(text: &str, from: &str, to: &str) -> (String, String) {
         assert!(text.contains(from), "{from}");
         let changed = text.replacen(from, to, 1);
-        let folder = project(false, &[("deploy/a.yaml", &changed)]);
-        let found = lines(&report(&folder));
+        let directory = project(false, &[("deploy/a.yaml", &changed)]);
+        let found = lines(&report(&directory));
         let parts = match found.as_slice() {
             [finding] => finding
                 .strip_prefix("error: deploy/a.yaml:")
@@ -721,17 +721,17 @@ mod trials {
 
     #[test]
     fn module_that_does_not_start_is_not_configured() {
-        let folder = project(false, &[("deploy/a.yaml", ISTIO)]);
+        let directory = project(false, &[("deploy/a.yaml", ISTIO)]);
         let broken = MODULE.replace(
             "(memory",
             "(func (export \"_initialize\") unreachable) (memory",
         );
         let module = wat::parse_str(broken.replace("$accepts", "i32.const 0")).expect("a module");
         for name in ["extension.wasm", "plugin.wasm"] {
-            let path = folder.path().join("target/image").join(name);
+            let path = directory.path().join("target/image").join(name);
             fs::write(path, &module).expect("a file");
         }
-        let report = report(&folder);
+        let report = report(&directory);
         let found = lines(&report);
         assert!(
             found.len() == 1 && found[0].contains("_initialize traps"),

@@ -59,31 +59,31 @@ pub fn log(envoy: &Path, case: &ModuleCase) -> String {
 /// Whether an Envoy loads each module and serves requests with it, and the log. If Envoy crashes,
 /// only the log.
 fn load(envoy: &Path, cases: &[&ModuleCase]) -> Result<(Vec<bool>, String), String> {
-    let folder = tempfile::tempdir().expect("a directory");
+    let directory = tempfile::tempdir().expect("a directory");
     let routes = [json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}})];
     let listeners: Vec<_> = (0..)
         .zip(cases)
         .map(|(number, case)| {
-            let module = folder.path().join(format!("{number}.wasm"));
+            let module = directory.path().join(format!("{number}.wasm"));
             fs::write(&module, &case.module).expect("a module");
             let filter = resources::wasm_filter(&module, "root", &Configuration::Absent);
             resources::http_listener(&number.to_string(), 0, &routes, &[filter])
         })
         .collect();
-    let file = folder.path().join("listeners.json");
-    let bootstrap = folder.path().join("bootstrap.json");
+    let file = directory.path().join("listeners.json");
+    let bootstrap = directory.path().join("bootstrap.json");
     let write = |path, json: serde_json::Value| fs::write(path, json.to_string());
     write(&file, resources::discovery_response(&listeners)).expect("listeners");
     write(&bootstrap, resources::bootstrap(&file, 0, ("127.0.0.1", 1))).expect("a bootstrap");
     let launch = Launch {
         binary: envoy,
         bootstrap: &bootstrap,
-        folder: folder.path(),
+        directory: directory.path(),
         workers: 1,
         drain_seconds: 1,
         arguments: Vec::new(),
     };
-    let mut process = match Process::start(launch.command(), folder.path(), TIMEOUT) {
+    let mut process = match Process::start(launch.command(), directory.path(), TIMEOUT) {
         Ok(process) => process,
         Err(error) => {
             let log = error.to_string();

@@ -40,7 +40,7 @@ pub enum Event {
 
 /// A running Envoy. Dropping it stops it.
 #[derive(Debug)]
-pub struct Proxy {
+pub struct EnvoyProcess {
     child: KillOnDrop,
     listeners: PathBuf,
     updates: Option<Updates>,
@@ -53,7 +53,7 @@ pub fn listeners_file(directory: &Path) -> PathBuf {
     directory.join("listeners.json")
 }
 
-impl Proxy {
+impl EnvoyProcess {
     /// Starts Envoy with its files in a directory. `on_event` gets its log lines, whether it accepts
     /// the configuration, and its exit.
     ///
@@ -74,7 +74,7 @@ impl Proxy {
         let launch = Launch {
             binary,
             bootstrap: &bootstrap,
-            folder: directory,
+            directory,
             workers: WORKERS,
             drain_seconds: DRAIN_SECONDS,
             arguments: [

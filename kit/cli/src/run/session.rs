@@ -15,7 +15,7 @@ use super::build::{Build, Builder};
 use super::log::{Line, Source};
 use super::options::{Level, Options};
 use super::output::Output;
-use super::proxy::{self, Proxy, listeners_file};
+use super::proxy::{self, EnvoyProcess, listeners_file};
 use super::resources::EnvoyFiles;
 use super::settings::Settings;
 use super::watch::{Changes, OTHER_FILES, Watch};
@@ -122,7 +122,7 @@ struct Session {
     /// The number of modules so far.
     modules: u32,
     module: Option<BuiltModule>,
-    proxy: Option<Proxy>,
+    proxy: Option<EnvoyProcess>,
     /// What has been logged since an update that Envoy has not accepted or rejected yet. Each VM logs the
     /// same lines.
     loading: Option<Vec<Line>>,
@@ -282,8 +282,13 @@ impl Session {
             }
             None => {
                 let directory = self.directory.path();
-                let proxy =
-                    Proxy::start(&self.binary, directory, resources, self.envoy_log, on_event)?;
+                let proxy = EnvoyProcess::start(
+                    &self.binary,
+                    directory,
+                    resources,
+                    self.envoy_log,
+                    on_event,
+                )?;
                 self.proxy = Some(proxy);
             }
         }

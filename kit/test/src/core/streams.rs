@@ -3,7 +3,7 @@
 use super::Core;
 use super::breaks::STUCK;
 use crate::context::{
-    Direction, DirectionState, Event, Iteration, Part, Properties, StreamContext,
+    Direction, DirectionState, Iteration, MessagePart, Part, Properties, StreamContext,
 };
 use crate::error::Error;
 use crate::header_map::Kind;
@@ -44,7 +44,7 @@ impl Core {
         &mut self,
         id: u32,
         direction: Direction,
-        events: impl IntoIterator<Item = Event>,
+        events: impl IntoIterator<Item = MessagePart>,
     ) -> Result<(), Error> {
         self.vm.refuel()?;
         for event in events {
@@ -57,23 +57,28 @@ impl Core {
                 Direction::Response => stream.is_local,
             };
             if !is_ignored {
-                self.receive_event(id, direction, event)?;
+                self.receive_part(id, direction, event)?;
             }
         }
         self.run_pending()
     }
 
-    fn receive_event(&mut self, id: u32, direction: Direction, event: Event) -> Result<(), Error> {
-        match event {
-            Event::Headers(headers, end) => {
+    fn receive_part(
+        &mut self,
+        id: u32,
+        direction: Direction,
+        part: MessagePart,
+    ) -> Result<(), Error> {
+        match part {
+            MessagePart::Headers(headers, end) => {
                 if direction == Direction::Request {
                     self.receive_request_headers(id, headers, end)
                 } else {
                     self.receive_headers(id, direction, headers, end)
                 }
             }
-            Event::Body(data, end) => self.receive_data(id, direction, data, end),
-            Event::Trailers(trailers) => self.receive_trailers(id, direction, trailers),
+            MessagePart::Body(data, end) => self.receive_data(id, direction, data, end),
+            MessagePart::Trailers(trailers) => self.receive_trailers(id, direction, trailers),
         }
     }
 

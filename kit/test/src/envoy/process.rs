@@ -30,7 +30,7 @@ pub struct Launch<'a> {
     /// The file with its bootstrap.
     pub bootstrap: &'a Path,
     /// The directory for the log and the address of the admin interface.
-    pub folder: &'a Path,
+    pub directory: &'a Path,
     /// The number of worker threads.
     pub workers: u32,
     /// How long connections to a listener that changes may stay open, in seconds.
@@ -47,7 +47,7 @@ impl Launch<'_> {
             .arg("--config-path")
             .arg(self.bootstrap)
             .arg("--admin-address-path")
-            .arg(admin_file(self.folder))
+            .arg(admin_file(self.directory))
             .args(["--concurrency", &self.workers.to_string()])
             // Hot restart is not needed, and Envoy would leave its shared memory behind.
             .arg("--disable-hot-restart")
@@ -77,8 +77,8 @@ pub fn spawn(command: &mut Command, log: impl Into<Stdio>) -> Result<KillOnDrop,
 
 /// The file into which an Envoy with its files in this directory writes the address of its admin
 /// interface.
-pub fn admin_file(folder: &Path) -> PathBuf {
-    folder.join("admin")
+pub fn admin_file(directory: &Path) -> PathBuf {
+    directory.join("admin")
 }
 
 /// Waits until Envoy has written the address of its admin interface, for at most `timeout`.
@@ -87,13 +87,13 @@ pub fn admin_file(folder: &Path) -> PathBuf {
 ///
 /// [`Error::Envoy`] after that time, or the error of `check`, which is called while waiting.
 pub fn wait_for_admin(
-    folder: &Path,
+    directory: &Path,
     timeout: Duration,
     mut check: impl FnMut() -> Result<(), Error>,
 ) -> Result<Admin, Error> {
     let deadline = Instant::now() + timeout;
     loop {
-        if let Some(admin) = Admin::read(&admin_file(folder)) {
+        if let Some(admin) = Admin::read(&admin_file(directory)) {
             return Ok(admin);
         }
         check()?;
@@ -121,11 +121,11 @@ impl Process {
     /// # Errors
     ///
     /// If it cannot be started, exits, or does not listen in time. The error contains its log.
-    pub fn start(mut command: Command, folder: &Path, timeout: Duration) -> Result<Self, Error> {
-        let log = folder.join("log");
+    pub fn start(mut command: Command, directory: &Path, timeout: Duration) -> Result<Self, Error> {
+        let log = directory.join("log");
         let file = File::create(&log).map_err(Error::io(format!("write {}", log.display())))?;
         let mut child = spawn(&mut command, file)?;
-        let admin = wait_for_admin(folder, timeout, || match child.0.try_wait() {
+        let admin = wait_for_admin(directory, timeout, || match child.0.try_wait() {
             Ok(None) => Ok(()),
             _ => Err(Error::Envoy("Envoy ended at its start".to_owned())),
         })

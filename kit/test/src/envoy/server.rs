@@ -32,18 +32,18 @@ impl Server {
         binary: &Path,
         bootstrap: &Path,
         workers: u32,
-        folder: &Path,
+        directory: &Path,
     ) -> Result<Self, Error> {
         let launch = Launch {
             binary,
             bootstrap,
-            folder,
+            directory,
             workers,
             // Connections that are still open after it are closed. Istio waits 45 seconds.
             drain_seconds: 5,
             arguments: ["--log-level", "info"].map(str::to_owned).to_vec(),
         };
-        let process = Process::start(launch.command(), folder, TIMEOUT)?;
+        let process = Process::start(launch.command(), directory, TIMEOUT)?;
         let updates = Updates::new(process.admin().clone(), workers);
         Ok(Self { process, updates })
     }

@@ -24,7 +24,7 @@ const WORKERS: u32 = 1;
 pub struct EnvoyProcess {
     process: Process,
     updates: Updates,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     barrier: Barrier,
     clusters: Value,
     /// How many cases it has run.
@@ -34,8 +34,8 @@ pub struct EnvoyProcess {
 impl EnvoyProcess {
     /// Starts an Envoy, without an extension.
     pub fn start(binary: &Path) -> Result<Self, Error> {
-        let folder = tempfile::tempdir().map_err(Error::io("make a directory"))?;
-        let path = |name: &str| folder.path().join(name);
+        let directory = tempfile::tempdir().map_err(Error::io("make a directory"))?;
+        let path = |name: &str| directory.path().join(name);
         let (listeners, clusters) = (path("listeners.json"), path("clusters.json"));
         let no_clusters = resources::file(&[]);
         let bootstrap = path("envoy.json");
@@ -53,7 +53,7 @@ impl EnvoyProcess {
         let launch = Launch {
             binary,
             bootstrap: &bootstrap,
-            folder: folder.path(),
+            directory: directory.path(),
             workers: WORKERS,
             drain_seconds: 1,
             arguments: levels
@@ -62,7 +62,7 @@ impl EnvoyProcess {
                 .map(str::to_owned)
                 .collect(),
         };
-        let process = Process::start(launch.command(), folder.path(), TIMEOUT)?;
+        let process = Process::start(launch.command(), directory.path(), TIMEOUT)?;
         let updates = Updates::new(process.admin().clone(), WORKERS);
         updates.wait(&Default::default())?;
         let addresses = process.admin().listener_addresses()?;
@@ -71,7 +71,7 @@ impl EnvoyProcess {
         Ok(Self {
             process,
             updates,
-            folder,
+            directory,
             barrier: Barrier(barrier),
             clusters: no_clusters,
             cases: 0,
@@ -90,7 +90,7 @@ impl EnvoyProcess {
 
     /// A path in its directory.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     /// A name that no other case has had.

@@ -25,7 +25,7 @@ use crate::message::Message;
 use crate::records::{LogLine, Metric};
 
 /// If nothing happens to a request for twice this time, it counts as held by the extension.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const QUIET_TIME: Duration = Duration::from_millis(1500);
 
 /// The longest timeout of a call.
 const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -123,12 +123,12 @@ impl<'a> EnvoySession<'a> {
 
     /// Waits for the next event. `None`: nothing happens, although Envoy's worker is idle.
     fn next(&mut self) -> Option<Event> {
-        if let Ok(event) = self.events.recv_timeout(PATIENCE + self.call_time) {
+        if let Ok(event) = self.events.recv_timeout(QUIET_TIME + self.call_time) {
             return Some(event);
         }
         // On a busy machine, the worker may not have run. If it does not respond, no event will follow.
         self.envoy.barrier().wait().ok()?;
-        self.events.recv_timeout(PATIENCE).ok()
+        self.events.recv_timeout(QUIET_TIME).ok()
     }
 
     /// Responds to a call of the extension.

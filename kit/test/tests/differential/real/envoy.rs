@@ -36,17 +36,17 @@ const POLL: Duration = Duration::from_millis(2);
 const IDLE_ROUNDS: u32 = 4;
 
 /// How long a client waits for a response if the embedded proxy sends none.
-const PATIENCE: Duration = Duration::from_millis(30);
+const QUIET_TIME: Duration = Duration::from_millis(30);
 
 /// How long it waits if the embedded proxy sends one.
-const LONG_PATIENCE: Duration = Duration::from_secs(10);
+const MAX_QUIET_TIME: Duration = Duration::from_secs(10);
 
 /// How often something may happen before a scenario counts as endless.
 const MAX_ROUNDS: u32 = 2000;
 
 pub struct RealEnvoy {
     process: Process,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     listeners: BTreeMap<String, SocketAddr>,
     barrier: TcpStream,
     upstream: Server,
@@ -57,24 +57,24 @@ pub struct RealEnvoy {
 
 impl RealEnvoy {
     pub fn start(scenarios: &[&Scenario]) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let directory = tempfile::tempdir()?;
         let (upstream, service) = (Server::start()?, Server::start()?);
         let connections = Connections::start()?;
         let mut listeners = vec![resources::barrier()];
         for scenario in scenarios {
-            let module = folder.path().join(format!("{}.wasm", scenario.name));
+            let module = directory.path().join(format!("{}.wasm", scenario.name));
             fs::write(&module, ::wat::parse_str(&scenario.module)?)?;
             listeners.extend(resources::listeners(scenario, &module));
         }
-        let file = listeners_file(folder.path());
+        let file = listeners_file(directory.path());
         fs::write(&file, discovery_response(&listeners).to_string())?;
-        let bootstrap = folder.path().join("envoy.json");
+        let bootstrap = directory.path().join("envoy.json");
         let ports = Ports {
             upstream: upstream.port()?,
             service: service.port()?,
             tcp: connections.port()?,
         };
-        let written = resources::bootstrap(folder.path(), &file, &ports);
+        let written = resources::bootstrap(directory.path(), &file, &ports);
         fs::write(&bootstrap, written.to_string())?;
 
         let binary = find_or_fetch()?;
@@ -83,12 +83,12 @@ impl RealEnvoy {
         let launch = Launch {
             binary: &binary,
             bootstrap: &bootstrap,
-            folder: folder.path(),
+            directory: directory.path(),
             workers: 1,
             drain_seconds: 1,
             arguments: arguments.map(|&argument| argument.to_owned()).collect(),
         };
-        let process = Process::start(launch.command(), folder.path(), TIMEOUT)?;
+        let process = Process::start(launch.command(), directory.path(), TIMEOUT)?;
         wait_until("start its listeners", || {
             let stat = listener_stats(&process)?;
             let updates = stat("lds.update_success") + stat("lds.update_rejected");
@@ -102,7 +102,7 @@ impl RealEnvoy {
         barrier.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self {
             process,
-            folder,
+            directory,
             listeners,
             barrier,
             upstream,
@@ -210,14 +210,14 @@ impl RealEnvoy {
             let responses: Vec<_> = clients.iter().map(Client::response).collect();
             let (tcp_clients, tcp_upstreams) = self.connections.received();
             let streams = tcp_clients.iter().chain(&tcp_upstreams);
-            let patience = if !Progress::new(&responses, streams).has_reached(expected) {
-                LONG_PATIENCE
+            let quiet_time = if !Progress::new(&responses, streams).has_reached(expected) {
+                MAX_QUIET_TIME
             } else if clients.iter().any(Client::is_waiting) {
-                PATIENCE
+                QUIET_TIME
             } else {
                 return Ok(());
             };
-            if start.elapsed() > patience {
+            if start.elapsed() > quiet_time {
                 return Ok(());
             }
             self.settle(scenario, clients)?;
@@ -317,7 +317,7 @@ impl RealEnvoy {
     }
 
     pub fn log(&self) -> Result<Vec<u8>> {
-        Ok(fs::read(self.folder.path().join("log"))?)
+        Ok(fs::read(self.directory.path().join("log"))?)
     }
 
     pub fn log_length(&self) -> usize {
@@ -327,7 +327,7 @@ impl RealEnvoy {
     /// Removes all listeners but one, which shuts their plugins down.
     pub fn shut_plugins_down(&mut self) -> Result<()> {
         let remaining = discovery_response(&[resources::barrier()]);
-        replace(&listeners_file(self.folder.path()), &remaining)?;
+        replace(&listeners_file(self.directory.path()), &remaining)?;
         wait_until("remove its listeners", || {
             let stat = listener_stats(&self.process)?;
             let is_removed = stat("total_listeners_active") == resources::PERMANENT_LISTENERS;
@@ -342,8 +342,8 @@ pub fn has_crashed(log: &str) -> bool {
     log.contains(">>>Caught ") || log.contains("# Fatal error in ")
 }
 
-fn listeners_file(folder: &Path) -> PathBuf {
-    folder.join("listeners.json")
+fn listeners_file(directory: &Path) -> PathBuf {
+    directory.join("listeners.json")
 }
 
 /// Envoy's counters and gauges of its listeners, by their names.

@@ -141,8 +141,8 @@ pub struct Ports {
 /// servers of the test, and nothing listens where `dead` is.
 ///
 /// gRPC needs HTTP/2, which the test's servers do not speak: a listener translates it to HTTP/1.1.
-pub fn bootstrap(folder: &Path, listeners: &Path, ports: &Ports) -> Value {
-    let translator = json!({"pipe": {"path": folder.join("grpc.sock")}});
+pub fn bootstrap(directory: &Path, listeners: &Path, ports: &Ports) -> Value {
+    let translator = json!({"pipe": {"path": directory.join("grpc.sock")}});
     let routes =
         json!([{"match": {"prefix": "/"}, "route": {"cluster": "service", "timeout": "0s"}}]);
     json!({
