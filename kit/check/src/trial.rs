@@ -107,7 +107,7 @@ pub fn run(bytes: &[u8], settings: &TrialSettings) -> (Trial, Option<TrialProble
         Ok(proxy) => proxy,
         Err(error) => {
             let problem = match error {
-                Error::Trap(trap) if may_need_root_id(settings, &trap) => {
+                Error::Trap(trap) if may_need_root_id(bytes, settings, &trap) => {
                     Some(without_root_id(&mut trial, trap))
                 }
                 error => failed(&mut trial, error, |trial| &mut trial.started),
@@ -183,11 +183,22 @@ fn failed(
 
 /// Whether the module may start with another root ID. With a configuration, it has to start without
 /// one.
-fn may_need_root_id(settings: &TrialSettings, trap: &Trap) -> bool {
+fn may_need_root_id(bytes: &[u8], settings: &TrialSettings, trap: &Trap) -> bool {
     trap.callback == "proxy_on_context_create"
         && trap.limit.is_none()
         && settings.root_id.is_none()
         && settings.configuration.is_none()
+        && names_root_id(bytes)
+}
+
+/// Whether the module contains the name of the property that has the root ID. AssemblyScript stores
+/// text as UTF-16.
+fn names_root_id(bytes: &[u8]) -> bool {
+    const NAME: &str = "plugin_root_id";
+    let utf16: Vec<u8> = NAME.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    [NAME.as_bytes(), &utf16]
+        .iter()
+        .any(|name| bytes.windows(name.len()).any(|window| window == *name))
 }
 
 fn without_root_id(trial: &mut Trial, trap: Trap) -> TrialProblem {

@@ -76,10 +76,16 @@ impl ApiServer {
         for path in definitions()? {
             server.apply(&["--server-side"], &read_definition(&path)?)?;
         }
+        // `kubectl wait` fails if a definition does not have any condition yet.
         let wait = ["wait", "--for=condition=Established", "crd", "--all"];
-        let output = server.kubectl(&wait).output()?;
-        ensure!(output.status.success(), "{output:?}");
-        Ok(server)
+        loop {
+            let output = server.kubectl(&wait).output()?;
+            if output.status.success() {
+                return Ok(server);
+            }
+            let is_new = String::from_utf8_lossy(&output.stderr).contains("accessor error");
+            ensure!(is_new && Instant::now() < deadline, "{output:?}");
+        }
     }
 
     fn kubeconfig(&self) -> PathBuf {

@@ -114,8 +114,8 @@ const MODULE: &str = r#"(module
 fn project(accepts: bool, files: &[(&str, &str)]) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let image = directory.path().join("target/image");
-    for directory in ["deploy", "target/image"] {
-        fs::create_dir_all(directory.path().join(directory)).expect("a directory");
+    for path in ["deploy", "target/image"] {
+        fs::create_dir_all(directory.path().join(path)).expect("a directory");
     }
     let text = MODULE.replace("$accepts", &format!("i32.const {}", u8::from(accepts)));
     let module = wat::parse_str(text).expect("a module");

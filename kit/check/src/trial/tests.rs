@@ -270,6 +270,12 @@ fn module_that_needs_its_root_id_starts_with_it() {
 }
 
 #[test]
+fn module_that_never_starts_is_rejected_without_a_root_id() {
+    let callback = "(func (export \"proxy_on_context_create\") (param i32 i32) unreachable)";
+    error(start(callback));
+}
+
+#[test]
 fn module_is_tried_once() {
     let mut trials = Trials::default();
     let bytes = module("");
