@@ -97,13 +97,17 @@ fn replace_filter(project: &Path) -> Result<()> {
         let bytes = fs::read(Path::new(OTHER_FILTER).join(&path))?;
         write(&project.join(path), &bytes)?;
     }
-    for mesh in ["istio", "maistra", "maistra-2.0", "envoy-gateway", "envoy"] {
-        let path = project.join(format!("deploy/{mesh}.yaml"));
+    for entry in fs::read_dir(project.join("deploy"))? {
+        let path = entry?.path();
         let text = fs::read_to_string(&path)?
             .replace("custom-header: test", "header: x-host")
             .replace("\"custom-header\": \"test\"", "\"header\": \"x-host\"")
             .replace("config: test", "config: '{\"header\": \"x-host\"}'");
-        ensure!(text.contains("x-host"), "{mesh} has no configuration");
+        ensure!(
+            text.contains("x-host"),
+            "{} has no configuration",
+            path.display()
+        );
         fs::write(path, text)?;
     }
     allow_capabilities(project)?;
