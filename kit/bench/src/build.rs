@@ -39,7 +39,7 @@ impl Build {
             .find(|target| target.crate_types.contains(&CrateType::CDyLib))
             .with_context(|| {
                 format!(
-                    "{} builds no module; add crate-type = [\"cdylib\"] under [lib]",
+                    "{} does not build a module; add crate-type = [\"cdylib\"] under [lib]",
                     package.manifest_path
                 )
             })?;

@@ -138,7 +138,7 @@ pub fn image(given: Option<&str>, pushed: Option<Pushed>) -> Result<ImageReferen
         (Some(given), _) => Ok(ImageReference::parse(given)?),
         (None, Some(pushed)) => Ok(ImageReference::parse(&pushed.by_digest)?),
         (None, None) => bail!(
-            "which image? Push it first, pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE"
+            "the image is missing; push it first, pass --image REGISTRY/TEAM/NAME:TAG, or set the variable IMAGE"
         ),
     }
 }
@@ -182,7 +182,7 @@ fn with_image(text: &str, image: &str) -> Result<String> {
         .collect();
     ensure!(
         replaced == 1,
-        "it names an image in {PLACEHOLDER} {replaced} times; name it once, where yours belongs"
+        "it contains {PLACEHOLDER} {replaced} times; write it once, in the field of the image"
     );
     Ok(lines.join("\n") + "\n")
 }

@@ -40,7 +40,7 @@ pub fn as_handed_over(configuration: &Value) -> Configuration {
 
 /// Asserts that a response has the header of the configuration under `deploy/`.
 #[track_caller]
-pub fn assert_in_force(response: &Response) {
+pub fn assert_configured(response: &Response) {
     assert_eq!(response.header("custom-header"), ["test"], "{response:?}");
 }
 

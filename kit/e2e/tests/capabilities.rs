@@ -75,7 +75,7 @@ fn file_for_envoy_allows_what_the_module_needs_and_nothing_else() -> Result<()> 
 #[test]
 fn module_works_with_the_capabilities_that_it_needs() -> Result<()> {
     let (response, log) = respond(&restricted(None)?)?;
-    deployed::assert_in_force(&response);
+    deployed::assert_configured(&response);
     assert!(!log.contains("restricted proxy-wasm capability"), "{log}");
     Ok(())
 }

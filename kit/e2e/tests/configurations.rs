@@ -36,7 +36,7 @@ impl fmt::Debug for ConfigurationBytes {
 /// VM, as in a mesh.
 fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>) {
     let proxy = Proxy::load(extension()).expect("the template's module");
-    let in_force = RefCell::new(expected(b"").expect("the default is valid"));
+    let last_accepted = RefCell::new(expected(b"").expect("the default is valid"));
     let accepted = RefCell::new(0u32);
     let checked = RefCell::new(0u32);
     let traps = RefCell::new(0u32);
@@ -52,7 +52,7 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
         match (proxy.reconfigure(&configuration), expected(&configuration)) {
             (Ok(()), Some(lines)) => {
                 *accepted.borrow_mut() += 1;
-                *in_force.borrow_mut() = lines;
+                *last_accepted.borrow_mut() = lines;
             }
             (Err(Error::Rejected { log, .. }), None) => {
                 prop_assert_eq!(log.len(), 1, "one line says why: {:?}", &log);
@@ -90,7 +90,7 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
                 (text(name), text(value))
             })
             .collect();
-        prop_assert_eq!(&on_the_wire, &*in_force.borrow());
+        prop_assert_eq!(&on_the_wire, &*last_accepted.borrow());
         Ok(())
     });
     let (checked, accepted) = (checked.into_inner(), accepted.into_inner());

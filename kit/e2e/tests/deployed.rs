@@ -16,7 +16,7 @@ use proxy_wasm_test::http;
 use serde_json::json;
 
 #[test]
-fn configuration_for_each_mesh_is_in_force() -> Result<()> {
+fn configuration_for_each_mesh_applies() -> Result<()> {
     for (mesh, pointer) in [
         ("maistra", "/spec/config"),
         ("maistra-2.0", "/spec/config"),
@@ -30,7 +30,7 @@ fn configuration_for_each_mesh_is_in_force() -> Result<()> {
             .with_context(|| format!("deploy/{mesh}.yaml has no {pointer}"))?;
         let configuration = deployed::as_handed_over(configuration);
         let envoy = Envoy::start(&module_path(), &configuration, start_upstream()?)?;
-        deployed::assert_in_force(&http::get(&envoy.url("/"))?);
+        deployed::assert_configured(&http::get(&envoy.url("/"))?);
     }
     Ok(())
 }
@@ -61,7 +61,7 @@ fn start() -> Result<KillOnDrop> {
 fn file_for_envoy_is_served_unchanged() -> Result<()> {
     let _envoy = start()?;
     // Whether or not a service listens behind it.
-    deployed::assert_in_force(&http::get("http://127.0.0.1:18000/")?);
+    deployed::assert_configured(&http::get("http://127.0.0.1:18000/")?);
     Ok(())
 }
 
@@ -122,6 +122,6 @@ fn envoy_filter_is_in_force() -> Result<()> {
     envoy::updates::Updates::new(envoy.admin().clone(), 1).wait(&Default::default())?;
     let addresses = envoy.admin().listener_addresses()?;
     let address = addresses.get("http").context("no listener")?;
-    deployed::assert_in_force(&http::get(&format!("http://{address}/"))?);
+    deployed::assert_configured(&http::get(&format!("http://{address}/"))?);
     Ok(())
 }

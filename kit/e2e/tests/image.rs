@@ -79,7 +79,7 @@ fn assert_serves(files: &Files) -> Result<()> {
     let envoy = Envoy::start(&module, &configuration, start_upstream()?)?;
     let response = http::get(&envoy.url("/"))?;
     assert_eq!(response.status, 200);
-    deployed::assert_in_force(&response);
+    deployed::assert_configured(&response);
     Ok(())
 }
 

@@ -138,7 +138,7 @@ impl Builder {
             .first()
             .and_then(|listener| addresses.get(&listener.name).copied())
             .ok_or(Error::InvalidState(
-                "an Envoy without a listener serves nothing; add one",
+                "there is no listener; call Builder::listener or Builder::tcp_listener",
             ))?;
         Ok(Envoy {
             server,

@@ -30,8 +30,8 @@ pub enum Error {
     VmTerminated,
     /// The extension has paused the `request` or the `response`, and not resumed it.
     #[error(
-        "the extension has paused the {0}; first respond to its HTTP call, or do what else it \
-         waits for"
+        "the extension has paused the {0}; first respond to its call (Proxy::http_calls, \
+         Proxy::grpc_calls), or send what it waits for"
     )]
     Paused(&'static str),
     /// The stream was reset before the response was complete: the extension has closed it, or has

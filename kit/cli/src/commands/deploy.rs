@@ -15,7 +15,7 @@ pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
     let package = &project.package;
     let mesh = options
         .mesh
-        .context("to which mesh? Pass --mesh istio, or set the variable MESH")?;
+        .context("the mesh is missing; pass --mesh istio, or set the variable MESH")?;
     let given = options.image.filter(|image| !image.is_empty());
     let image = image(given.as_deref(), Pushed::read(&package.target())?)?;
     let deployment = Deployment::read(&package.root().join("deploy"), &mesh, &image)?;

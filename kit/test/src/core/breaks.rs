@@ -26,7 +26,7 @@ pub(super) const ENDLESS: &str = "\
      Continue without the call";
 pub(super) const STUCK: &str = "\
      the extension calls proxy_continue_stream in a callback that then pauses: Envoy holds \
-     the rest of the message for ever. Return Continue without the call, or make the call \
+     the rest of the message forever. Return Continue without the call, or make the call \
      later, from another callback";
 const CRASHES_AT_END: &str = "\
      the extension calls proxy_continue_stream in the callback that ends the response, and \
@@ -49,8 +49,8 @@ const RESPONSE_IN_TRAILERS: &str = "\
 /// The error for a header that is not valid.
 pub(super) fn invalid_field(name: &str) -> String {
     format!(
-        "the header or trailer {name:?} is invalid: Envoy writes it to the connection as it is, so that a \
-         value from outside can forge headers and responses. Remove control characters from \
+        "the header or trailer {name:?} is invalid: Envoy sends it unchanged, so that a value with a line \
+         break can add headers, or a response. Remove control characters from \
          values, and use only the characters of HTTP tokens in names"
     )
 }

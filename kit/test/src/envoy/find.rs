@@ -115,7 +115,7 @@ fn last_line(output: &[u8]) -> String {
     String::from_utf8_lossy(output)
         .lines()
         .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("it does not say why")
+        .unwrap_or("pip printed no error")
         .trim()
         .to_owned()
 }
