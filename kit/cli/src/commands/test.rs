@@ -99,7 +99,9 @@ fn watch(options: &Options) -> Result<()> {
         }
         let seconds = start.elapsed().as_secs_f64();
         print_note!("\nRun in {seconds:.2} s; waiting for the next save, Ctrl-C stops");
-        changes.recv().context("the file watcher has stopped; run the command again")?;
+        changes
+            .recv()
+            .context("the file watcher has stopped; run the command again")?;
         // Saves during the run count as one.
         changes.try_iter().for_each(drop);
     }
