@@ -107,9 +107,11 @@ pub fn callback(name: &str, version: AbiVersion) -> Option<&'static Function> {
 
 /// Whether Envoy looks for a callback in a module that exports these functions.
 ///
-/// It ignores `_start` beside `_initialize`, `main` and `__main_void` without `_initialize`, and
-/// `proxy_on_memory_allocate` beside `malloc`. An ignored export may have any signature. Exports that
-/// are not functions do not count.
+/// - If the module exports `_initialize`, Envoy ignores `_start`. Otherwise it ignores `main` and
+///   `__main_void`.
+/// - If the module exports `malloc`, Envoy ignores `proxy_on_memory_allocate`.
+///
+/// An ignored export may have any signature. Exports that are not functions do not count.
 ///
 /// The specification prefers `proxy_on_memory_allocate`; Envoy prefers `malloc`.
 pub fn is_looked_up(callback: &str, has_function: impl Fn(&str) -> bool) -> bool {

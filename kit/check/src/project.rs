@@ -63,8 +63,8 @@ pub fn check_project(project: &ProjectDescription, options: &CheckOptions) -> Re
 }
 
 /// Checks a file under `deploy/` that is about to be applied: the fields of its resources, and, with
-/// the feature `trial`, whether the module accepts the configuration. Of several extensions in the
-/// file, it is the one with this name.
+/// the feature `trial`, whether the module accepts the configuration. If the
+/// file has several extensions, the module is the one with this name.
 ///
 /// Unlike [`check_project`], this compares neither names nor images nor the order of extensions with
 /// the project.

@@ -81,8 +81,8 @@ pub enum Command {
         #[command(flatten)]
         packaging: Packaging,
     },
-    /// Try the configuration of a file in deploy/ in the module, show what would change in the cluster,
-    /// and apply the file with kubectl
+    /// Check that the module accepts the configuration in a file in deploy/, show what would change in
+    /// the cluster, and apply the file with kubectl
     #[command(
         after_help = "Example:\n  cargo proxy-wasm deploy --mesh istio --image registry.example/team/my-filter:1.0.0"
     )]
@@ -93,9 +93,9 @@ pub enum Command {
     )]
     Check {
         /// A directory with the image's files, an OCI layout or archive, or a .wasm file. If not given,
-        /// the staged files are checked, and whether manifest.yaml, Cargo.toml and deploy/*.yaml agree
+        /// checks the staged files, and that manifest.yaml, Cargo.toml and deploy/*.yaml agree
         path: Option<PathBuf>,
-        /// The manifest for packaging the .wasm file
+        /// The manifest.yaml of the .wasm file; it is checked, too
         #[arg(long)]
         manifest: Option<PathBuf>,
         /// Fail unless all of these proxies and meshes accept it [default: at least one mesh]
@@ -124,7 +124,7 @@ pub enum Command {
         after_help = "Example:\n  cargo proxy-wasm run --configuration test --upstream 127.0.0.1:8080"
     )]
     Run(run::Options),
-    /// Run cases: tests in YAML of a module in any language, in the embedded proxy and in Envoy
+    /// Run cases (tests in YAML, for modules in any language) in the embedded proxy or in Envoy
     #[cfg(feature = "run")]
     #[command(
         after_help = "Example:\n  cargo proxy-wasm test --module filter.wasm --proxy both tests/cases"
@@ -206,7 +206,7 @@ pub struct Packaging {
     /// A module in any language, in place of the staged files
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub module: Option<PathBuf>,
-    /// The manifest of that module [default: manifest.yaml in the current directory]
+    /// The manifest.yaml of that module [default: manifest.yaml in the current directory]
     #[arg(long, value_name = "FILE", requires = "module")]
     pub manifest: Option<PathBuf>,
     /// Fail unless all of these proxies and meshes accept it [default: every mesh]

@@ -34,7 +34,7 @@ use crate::tcp::{Received, Source, TcpState, UpstreamState};
 ///
 /// The proxy connects to the upstream when the extension continues the new connection. A connection is
 /// closed, and `proxy_on_downstream_connection_close`, `proxy_on_done`, `proxy_on_log` and
-/// `proxy_on_delete` are called, when both ends have ended it, one has reset it, or the extension closes
+/// `proxy_on_delete` are called, when both sides have ended it, one has reset it, or the extension closes
 /// it. If it is dropped before, the client resets it.
 pub struct Connection {
     core: Rc<RefCell<Core>>,
@@ -51,7 +51,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidState`] if the connection is closed, or this end of it has ended;
+    /// [`Error::InvalidState`] if the connection is closed, or this side has ended it;
     /// [`Error::Trap`] if the module traps.
     pub fn send(&self, data: impl AsRef<[u8]>) -> Result<(), Error> {
         self.receive(Source::Downstream, data.as_ref(), false)

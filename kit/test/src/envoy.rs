@@ -193,7 +193,8 @@ impl Envoy {
         }
     }
 
-    /// The URL of a path, which begins with `/`, behind the extension in the first listener.
+    /// The URL of a path on the first listener, whose requests pass through the extension. The path
+    /// begins with `/`.
     ///
     /// Envoy responds to `/direct` itself, with status 403. It forwards all other paths to the
     /// upstream.
@@ -201,7 +202,7 @@ impl Envoy {
         format!("http://{}{path}", self.address)
     }
 
-    /// The URL of a path behind the extension in the listener of that name.
+    /// The URL of a path on the listener of that name: see [`url`](Self::url).
     ///
     /// # Errors
     ///
@@ -275,7 +276,7 @@ impl Envoy {
         self.server.log_until(text)
     }
 
-    /// Envoy's counters and gauges whose names have a match for the regular expression `filter`, for
+    /// Envoy's counters and gauges whose names match the regular expression `filter`, for
     /// example `listener_manager`.
     ///
     /// # Errors

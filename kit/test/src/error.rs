@@ -35,7 +35,7 @@ pub enum Error {
     )]
     Paused(&'static str),
     /// The stream was reset before the response was complete: the extension has closed it, or has
-    /// responded when a response had begun, or the upstream has failed.
+    /// sent a local response after a response had begun, or the upstream has failed.
     #[error("the stream was reset before its response was complete")]
     Closed,
     /// The extension did something after which Envoy 1.40 crashes, corrupts a message, or holds one

@@ -18,7 +18,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// If the environment variable `PROXY_WASM_MODULE` is set, the module is the file that it names.
 /// `PROXY_WASM_SYMBOLS` may name the same module before it was stripped, for backtraces. Otherwise
 /// Cargo compiles the package's library with `cargo build --release --lib --target
-/// wasm32-unknown-unknown`, once for each test program.
+/// wasm32-unknown-unknown`, once for each test executable.
 ///
 /// # Panics
 ///

@@ -18,7 +18,7 @@ pub struct GrpcCall {
     pub method: String,
     /// The initial metadata.
     pub metadata: Headers,
-    /// The messages that the extension has sent, encoded: one of a call, any number of a stream.
+    /// The messages that the extension has sent, encoded. A call has one, a stream any number.
     pub messages: Vec<Vec<u8>>,
     /// How long a call may take. Zero: the service gets a timeout of zero, and most services respond
     /// with `DEADLINE_EXCEEDED` (4). `None`: a stream, which has no limit.

@@ -111,7 +111,7 @@ impl Response {
         self.filter_state.get(key.as_bytes())
     }
 
-    /// Whether it is a local reply: the extension has sent it instead of the upstream (ABI:
+    /// Whether it is a local response: the extension has sent it instead of the upstream (ABI:
     /// `proxy_send_local_response`), or Envoy, because a message could not be forwarded.
     pub fn is_local(&self) -> bool {
         self.is_local

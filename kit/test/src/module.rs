@@ -19,8 +19,8 @@ pub struct Module {
 }
 
 impl Module {
-    /// A stripped module, and the same module before it was stripped, whose name section backtraces
-    /// use.
+    /// A stripped module. Backtraces have the function names in `symbols`, which is the same module
+    /// before it was stripped.
     pub fn with_symbols(bytes: impl AsRef<[u8]>, symbols: impl AsRef<[u8]>) -> Self {
         Self {
             bytes: bytes.as_ref().to_vec(),

@@ -203,8 +203,8 @@ impl Options {
     /// How much fuel one step of a test may use before the module traps: see [Fuel](crate#fuel).
     ///
     /// A step is one call of a method, for example [`Stream::send_body`](crate::Stream::send_body),
-    /// with all callbacks that it causes. Only this limit also counts host calls: 1,000 for each, and 10
-    /// for each byte that it copies. The default is 10,000,000,000.
+    /// with all callbacks that it causes. For this limit, host calls cost fuel, too: 1,000 for each
+    /// call, and 10 for each byte that it copies. The default is 10,000,000,000.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
         self

@@ -85,7 +85,7 @@ impl Request {
         Ok(stream)
     }
 
-    /// Sends the headers, and the pieces of the body so far. [`Stream::send_body`] or
+    /// Sends the headers and the pieces of the body that were added. [`Stream::send_body`] or
     /// [`Stream::send_trailers`] continues the request.
     ///
     /// # Errors
@@ -138,12 +138,12 @@ impl Stream {
     }
 
     /// Sends a piece of the request's body, which can be the last one, as over HTTP/2. If the
-    /// response has been sent, Envoy ignores it.
+    /// response has been sent, Envoy ignores the piece.
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] if the module traps, [`Error::BreaksEnvoy`] if the extension does what
-    /// breaks Envoy, [`Error::InvalidState`] if the stream has been reset or finished.
+    /// [`Error::Trap`] if the module traps, [`Error::BreaksEnvoy`] if the extension does something
+    /// that breaks Envoy, [`Error::InvalidState`] if the stream has been reset or finished.
     pub fn send_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
         self.receive(Direction::Request, vec![MessagePart::Body(chunk, end)])
@@ -169,7 +169,7 @@ impl Stream {
         self.with_context(|stream| stream.response.is_paused() && !stream.has_ended)
     }
 
-    /// Whether there is a local reply: a response that the extension, or Envoy, has sent instead of
+    /// Whether there is a local response: a response that the extension, or Envoy, has sent instead of
     /// the upstream's.
     pub fn has_local_response(&self) -> bool {
         self.with_context(|stream| stream.is_local)
@@ -208,21 +208,22 @@ impl Stream {
     }
 
     /// Responds to the request, as the upstream does, and returns what the client receives. If
-    /// there is a local reply, returns that.
+    /// there is a local response, returns that.
     ///
     /// # Errors
     ///
     /// [`Error::Paused`] if the extension holds the request's headers, or the response: the stream
     /// continues, and when the extension has resumed the response, [`Stream::finish`] returns it.
     /// [`Error::Closed`] if the stream is reset before the response is complete,
-    /// [`Error::BreaksEnvoy`] if the extension does what breaks Envoy, [`Error::Trap`] if it traps.
+    /// [`Error::BreaksEnvoy`] if the extension does something that breaks Envoy, [`Error::Trap`] if it
+    /// traps.
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
         self.receive_reply(MessagePart::of_reply(reply.into()))?;
         self.finish()
     }
 
-    /// Sends the headers, and the pieces of the body so far, of a response.
-    /// [`Stream::send_response_body`] or [`Stream::send_response_trailers`] continues it.
+    /// Begins a response: sends the headers and the pieces of the body of `reply`.
+    /// [`Stream::send_response_body`] or [`Stream::send_response_trailers`] continues the response.
     ///
     /// # Errors
     ///

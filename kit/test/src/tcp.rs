@@ -35,19 +35,19 @@ pub(crate) enum UpstreamState {
     Connected,
 }
 
-/// Whether an end of a TCP connection can receive more ("half close" and "reset" in Envoy).
+/// Whether one side of a TCP connection can receive more ("half close" and "reset" in Envoy).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
     /// More can come.
     #[default]
     Open,
-    /// The other end sends nothing more (FIN).
+    /// The other side sends nothing more (FIN).
     Ended,
     /// The connection was reset (RST).
     Reset,
 }
 
-/// What an end of a TCP connection has received: the client, or the upstream.
+/// What one side of a TCP connection, the client or the upstream, has received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// All bytes.

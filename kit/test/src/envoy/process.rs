@@ -115,8 +115,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts Envoy, by `command` if it is wrapped in another one, and waits until its admin
-    /// interface listens, for at most `timeout`.
+    /// Starts Envoy with `command`, which may run Envoy under another program, and waits until its
+    /// admin interface listens, for at most `timeout`.
     ///
     /// # Errors
     ///
