@@ -104,7 +104,7 @@ fn compare_manifest(report: &mut Report, project: &ProjectDescription, manifest:
         if !node.is(expected) {
             report.contradiction(
                 node.place(manifest::FILE_NAME),
-                format!("{key} is {node}, and {expected:?} in Cargo.toml"),
+                format!("{key} is {node}, but {expected:?} in Cargo.toml"),
                 format!("write {key}: {expected}"),
             );
         }
@@ -115,7 +115,7 @@ fn compare_manifest(report: &mut Report, project: &ProjectDescription, manifest:
     {
         report.warning(
             node.place(manifest::FILE_NAME),
-            format!("description is {node}, and {expected:?} in Cargo.toml"),
+            format!("description is {node}, but {expected:?} in Cargo.toml"),
             "write the same in both: the image has this one",
         );
     }

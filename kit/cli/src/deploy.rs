@@ -32,7 +32,7 @@ impl Deployment {
         let file = directory.join(format!("{mesh}.yaml"));
         ensure!(
             meshes(directory)?.iter().any(|known| known == mesh),
-            "there is no {}; MESH is one of {}",
+            "{} does not exist; pass --mesh with one of {}, or set the variable MESH",
             file.display(),
             meshes(directory)?.join(", ")
         );

@@ -229,7 +229,9 @@ fn has_target_library(rustc: &OsStr, target: &str) -> bool {
 fn add_with_rustup() -> bool {
     let is_added = add_target_with_rustup(TARGET);
     if !is_added && command_exists("rustup") {
-        print_note!("rustup cannot add it here; looking at the distribution's packages");
+        print_note!(
+            "rustup cannot add the target {TARGET}; looking for a package of the distribution"
+        );
     }
     is_added
 }
@@ -346,7 +348,7 @@ fn build_standard_library(sysroot: &Path, release: &str) -> Result<()> {
         "[package]\nname = \"empty\"\nedition = \"2021\"\n[workspace]\n",
     )?;
     let source = fs::canonicalize("/usr/lib/rustlib/src/rust")
-        .context("the standard library's source is missing; install rust-web-src")?;
+        .context("the standard library's source is missing; install the package rust-web-src")?;
     // Link-time optimization needs bitcode, which Cargo leaves out. The paths are those of rustup's
     // standard library, in place of this machine's.
     let rustflags = [

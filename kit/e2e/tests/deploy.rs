@@ -127,7 +127,7 @@ fn mesh_without_a_file_is_rejected() -> Result<()> {
         let output = command(template(), &arguments).output()?;
         assert!(!output.status.success());
         let error = error(&output);
-        let part = format!("MESH is one of {}", MESHES.join(", "));
+        let part = format!("pass --mesh with one of {}", MESHES.join(", "));
         assert!(error.contains(&part), "{error}");
     }
     Ok(())

@@ -26,7 +26,7 @@ pub enum Error {
     #[error("{0}")]
     Trap(Trap),
     /// The module trapped in an earlier call.
-    #[error("the VM has terminated with an earlier trap; load the module again")]
+    #[error("the VM terminated after an earlier trap; load the module again")]
     VmTerminated,
     /// The extension has paused the `request` or the `response`, and not resumed it.
     #[error(

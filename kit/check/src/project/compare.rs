@@ -98,11 +98,11 @@ impl<'a> Comparison<'a> {
         match parent.get(path).filter(|node| node.is_set()) {
             Some(node) if node.is(expected) => {}
             Some(node) => {
-                let problem = format!("{key} is {node}, and {source}");
+                let problem = format!("{key} is {node}, but {source}");
                 self.error(node, problem, remedy);
             }
             None if default == Some(expected) => {}
-            None => self.error(parent, format!("{key} is missing, and {source}"), remedy),
+            None => self.error(parent, format!("{key} is missing, but {source}"), remedy),
         }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Comparison<'a> {
             self.error(
                 at,
                 format!(
-                    "the image's repository ends in {}, and Cargo.toml has the name {name:?}",
+                    "the image's repository ends in {}, but Cargo.toml has the name {name:?}",
                     excerpt(repository)
                 ),
                 format!("write …/{name}:{version}"),
@@ -184,7 +184,7 @@ impl<'a> Comparison<'a> {
                 };
                 self.error(
                     at,
-                    format!("{has}, and Cargo.toml has the version {version:?}"),
+                    format!("{has}, but Cargo.toml has the version {version:?}"),
                     format!("write …/{name}:{version}"),
                 );
             }

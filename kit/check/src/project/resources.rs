@@ -73,12 +73,12 @@ fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
     match config {
         Some(config) if is_old && config.text().is_none() => comparison.error(
             config,
-            format!("config is {config}, and {version} has a string there"),
+            format!("config is {config}, but {version} requires a string"),
             "write it in quotes, an object as JSON",
         ),
         Some(config) if !is_old && !config.is_map() => comparison.error(
             config,
-            format!("config is {config}, and {version} has an object there"),
+            format!("config is {config}, but {version} requires an object"),
             "write keys and values",
         ),
         #[cfg(feature = "trial")]
@@ -119,7 +119,7 @@ fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecifie
     match config {
         Some(config) if !config.is_map() => comparison.error(
             config,
-            format!("pluginConfig is {config}, and Istio has an object there"),
+            format!("pluginConfig is {config}, but Istio requires an object"),
             "write keys and values",
         ),
         #[cfg(feature = "trial")]
@@ -256,7 +256,7 @@ fn module_path(comparison: &mut Comparison, plugin: &Node) {
     if !is_module {
         comparison.error(
             file,
-            format!("filename is {file}, and manifest.yaml has the module {expected:?}"),
+            format!("filename is {file}, but manifest.yaml has the module {expected:?}"),
             format!("write a path that ends in {expected}"),
         );
         return;

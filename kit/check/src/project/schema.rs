@@ -112,14 +112,14 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
         (Schema::Integer { min, max }, _) => {
             format!("an integer; write one from {min} to {max}")
         }
-        (Schema::Word(words), _) => format!("a fixed set of words; write {}", words.join(" or ")),
+        (Schema::Word(words), _) => format!("one of a few words; write {}", words.join(" or ")),
         (Schema::List(_), _) => "a list; write each item after a dash".to_owned(),
         (Schema::Map(_) | Schema::Object(_), _) => "an object; write keys and values".to_owned(),
     };
     let (what, how) = wanted.split_once("; ").unwrap_or((&wanted, ""));
     comparison.error(
         node,
-        format!("{path} is {node}, and {kind} has {what} there"),
+        format!("{path} is {node}, but {kind} requires {what}"),
         how,
     );
 }

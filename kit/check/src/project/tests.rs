@@ -216,19 +216,19 @@ fn manifest_is_compared_with_the_package() {
         (
             "name: my-filter",
             "name: other",
-            "error: manifest.yaml:2:7: name is \"other\", and \"my-filter\" in Cargo.toml; write \
+            "error: manifest.yaml:2:7: name is \"other\", but \"my-filter\" in Cargo.toml; write \
              name: my-filter",
         ),
         (
             "version: 1.2.3",
             "version: 1.2.4",
-            "error: manifest.yaml:4:10: version is \"1.2.4\", and \"1.2.3\" in Cargo.toml; write \
+            "error: manifest.yaml:4:10: version is \"1.2.4\", but \"1.2.3\" in Cargo.toml; write \
              version: 1.2.3",
         ),
         (
             "Does something",
             "Does more",
-            "warning: manifest.yaml:3:14: description is \"Does more\", and \"Does something\" in \
+            "warning: manifest.yaml:3:14: description is \"Does more\", but \"Does something\" in \
              Cargo.toml; write the same in both: the image has this one",
         ),
     ] {
@@ -273,7 +273,7 @@ fn names_are_compared() {
         assert_eq!(
             findings(text, from, &to),
             [format!(
-                "error: deploy/a.yaml:{place} is \"other\", and Cargo.toml has the name \
+                "error: deploy/a.yaml:{place} is \"other\", but Cargo.toml has the name \
                  \"my-filter\"; write name: my-filter"
             )]
         );
@@ -292,18 +292,18 @@ fn images_are_compared() {
             (
                 "team/my-filter",
                 "team/other",
-                "the image's repository ends in \"other\", and Cargo.toml has the name \
+                "the image's repository ends in \"other\", but Cargo.toml has the name \
                  \"my-filter\"",
             ),
             (
                 "my-filter:1.2.3",
                 "my-filter:1.2.2",
-                "the image's tag is \"1.2.2\", and Cargo.toml has the version \"1.2.3\"",
+                "the image's tag is \"1.2.2\", but Cargo.toml has the version \"1.2.3\"",
             ),
             (
                 "registry.example/team/my-filter:1.2.3",
                 "registry.example:5000/my-filter",
-                "the image has neither tag nor digest, and Cargo.toml has the version \"1.2.3\"",
+                "the image has neither tag nor digest, but Cargo.toml has the version \"1.2.3\"",
             ),
         ] {
             assert_eq!(
@@ -426,7 +426,7 @@ fn filename_for_envoy_must_be_the_module() {
     assert_eq!(
         findings(ENVOY, "image/extension.wasm", "image/other.wasm"),
         [
-            "error: deploy/a.yaml:14:48: filename is \"target/image/other.wasm\", and \
+            "error: deploy/a.yaml:14:48: filename is \"target/image/other.wasm\", but \
              manifest.yaml has the module \"extension.wasm\"; write a path that ends in \
              extension.wasm"
         ]
@@ -572,20 +572,20 @@ fn configuration_of_another_kind_is_an_error() {
             MAISTRA,
             "config:\n    a: b",
             "config: text",
-            "9:11: config is \"text\", and maistra.io/v1 has an object there; write keys and values",
+            "9:11: config is \"text\", but maistra.io/v1 requires an object; write keys and values",
         ),
         (
             MAISTRA,
             "maistra.io/v1\n",
             "maistra.io/v1alpha1\n",
-            "10:5: config is an object, and maistra.io/v1alpha1 has a string there; write it in \
+            "10:5: config is an object, but maistra.io/v1alpha1 requires a string; write it in \
              quotes, an object as JSON",
         ),
         (
             ISTIO,
             "pluginConfig:\n    a: b",
             "pluginConfig: [a]",
-            "9:17: pluginConfig is a list, and Istio has an object there; write keys and values",
+            "9:17: pluginConfig is a list, but Istio requires an object; write keys and values",
         ),
     ] {
         assert_eq!(

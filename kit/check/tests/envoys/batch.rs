@@ -87,7 +87,7 @@ fn load(envoy: &Path, cases: &[&ModuleCase]) -> Result<(Vec<bool>, String), Stri
         Ok(process) => process,
         Err(error) => {
             let log = error.to_string();
-            assert!(log.contains("Envoy ended at its start"), "{log}");
+            assert!(log.contains("Envoy exited while it started"), "{log}");
             return Err(log);
         }
     };

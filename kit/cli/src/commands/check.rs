@@ -50,7 +50,7 @@ pub fn print_capabilities(report: &Report) -> Result<()> {
         .as_ref()
         .with_context(|| format!("there is no valid module:\n{report}"))?;
     let restriction = check::restriction(&module.capabilities).context(
-        "the module needs no capabilities; in Envoy, an empty list would allow all of them",
+        "the module needs no capabilities; leave out capability_restriction_config, because Envoy allows everything if its list is empty",
     )?;
     stdio::write(format_args!("{restriction}"))
 }

@@ -53,7 +53,7 @@ impl Core {
         }
         let flow = tcp.flow(source);
         if flow.is_sent {
-            return Err(Error::InvalidState("this end of the connection has ended"));
+            return Err(Error::InvalidState("this side has ended the connection"));
         }
         flow.send(data, end);
         self.process(id, source)?;

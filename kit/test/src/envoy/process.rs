@@ -127,7 +127,7 @@ impl Process {
         let mut child = spawn(&mut command, file)?;
         let admin = wait_for_admin(directory, timeout, || match child.0.try_wait() {
             Ok(None) => Ok(()),
-            _ => Err(Error::Envoy("Envoy ended at its start".to_owned())),
+            _ => Err(Error::Envoy("Envoy exited while it started".to_owned())),
         })
         .map_err(|error| Error::Envoy(format!("{error}:\n{}", read_from(&log, 0))))?;
         Ok(Self { child, log, admin })

@@ -67,42 +67,40 @@ fn value_of_another_type_is_an_error() {
             ISTIO,
             "  priority: 10",
             "  priority: 10\n  failStrategy: OPEN",
-            "9:17: spec.failStrategy is \"OPEN\", and WasmPlugin has a fixed set of words there; write \
+            "9:17: spec.failStrategy is \"OPEN\", but WasmPlugin requires one of a few words; write \
              FAIL_CLOSE or FAIL_OPEN or FAIL_RELOAD",
         ),
         (
             ISTIO,
             "  priority: 10",
             "  priority: 10\n  match: [{ ports: [{ number: 0 }] }]",
-            "9:31: spec.match[0].ports[0].number is 0, and WasmPlugin has an integer there; write one \
+            "9:31: spec.match[0].ports[0].number is 0, but WasmPlugin requires an integer; write one \
              from 1 to 65535",
         ),
         (
             TRAFFIC_EXTENSION,
             "  priority: 10",
             "  priority: 10\n  selector: { matchLabels: { version: 1 } }",
-            "8:39: spec.selector.matchLabels.version is 1, and TrafficExtension has a string there; \
+            "8:39: spec.selector.matchLabels.version is 1, but TrafficExtension requires a string; \
              write it in quotes",
         ),
         (
             ENVOY_GATEWAY,
             "    - name: my-filter",
             "    - name: my-filter\n      failOpen: yes please",
-            "8:17: spec.wasm[0].failOpen is \"yes please\", and EnvoyExtensionPolicy has a boolean \
-             there; write true or false",
+            "8:17: spec.wasm[0].failOpen is \"yes please\", but EnvoyExtensionPolicy requires a boolean; write true or false",
         ),
         (
             MAISTRA,
             "  priority: 10",
             "  priority: 10\n  imagePullSecrets: my-registry",
-            "9:21: spec.imagePullSecrets is \"my-registry\", and ServiceMeshExtension has a list \
-             there; write each item after a dash",
+            "9:21: spec.imagePullSecrets is \"my-registry\", but ServiceMeshExtension requires a list; write each item after a dash",
         ),
         (
             ISTIO,
             "  priority: 10",
             "  priority: 10\n  vmConfig: a",
-            "9:13: spec.vmConfig is \"a\", and WasmPlugin has an object there; write keys and values",
+            "9:13: spec.vmConfig is \"a\", but WasmPlugin requires an object; write keys and values",
         ),
     ] {
         let expected = format!("error: deploy/a.yaml:{finding}");
