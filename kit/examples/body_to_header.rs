@@ -1,4 +1,4 @@
-//! Sets a request header from the JSON body, for example for routes that depend on it.
+//! Sets a request header from the JSON body, for example for a later filter or the upstream.
 //!
 //! Configuration: `{"field": "model", "header": "x-model", "limit": 65536}`
 //!
