@@ -349,8 +349,8 @@ fn each_mesh_has_its_own_scheme() {
 
 #[test]
 fn order_of_extensions_is_compared() {
-    let phase = "and manifest.yaml has PostAuthN";
-    let priority = "and manifest.yaml has 10; write priority: 10";
+    let phase = "but manifest.yaml has PostAuthN";
+    let priority = "but manifest.yaml has 10; write priority: 10";
     for (text, from, to, finding) in [
         (
             MAISTRA,
