@@ -9,7 +9,7 @@ use super::messages::fields;
 use super::observed::{
     Held, Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest, ObservedResponse,
 };
-use super::pattern::{Bytes, Time};
+use super::pattern::Bytes;
 use super::session::{Services, Session, Stop};
 use super::text::Text;
 use crate::error::Error;
@@ -118,7 +118,7 @@ impl EmbeddedSession {
                         return Err(Stop::Failed(NO_TIMEOUT.to_owned()));
                     }
                     Some(Failure::Timeout) => call.timeout,
-                    _ => delay(answer.delay),
+                    _ => answer.delay.0,
                 };
                 self.wait(id, due, Answer::Http(answer));
             }
@@ -141,7 +141,7 @@ impl EmbeddedSession {
             if let Some(call_of_case) = self.services.make_grpc(&call.cluster, made) {
                 let answer = call_of_case.answer;
                 let due = match call.timeout {
-                    _ if !answer.timeout => delay(answer.delay),
+                    _ if !answer.timeout => answer.delay.0,
                     Some(timeout) if !timeout.is_zero() => timeout,
                     _ => return Err(Stop::Failed(NO_TIMEOUT.to_owned())),
                 };
@@ -226,7 +226,7 @@ impl EmbeddedSession {
         let stream = self.build(request).send().map_err(stop)?;
         self.answer_calls()?;
         meanwhile(self)?;
-        let delay = delay(upstream.delay);
+        let delay = upstream.delay.0;
         if !delay.is_zero() {
             self.plugin.advance(delay).map_err(stop)?;
         }
@@ -328,10 +328,6 @@ impl Session for EmbeddedSession {
     fn host_calls(&mut self) -> Option<BTreeMap<&'static str, u64>> {
         Some(self.plugin.host_calls())
     }
-}
-
-fn delay(time: Option<Time>) -> Duration {
-    time.map_or(Duration::ZERO, |Time(duration)| duration)
 }
 
 /// What the upstream has received.

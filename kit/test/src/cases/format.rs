@@ -95,6 +95,50 @@ pub struct Step {
     pub expect: Option<Expect>,
 }
 
+/// What a case and a step have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    pub request: Option<&'a Request>,
+    pub upstream: Option<&'a Reply>,
+    pub meanwhile: &'a [Spanned<Step>],
+    pub calls: &'a [Call],
+    pub grpc_calls: &'a [GrpcCall],
+    pub expect: Option<&'a Expect>,
+}
+
+impl Case {
+    /// The case without its steps.
+    pub fn part(&self) -> Part<'_> {
+        Part {
+            request: self.request.as_ref(),
+            upstream: self.upstream.as_ref(),
+            meanwhile: &self.meanwhile,
+            calls: &self.calls,
+            grpc_calls: &self.grpc_calls,
+            expect: self.expect.as_ref(),
+        }
+    }
+
+    /// Its steps, if it has any.
+    pub fn steps(&self) -> &[Spanned<Step>] {
+        self.steps.as_deref().unwrap_or_default()
+    }
+}
+
+impl Step {
+    /// What the step has in common with a case.
+    pub fn part(&self) -> Part<'_> {
+        Part {
+            request: self.request.as_ref(),
+            upstream: self.upstream.as_ref(),
+            meanwhile: &self.meanwhile,
+            calls: &self.calls,
+            grpc_calls: &self.grpc_calls,
+            expect: self.expect.as_ref(),
+        }
+    }
+}
+
 /// How the proxy is set up.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -172,9 +216,9 @@ pub struct Reply {
     #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
     pub trailers: Map<OneOrMany<Text>>,
     /// How long it takes until the response.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
-    pub delay: Option<Time>,
+    pub delay: Time,
     /// How it fails.
     #[serde(default, deserialize_with = "present")]
     pub failure: Option<Failure>,
@@ -246,9 +290,9 @@ pub struct GrpcAnswer {
     #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
     pub trailers: Map<OneOrMany<Text>>,
     /// How long it takes until the response.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
-    pub delay: Option<Time>,
+    pub delay: Time,
     /// Whether it does not respond before the timeout of the call.
     #[serde(default)]
     pub timeout: bool,

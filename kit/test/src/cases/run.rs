@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_saphyr::Spanned;
 
 use super::compare::{Results, Scope};
-use super::format::{Call, Case, Expect, GrpcCall, Reply, Request, Step};
+use super::format::{Call, Case, Expect, GrpcCall, Part, Step};
 use super::observed::{Observed, ObservedExchange};
 use super::session::{Made, Session, Stop};
 use super::text::Text;
@@ -37,36 +37,23 @@ pub fn run<S: Session>(case: &Case, session: &mut S) -> CaseResult {
 
 /// A case without expectations only reports what was observed.
 fn has_expectations(case: &Case) -> bool {
-    case.expect.is_some()
-        || case.calls.iter().any(|call| call.expect.is_some())
-        || case.grpc_calls.iter().any(|call| call.expect.is_some())
-        || any_step_expects(&case.meanwhile)
-        || any_step_expects(case.steps.as_deref().unwrap_or_default())
+    part_expects(&case.part()) || any_step_expects(case.steps())
+}
+
+fn part_expects(part: &Part) -> bool {
+    part.expect.is_some()
+        || part.calls.iter().any(|call| call.expect.is_some())
+        || part.grpc_calls.iter().any(|call| call.expect.is_some())
+        || any_step_expects(part.meanwhile)
 }
 
 fn any_step_expects(steps: &[Spanned<Step>]) -> bool {
-    steps.iter().any(|step| {
-        step.value.expect.is_some()
-            || step.value.calls.iter().any(|call| call.expect.is_some())
-            || step
-                .value
-                .grpc_calls
-                .iter()
-                .any(|call| call.expect.is_some())
-            || any_step_expects(&step.value.meanwhile)
-    })
+    steps.iter().any(|step| part_expects(&step.value.part()))
 }
 
 struct Run {
     result: CaseResult,
     has_expectations: bool,
-}
-
-/// A request and the upstream's reply, of a step or of a case without steps.
-struct Exchange<'a> {
-    request: &'a Request,
-    upstream: Option<&'a Reply>,
-    meanwhile: &'a [Spanned<Step>],
 }
 
 impl Run {
@@ -81,15 +68,8 @@ impl Run {
         self.result.observed.error.clone_from(&rejected);
         let mut exchange = None;
         if rejected.is_none() {
-            if let Some(request) = &case.request {
-                let request = Exchange {
-                    request,
-                    upstream: case.upstream.as_ref(),
-                    meanwhile: &case.meanwhile,
-                };
-                exchange = Some(self.exchange(&request, session)?);
-            }
-            self.steps(case.steps.as_deref().unwrap_or_default(), "", session)?;
+            exchange = self.exchange(&case.part(), session)?;
+            self.steps(case.steps(), "", session)?;
         }
         self.finish(
             case.expect.as_ref(),
@@ -121,15 +101,7 @@ impl Run {
         let calls = session.services().expect(&step.calls, &step.grpc_calls);
         let log_start = session.log()?.len();
         let mut rejected = None;
-        let mut exchange = None;
-        if let Some(request) = &step.request {
-            let request = Exchange {
-                request,
-                upstream: step.upstream.as_ref(),
-                meanwhile: &step.meanwhile,
-            };
-            exchange = Some(self.exchange(&request, session)?);
-        }
+        let exchange = self.exchange(&step.part(), session)?;
         if let Some(configuration) = &step.configure {
             match session.configure(configuration) {
                 Ok(()) => {}
@@ -150,17 +122,21 @@ impl Run {
         Ok(())
     }
 
+    /// Sends the request, if there is one.
     fn exchange<S: Session>(
         &mut self,
-        exchange: &Exchange,
+        part: &Part,
         session: &mut S,
-    ) -> Result<ObservedExchange, Stop> {
+    ) -> Result<Option<ObservedExchange>, Stop> {
+        let Some(request) = part.request else {
+            return Ok(None);
+        };
         let place = self.result.observed.responses.len();
         self.result.observed.responses.push(None);
-        let upstream = exchange.upstream.cloned().unwrap_or_default();
+        let upstream = part.upstream.cloned().unwrap_or_default();
         let prefix = self.result.results.prefix.clone();
-        let mut meanwhile = |session: &mut S| self.steps(exchange.meanwhile, &prefix, session);
-        let observed = session.exchange(exchange.request, &upstream, &mut meanwhile)?;
+        let mut meanwhile = |session: &mut S| self.steps(part.meanwhile, &prefix, session);
+        let observed = session.exchange(request, &upstream, &mut meanwhile)?;
         let total = &mut self.result.observed;
         if let Some(response) = total.responses.get_mut(place) {
             response.clone_from(&observed.response);
@@ -171,7 +147,7 @@ impl Run {
         if let Some(fuel) = observed.fuel {
             *total.fuel.get_or_insert_default() += fuel;
         }
-        Ok(observed)
+        Ok(Some(observed))
     }
 
     /// Compares what is expected of the case, or of a step, with what was observed.
@@ -265,16 +241,13 @@ impl Run {
     }
 
     fn stop(&mut self, stop: Stop) {
-        match stop {
-            Stop::Failed(error) | Stop::Rejected(error) => {
-                self.result
-                    .observed
-                    .error
-                    .get_or_insert_with(|| error.clone());
-                if self.has_expectations {
-                    self.result.results.fail("the case", "no error", error);
-                }
-            }
+        let (Stop::Failed(error) | Stop::Rejected(error)) = stop;
+        self.result
+            .observed
+            .error
+            .get_or_insert_with(|| error.clone());
+        if self.has_expectations {
+            self.result.results.fail("the case", "no error", error);
         }
     }
 }

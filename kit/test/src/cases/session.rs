@@ -126,12 +126,10 @@ impl Services {
 
     /// Takes the calls with this identifier that have been made.
     pub fn take_made(&mut self, id: usize) -> Vec<Made> {
-        let made = std::mem::take(&mut self.made);
-        let (taken, left) = made.into_iter().partition(|made| match made {
+        let is_of = |made: &mut Made| match made {
             Made::Http(other, ..) | Made::Grpc(other, ..) => *other == id,
-        });
-        self.made = left;
-        taken
+        };
+        self.made.extract_if(.., is_of).collect()
     }
 
     /// Takes the calls that the case does not describe.
@@ -148,19 +146,10 @@ impl Services {
 
     /// Takes the clusters of the calls with this identifier that have not been made.
     pub fn take_missing(&mut self, id: usize) -> Vec<String> {
-        let mut missing = Vec::new();
-        self.http.retain(|(other, call)| {
-            if *other == id {
-                missing.push(call.cluster.clone());
-            }
-            *other != id
-        });
-        self.grpc.retain(|(other, call)| {
-            if *other == id {
-                missing.push(call.cluster.clone());
-            }
-            *other != id
-        });
-        missing
+        let http = self.http.extract_if(.., |(other, _)| *other == id);
+        let grpc = self.grpc.extract_if(.., |(other, _)| *other == id);
+        http.map(|(_, call)| call.cluster)
+            .chain(grpc.map(|(_, call)| call.cluster))
+            .collect()
     }
 }

@@ -24,7 +24,7 @@ pub fn check(case: &Case, location: Location) -> Result<(), Problem> {
     )?;
     check_upstream(case.upstream.as_ref(), location)?;
     check_steps(&case.meanwhile)?;
-    check_steps(case.steps.as_deref().unwrap_or_default())?;
+    check_steps(case.steps())?;
     if let Some(expect) = &case.expect {
         ensure(
             expect.rejected.is_none() || (!has_request && case.steps.is_none()),

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
-use crate::cases::format::{Call, Case, Failure, GrpcCall, Reply, Request, Step};
-use crate::cases::text::{Map, OneOrMany};
+use crate::cases::format::{Call, Case, Failure, GrpcCall, Part, Step};
 
 /// The cluster of the requests.
 pub const UPSTREAM: &str = "upstream";
@@ -25,17 +24,6 @@ pub struct Plan {
     pub needs_own_process: bool,
 }
 
-/// A part of a case that is written like a step.
-struct Part<'a> {
-    request: Option<&'a Request>,
-    upstream: Option<&'a Reply>,
-    meanwhile: &'a [Spanned<Step>],
-    calls: &'a [Call],
-    grpc_calls: &'a [GrpcCall],
-    metrics: Option<&'a Map<OneOrMany<u64>>>,
-    advance: Duration,
-}
-
 impl Plan {
     /// The requirements of a case. The error says why Envoy cannot run it.
     pub fn of(case: &Case) -> Result<Self, &'static str> {
@@ -43,16 +31,8 @@ impl Plan {
             return Err("Envoy sets the properties itself");
         }
         let mut plan = Self::default();
-        plan.add(&Part {
-            request: case.request.as_ref(),
-            upstream: case.upstream.as_ref(),
-            meanwhile: &case.meanwhile,
-            calls: &case.calls,
-            grpc_calls: &case.grpc_calls,
-            metrics: case.expect.as_ref().map(|expect| &expect.metrics),
-            advance: Duration::ZERO,
-        })?;
-        plan.add_steps(case.steps.as_deref().unwrap_or_default())?;
+        plan.add(&case.part())?;
+        plan.add_steps(case.steps())?;
         plan.clusters.entry(UPSTREAM.to_owned()).or_insert(true);
         for cluster in &case.options.missing_clusters {
             plan.clusters.remove(cluster);
@@ -63,23 +43,15 @@ impl Plan {
 
     fn add_steps(&mut self, steps: &[Spanned<Step>]) -> Result<(), &'static str> {
         for Spanned { value: step, .. } in steps {
-            self.add(&Part {
-                request: step.request.as_ref(),
-                upstream: step.upstream.as_ref(),
-                meanwhile: &step.meanwhile,
-                calls: &step.calls,
-                grpc_calls: &step.grpc_calls,
-                metrics: step.expect.as_ref().map(|expect| &expect.metrics),
-                advance: step.advance.map_or(Duration::ZERO, |time| time.0),
-            })?;
+            if step.advance.is_some_and(|time| time.0 > MAX_ADVANCE) {
+                return Err("in Envoy, it would take more than a minute");
+            }
+            self.add(&step.part())?;
         }
         Ok(())
     }
 
     fn add(&mut self, part: &Part) -> Result<(), &'static str> {
-        if part.advance > MAX_ADVANCE {
-            return Err("in Envoy, it would take more than a minute");
-        }
         if let Some(request) = part.request {
             let mut names = request.headers.0.iter().map(|(name, _)| name);
             if names.any(|name| name.starts_with(':') && name != ":authority") {
@@ -107,7 +79,9 @@ impl Plan {
         for GrpcCall { cluster, .. } in part.grpc_calls {
             add_cluster(&mut self.grpc_clusters, cluster, true)?;
         }
-        let mentions_metrics = part.metrics.is_some_and(|metrics| !metrics.0.is_empty());
+        let mentions_metrics = part
+            .expect
+            .is_some_and(|expect| !expect.metrics.0.is_empty());
         self.needs_own_process |= mentions_metrics;
         self.add_steps(part.meanwhile)
     }

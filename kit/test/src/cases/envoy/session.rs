@@ -18,7 +18,6 @@ use crate::cases::client;
 use crate::cases::format::{Call, Case, Failure, ProxyOptions, Reply, Request};
 use crate::cases::json::Configuration;
 use crate::cases::observed::{Metrics, ObservedExchange, ObservedRequest, ObservedResponse};
-use crate::cases::pattern::Time;
 use crate::cases::session::{Services, Session, Stop};
 use crate::error::Error;
 use crate::message::Message;
@@ -144,7 +143,7 @@ impl<'a> EnvoySession<'a> {
                 let call = self.services.make_grpc(cluster, made);
                 call.map(|call| {
                     let is_timeout = call.answer.timeout;
-                    let delay = delay(call.answer.delay);
+                    let delay = call.answer.delay.0;
                     let reply = Action::Reply(delay, grpc::reply(&call.answer));
                     (delay, (!is_timeout).then_some(reply))
                 })
@@ -206,7 +205,7 @@ impl<'a> EnvoySession<'a> {
                     if !std::mem::replace(&mut has_waited, true) {
                         meanwhile(self)?;
                     }
-                    self.call_time = self.call_time.max(delay(upstream.delay));
+                    self.call_time = self.call_time.max(upstream.delay.0);
                     // The connection may have been closed since.
                     let _ = received.action.send(action_of_reply(upstream, &method));
                 }
@@ -400,22 +399,18 @@ fn observed(message: &Message) -> ObservedRequest {
 
 /// How long a call takes, and what the service does. `None`: it does not respond.
 fn action_of(call: &Call, method: &str) -> (Duration, Option<Action>) {
-    let delay = delay(call.answer.delay);
+    let delay = call.answer.delay.0;
     let is_timeout = call.answer.failure == Some(Failure::Timeout);
     let action = (!is_timeout).then(|| action_of_reply(&call.answer, method));
     (delay, action)
 }
 
 fn action_of_reply(reply: &Reply, method: &str) -> Action {
-    let delay = delay(reply.delay);
+    let delay = reply.delay.0;
     match reply.failure {
         None => Action::Reply(delay, reply.reply(method)),
         Some(_) => Action::Reset(delay, reply.status.map(|_| reply.reply(method))),
     }
-}
-
-fn delay(time: Option<Time>) -> Duration {
-    time.map_or(Duration::ZERO, |Time(duration)| duration)
 }
 
 fn text(message: &Message, name: &str) -> String {
