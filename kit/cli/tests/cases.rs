@@ -1,16 +1,19 @@
 //! The command `cargo proxy-wasm test`, with a small module.
 
+#[path = "support/lines.rs"]
+mod lines;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use lines::read_lines;
 
 /// How long a run may take on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -129,17 +132,6 @@ impl Drop for Watching {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn read_lines(output: impl Read + Send + 'static, lines: Sender<String>) {
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // The test has ended.
-            if lines.send(line).is_err() {
-                break;
-            }
-        }
-    });
 }
 
 impl Watching {

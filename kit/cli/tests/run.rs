@@ -1,12 +1,16 @@
 //! The command `cargo proxy-wasm run`, with a small extension in a real Envoy.
 #![cfg(unix)]
 
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/package.rs"]
+mod package;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
@@ -15,31 +19,14 @@ use proxy_wasm_test::envoy;
 use proxy_wasm_test::http;
 use tempfile::TempDir;
 
+use lines::read_lines;
+use package::write_package;
+
 /// The first build compiles the SDK, on a machine that may be busy.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// In the last line that is printed once Envoy serves.
 const SERVES: &str = "stops it";
-
-const MANIFEST: &str = "schemaVersion: 1\nphase: PostAuthZ\npriority: 1\nmodule: extension.wasm\n";
-
-/// It has the dependencies and the Cargo.lock of the fixtures.
-const PACKAGE: &str = r#"
-[workspace]
-[package]
-name = "fixtures"
-version = "0.0.0"
-edition = "2024"
-publish = false
-[lib]
-crate-type = ["cdylib"]
-[dependencies]
-proxy-wasm = "0.2"
-[profile.wasm]
-inherits = "release"
-panic = "abort"
-strip = "debuginfo"
-"#;
 
 /// Appends `answer: first:CONFIGURATION` to responses, and rejects one configuration.
 const SOURCE: &str = r#"
@@ -92,19 +79,9 @@ struct Run {
     temporary: TempDir,
 }
 
-/// Writes the extension to a directory of this name, which is kept because it has compiled
-/// dependencies.
+/// Writes the extension to a directory of this name.
 fn extension(name: &str) -> Result<PathBuf> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("run")
-        .join(name);
-    fs::create_dir_all(directory.join("src"))?;
-    fs::write(directory.join("Cargo.toml"), PACKAGE)?;
-    fs::write(directory.join("manifest.yaml"), MANIFEST)?;
-    fs::write(directory.join("src/lib.rs"), SOURCE)?;
-    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/Cargo.lock");
-    fs::copy(lock, directory.join("Cargo.lock"))?;
-    Ok(directory)
+    write_package(&format!("run/{name}"), SOURCE)
 }
 
 /// Saves a file as an editor does: writes another one and renames it.
@@ -124,16 +101,6 @@ fn command(directory: &Path, arguments: &[&str]) -> Result<Command> {
         .args(arguments)
         .stdin(Stdio::null());
     Ok(command)
-}
-
-fn read_lines(output: impl Read + Send + 'static, lines: Sender<String>) {
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if lines.send(line).is_err() {
-                break;
-            }
-        }
-    });
 }
 
 impl Run {

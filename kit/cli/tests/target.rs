@@ -1,5 +1,8 @@
 //! What `cargo proxy-wasm build` makes for each target, of extensions that use the standard library.
 
+#[path = "support/package.rs"]
+mod package;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,25 +10,7 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, ensure};
 use proxy_wasm_test::{Error, Options, Proxy};
 
-/// It has the dependencies and the Cargo.lock of the fixtures.
-const PACKAGE: &str = r#"
-[workspace]
-[package]
-name = "fixtures"
-version = "0.0.0"
-edition = "2024"
-publish = false
-[lib]
-crate-type = ["cdylib"]
-[dependencies]
-proxy-wasm = "0.2"
-[profile.wasm]
-inherits = "release"
-panic = "abort"
-strip = "debuginfo"
-"#;
-
-const MANIFEST: &str = "schemaVersion: 1\nphase: PostAuthZ\npriority: 1\nmodule: extension.wasm\n";
+use package::write_package;
 
 /// Appends `time: SECONDS` to responses. `NOW` is an expression.
 const CLOCK: &str = r#"
@@ -101,15 +86,7 @@ fn clock(now: &str) -> String {
 
 /// Builds an extension, and returns the path that its module has if the build succeeds.
 fn build(name: &str, source: &str, arguments: &[&str]) -> Result<(Output, PathBuf)> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("target")
-        .join(name);
-    fs::create_dir_all(directory.join("src"))?;
-    fs::write(directory.join("Cargo.toml"), PACKAGE)?;
-    fs::write(directory.join("manifest.yaml"), MANIFEST)?;
-    fs::write(directory.join("src/lib.rs"), source)?;
-    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/Cargo.lock");
-    fs::copy(lock, directory.join("Cargo.lock"))?;
+    let directory = write_package(&format!("target/{name}"), source)?;
     let output = Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
         .current_dir(&directory)
         .env_remove("CARGO_TARGET_DIR")
