@@ -30,11 +30,12 @@ impl Deployment {
     /// pull the image.
     pub fn read(directory: &Path, mesh: &str, image: &ImageReference) -> Result<Self> {
         let file = directory.join(format!("{mesh}.yaml"));
+        let meshes = meshes(directory)?;
         ensure!(
-            meshes(directory)?.iter().any(|known| known == mesh),
+            meshes.iter().any(|known| known == mesh),
             "{} does not exist; pass --mesh with one of {}, or set the variable MESH",
             file.display(),
-            meshes(directory)?.join(", ")
+            meshes.join(", ")
         );
         let text =
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;

@@ -1,9 +1,15 @@
-//! Files that are written atomically.
+//! Files that are read or written as a whole.
 
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+
+/// The content of a file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
 
 /// Writes a temporary file beside `path` and renames it, so `path` never has incomplete content.
 /// The file has the permissions of a newly created file.
@@ -24,7 +30,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let builder = {
         use std::os::unix::fs::PermissionsExt;
         // The umask applies to it.
-        builder.permissions(std::fs::Permissions::from_mode(0o666))
+        builder.permissions(fs::Permissions::from_mode(0o666))
     };
     let mut file = builder.tempfile_in(directory)?;
     file.write_all(bytes)?;

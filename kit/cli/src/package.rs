@@ -8,7 +8,7 @@ use cargo_metadata::{CrateType, Metadata, MetadataCommand, TargetKind};
 use clap::ValueEnum;
 use proxy_wasm_module::{Shrunk, shrink, strip};
 
-use crate::files::write_whole;
+use crate::files::{read, write_whole};
 use crate::toolchain::{TARGET, Toolchain, WASI_TARGET};
 
 /// Makes the linker write relocations, which show [`shrink`] which data is used.
@@ -253,8 +253,4 @@ impl CargoPackage {
         }
         flags
     }
-}
-
-fn read(module: &Path) -> Result<Vec<u8>> {
-    fs::read(module).with_context(|| format!("cannot read {}", module.display()))
 }

@@ -1,6 +1,5 @@
 //! The staging directory, with the files of the image's root.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use proxy_wasm_image::{Annotations, Engine, Package, StoredImage, VARIANT, WasmC
 use proxy_wasm_module::Module;
 
 use crate::annotations;
-use crate::files::write_whole;
+use crate::files::{read, write_whole};
 use crate::image_files::write_image_files;
 use crate::project::Project;
 
@@ -91,8 +90,7 @@ impl StagingDirectory {
         let path = Manifest::read(manifest)
             .context("a module needs a manifest: write manifest.yaml, or pass --manifest FILE")?
             .module;
-        let bytes =
-            fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+        let bytes = read(module)?;
         let temporary = tempfile::tempdir()?;
         let root = temporary.path();
         write_image_files(root, &bytes, &path, manifest)?;
@@ -136,8 +134,7 @@ impl StagingDirectory {
         }
         let mut annotations = self.annotations.clone();
         annotations.remove(VARIANT);
-        let path = self.root.join(&self.manifest.module);
-        let module = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let module = read(&self.root.join(&self.manifest.module))?;
         let versions = Module::read(&module)?.abi;
         let config = WasmConfig {
             abi_versions: versions

@@ -65,7 +65,7 @@ use file::LocatedCase;
 use run::CaseResult;
 
 /// Cases that have been read from files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cases(Vec<LocatedCase>);
 
 impl Cases {

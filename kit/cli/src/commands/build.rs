@@ -1,11 +1,11 @@
 //! `cargo proxy-wasm build`.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::commands::shrink::print_shrunk;
+use crate::files::read;
 use crate::package::{CargoPackage, Target};
 use crate::project::Project;
 use crate::stdio::{counted, print_line, print_note, shown};
@@ -32,9 +32,7 @@ pub fn build(target: Target, dev: bool, shrinks: bool, explain: bool) -> Result<
         counted(pages, "page")
     )?;
     print_line!("Staged: {}", shown(&built.directory))?;
-    let module = fs::read(&built.module)
-        .with_context(|| format!("cannot read {}", built.module.display()))?;
-    if is_unsupported(&module) {
+    if is_unsupported(&read(&built.module)?) {
         print_note!(
             "warning: the module has calls of the standard library that are \"not implemented on this \
              platform\", such as SystemTime::now and Instant::now: they trap; use the host call \

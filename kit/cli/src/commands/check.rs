@@ -8,6 +8,8 @@ use proxy_wasm_check::{self as check, Report};
 use crate::cli::Format;
 #[cfg(feature = "trial")]
 use crate::cli::TrialOptions;
+#[cfg(feature = "trial")]
+use crate::files::read;
 use crate::project::Project;
 use crate::stdio::{self, counted, print_line};
 
@@ -25,9 +27,7 @@ impl TrialOptions {
     pub fn apply(self, options: &mut check::CheckOptions) -> Result<()> {
         options.configuration = match (self.configuration, self.configuration_file) {
             (Some(text), _) => Some(text.into_bytes()),
-            (None, Some(file)) => Some(
-                std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?,
-            ),
+            (None, Some(file)) => Some(read(&file)?),
             (None, None) => None,
         };
         options.root_id = self.root_id;

@@ -1,11 +1,10 @@
 //! `cargo proxy-wasm deploy`.
 
-use std::fs;
-
 use anyhow::{Context, Result, ensure};
 
 use crate::cli::Deploy;
 use crate::deploy::{Deployment, image};
+use crate::files::read;
 use crate::project::Project;
 use crate::pushed::Pushed;
 use crate::stdio::{self, counted, print_line, print_note};
@@ -20,8 +19,7 @@ pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
     let image = image(given.as_deref(), Pushed::read(&package.target())?)?;
     let deployment = Deployment::read(&package.root().join("deploy"), &mesh, &image)?;
 
-    let module = project.staged_root()?.join(&project.manifest.module);
-    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let module = read(&project.staged_root()?.join(&project.manifest.module))?;
     let report = deployment.check(&package.package().name, &module);
     for finding in &report.findings {
         print_note!("{finding}");

@@ -33,13 +33,12 @@ impl Packaging {
     pub fn checked(&self) -> Result<StagingDirectory> {
         let staged = self.staged()?;
         print_report(staged.report(), Format::Text)?;
-        if self.required.is_empty() {
+        let mut required = self.required.clone();
+        if required.is_empty() {
             let meshes = CONSUMERS.iter().filter(|consumer| consumer.is_mesh);
-            let meshes: Vec<_> = meshes.map(|consumer| consumer.name.to_owned()).collect();
-            require_acceptance(staged.report(), &meshes)?;
-        } else {
-            require_acceptance(staged.report(), &self.required)?;
+            required.extend(meshes.map(|consumer| consumer.name.to_owned()));
         }
+        require_acceptance(staged.report(), &required)?;
         Ok(staged)
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use proxy_wasm_module::{Shrunk, shrink, strip};
 
-use crate::files::write_whole;
+use crate::files::{read, write_whole};
 use crate::stdio::{counted, print_line, shown};
 
 /// Shrinks a module.
@@ -15,9 +15,6 @@ pub fn shrink_file(
     analysis_build: Option<&Path>,
     explain: bool,
 ) -> Result<()> {
-    let read = |path: &Path| {
-        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-    };
     let analysis_build = analysis_build.map(read).transpose()?;
     let shrunk = shrink(&read(module)?, analysis_build.as_deref())
         .with_context(|| format!("cannot shrink {}", module.display()))?;

@@ -1,7 +1,7 @@
 //! `cargo proxy-wasm test`: runs cases in the embedded proxy and in Envoy.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use proxy_wasm_test::Module;
 use proxy_wasm_test::cases::{Cases, Outcome, Summary};
 
+use crate::files::read;
 use crate::project::Project;
 use crate::run::watch::Watch;
 use crate::stdio::{counted, print_line, print_note};
@@ -115,7 +116,9 @@ fn run_once(options: &Options) -> Result<Summary> {
     let mut on_outcome = |outcome: Outcome| {
         summary.add(&outcome);
         let result = print(options.format, &outcome);
-        printed = std::mem::replace(&mut printed, Ok(())).and(result);
+        if printed.is_ok() {
+            printed = result;
+        }
     };
     if options.proxy != Proxies::Envoy {
         cases.run_embedded(&module, &mut on_outcome)?;
@@ -148,21 +151,15 @@ fn case_paths(paths: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 fn read_cases(paths: &[PathBuf]) -> Result<Cases> {
-    let mut cases: Option<Cases> = None;
+    let mut cases = Cases::default();
     for path in case_paths(paths) {
-        let read = Cases::read(path)?;
-        match &mut cases {
-            Some(cases) => cases.append(read),
-            None => cases = Some(read),
-        }
+        cases.append(Cases::read(path)?);
     }
-    cases.context("there are no cases")
+    Ok(cases)
 }
 
 /// Reads the module, or compiles the extension in this directory.
 fn load(options: &Options) -> Result<Module> {
-    let read =
-        |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     Ok(match (&options.module, &options.symbols) {
         (Some(module), Some(symbols)) => Module::with_symbols(read(module)?, read(symbols)?),
         (Some(module), None) => read(module)?.into(),

@@ -19,6 +19,7 @@ use super::proxy::{self, EnvoyProcess, listeners_file};
 use super::resources::EnvoyFiles;
 use super::settings::Settings;
 use super::watch::{Changes, OTHER_FILES, Watch};
+use crate::files::read;
 use crate::project::Project;
 use crate::stdio::print_line;
 use proxy_wasm_image::manifest::{self, Manifest};
@@ -222,7 +223,7 @@ impl Session {
     fn take_module(&mut self) -> Result<bool> {
         let manifest = Manifest::read(&self.root.join(manifest::FILE_NAME))?;
         let built = self.image_root.join(&manifest.module);
-        let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+        let bytes = read(&built)?;
         if let Some(module) = &mut self.module
             && module.bytes == bytes
         {
