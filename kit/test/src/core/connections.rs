@@ -8,7 +8,7 @@ use super::{Core, length};
 use crate::context::Properties;
 use crate::error::Error;
 use crate::host::Posted;
-use crate::tcp::{Closer, End, Source, TcpState, UpstreamState};
+use crate::tcp::{Closer, End, Flow, Source, TcpState, UpstreamState};
 
 /// The action with which a connection or its bytes continue. All others hold them.
 const CONTINUE: u32 = 0;
@@ -38,6 +38,15 @@ impl Core {
         tcp.filter(|tcp| !tcp.is_closed)
     }
 
+    /// The direction in which a side can send: the upstream only if the proxy has connected to it.
+    fn flow(&mut self, id: u32, source: Source) -> Result<&mut Flow, Error> {
+        let tcp = self.tcp(id).ok_or(CLOSED)?;
+        if source == Source::Upstream && tcp.upstream != UpstreamState::Connected {
+            return Err(NO_UPSTREAM);
+        }
+        Ok(tcp.flow(source))
+    }
+
     /// Receives bytes, or the end, from the client or the upstream.
     pub(crate) fn receive_tcp(
         &mut self,
@@ -47,11 +56,7 @@ impl Core {
         end: bool,
     ) -> Result<(), Error> {
         self.vm.refuel()?;
-        let tcp = self.tcp(id).ok_or(CLOSED)?;
-        if source == Source::Upstream && tcp.upstream != UpstreamState::Connected {
-            return Err(NO_UPSTREAM);
-        }
-        let flow = tcp.flow(source);
+        let flow = self.flow(id, source)?;
         if flow.is_sent {
             return Err(Error::InvalidState("this side has ended the connection"));
         }
@@ -109,11 +114,7 @@ impl Core {
     /// The client, or the upstream, resets its connection.
     pub(crate) fn reset_tcp(&mut self, id: u32, source: Source) -> Result<(), Error> {
         self.vm.refuel()?;
-        let tcp = self.tcp(id).ok_or(CLOSED)?;
-        if source == Source::Upstream && tcp.upstream != UpstreamState::Connected {
-            return Err(NO_UPSTREAM);
-        }
-        tcp.flow(source).is_sender_gone = true;
+        self.flow(id, source)?.is_sender_gone = true;
         self.process(id, source)?;
         self.run_pending()
     }
