@@ -38,7 +38,7 @@ pub(crate) enum MessagePart {
 
 impl MessagePart {
     /// The events of a complete message, as HTTP/1.1 has them: if the message ends with its body, the
-    /// end is an empty piece.
+    /// end is an empty chunk.
     pub(crate) fn of_message(
         headers: Headers,
         chunks: Vec<Vec<u8>>,
@@ -87,7 +87,7 @@ pub(crate) struct DirectionState {
     pub(crate) has_begun: bool,
     pub(crate) headers: Headers,
     pub(crate) trailers: Option<Headers>,
-    /// The piece of the body that the extension sees.
+    /// The chunk of the body that the extension sees.
     pub(crate) data: Vec<u8>,
     /// What is held of the body. After it has been forwarded, it is empty, and not `None`.
     pub(crate) buffer: Option<Vec<u8>>,
@@ -164,7 +164,7 @@ impl DirectionState {
         }
     }
 
-    /// Holds a piece of the body. Returns how much is held.
+    /// Holds a chunk of the body. Returns how much is held.
     pub(crate) fn hold(&mut self, data: Vec<u8>) -> usize {
         let buffer = self.buffer.get_or_insert_default();
         buffer.extend(data);

@@ -18,7 +18,7 @@ const MAX_BODY: u64 = 64 * 1024 * 1024;
 pub(crate) struct Request {
     pub(crate) message: Message,
     /// HTTP/1.0 has no chunks.
-    has_chunks: bool,
+    is_http_1_1: bool,
     /// Whether another request may follow on the connection.
     keeps_alive: bool,
 }
@@ -54,7 +54,7 @@ pub(crate) fn read_request(
         Framing::Chunks => trailers = read_chunks(input, &mut body)?,
     }
     Ok(Some(Request {
-        has_chunks: is_http_1_1,
+        is_http_1_1,
         keeps_alive: is_http_1_1 && !has_token(&headers, "connection", "close"),
         message: Message {
             headers,
@@ -204,19 +204,19 @@ pub(crate) fn write_reply(
     write_reply_with(output, request, reply, || Ok(()))
 }
 
-/// The same. `after_piece` is called after each write but the last.
+/// The same. `after_chunk` is called after each write but the last.
 pub(crate) fn write_reply_with(
     output: &mut impl Write,
     request: &Request,
     reply: &Reply,
-    after_piece: impl Fn() -> io::Result<()>,
+    after_chunk: impl Fn() -> io::Result<()>,
 ) -> io::Result<bool> {
     match find_problem(reply) {
-        None => write_valid_reply(output, request, reply, after_piece),
+        None => write_valid_reply(output, request, reply, after_chunk),
         Some(problem) => {
             let problem = format!("The upstream's reply is not valid: {problem}.\n");
             let reply = Reply::new(500).body(problem);
-            write_valid_reply(output, request, &reply, after_piece)
+            write_valid_reply(output, request, &reply, after_chunk)
         }
     }
 }
@@ -225,16 +225,16 @@ fn write_valid_reply(
     output: &mut impl Write,
     request: &Request,
     reply: &Reply,
-    after_piece: impl Fn() -> io::Result<()>,
+    after_chunk: impl Fn() -> io::Result<()>,
 ) -> io::Result<bool> {
     let status = reply.headers.first(":status").unwrap_or_default();
     let has_no_length = [&b"204"[..], b"304"].contains(&status);
     let has_no_body = has_no_length || request.message.headers.first(":method") == Some(b"HEAD");
-    let has_pieces = reply.chunks.len() > 1 || reply.trailers.is_some();
+    let is_streamed = reply.chunks.len() > 1 || reply.trailers.is_some();
     let declared_length = reply.headers.first("content-length");
     let needs_framing = !has_no_length && declared_length.is_none();
     // To a client of HTTP/1.0, the end of the connection is the end of the body.
-    let is_chunked = needs_framing && has_pieces && request.has_chunks;
+    let is_chunked = needs_framing && is_streamed && request.is_http_1_1;
 
     let length: usize = reply.chunks.iter().map(Vec::len).sum();
     // A test may want to send a body that is cut off.
@@ -248,7 +248,7 @@ fn write_valid_reply(
     write_fields(&mut buffer, fields.filter(|(name, _)| *name != b":status"));
     if is_chunked {
         write_fields(&mut buffer, [(&b"transfer-encoding"[..], &b"chunked"[..])]);
-    } else if needs_framing && !has_pieces {
+    } else if needs_framing && !is_streamed {
         let length = length.to_string();
         write_fields(&mut buffer, [(&b"content-length"[..], length.as_bytes())]);
     }
@@ -264,9 +264,9 @@ fn write_valid_reply(
         } else {
             buffer.extend_from_slice(chunk);
         }
-        // Each piece is written separately, the first together with the head.
+        // Each chunk is written separately, the first together with the head.
         output.write_all(&buffer)?;
-        after_piece()?;
+        after_chunk()?;
         buffer.clear();
     }
     if is_chunked && !has_no_body {
@@ -286,7 +286,7 @@ pub(crate) fn write_chunk(buffer: &mut Vec<u8>, chunk: &[u8]) {
     buffer.extend_from_slice(&[chunk, &b"\r\n"[..]].concat());
 }
 
-/// Writes the head of a reply and the pieces of its body, without its end.
+/// Writes the head of a reply and the chunks of its body, without its end.
 #[cfg(feature = "cases")]
 pub(crate) fn write_beginning(output: &mut impl Write, reply: &Reply) -> io::Result<()> {
     let status = reply.headers.first(":status").unwrap_or_default();
@@ -412,7 +412,7 @@ mod tests {
     #[test]
     fn request_has_lines_body_and_trailers() -> io::Result<()> {
         let request = read(CHUNKED)?.expect("a request");
-        assert!(request.has_chunks && request.keeps_alive);
+        assert!(request.is_http_1_1 && request.keeps_alive);
         let Message {
             headers,
             body,
@@ -578,9 +578,9 @@ mod tests {
     #[test]
     fn reply_is_framed_for_its_request() -> io::Result<()> {
         let one = Reply::new(200).header("a", "b").body("one");
-        let pieces = Reply::new(200).body("one").body("").body("two");
+        let chunks = Reply::new(200).body("one").body("").body("two");
         let trailers = Reply::new(200).body("one").trailer("t", "u");
-        let declared = pieces.clone().header("content-length", "6");
+        let declared = chunks.clone().header("content-length", "6");
         let nothing = Reply::new(204).body("one");
         let unmodified = Reply::new(304).header("content-length", "6");
         for (request, reply, expected) in [
@@ -601,13 +601,13 @@ mod tests {
             ),
             (
                 GET,
-                &pieces,
+                &chunks,
                 "HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n\r\n\
                  3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n",
             ),
             (
                 HEAD,
-                &pieces,
+                &chunks,
                 "HTTP/1.1 200 \r\ntransfer-encoding: chunked\r\n\r\n",
             ),
             (
@@ -658,7 +658,7 @@ mod tests {
     }
 
     #[test]
-    fn each_piece_is_written_by_itself() -> io::Result<()> {
+    fn each_chunk_is_written_by_itself() -> io::Result<()> {
         #[derive(Default)]
         struct Writes(Vec<usize>);
         impl Write for Writes {

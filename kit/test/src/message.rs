@@ -9,7 +9,7 @@ use crate::records::HostCall;
 
 /// The response of an upstream, or of a service that the extension calls, over HTTP/1.1.
 ///
-/// If an upstream's response ends with a body, the extension sees the end as an empty piece. As in
+/// If an upstream's response ends with a body, the extension sees the end as an empty chunk. As in
 /// HTTP/1.1, a message with `content-length` has no trailers.
 ///
 /// It converts from a number, which is its status.
@@ -45,7 +45,7 @@ impl Reply {
         self
     }
 
-    /// Adds a piece of the body. The extension's body callback is called for each piece.
+    /// Adds a chunk of the body. The extension's body callback is called for each chunk.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self

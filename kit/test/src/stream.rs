@@ -53,7 +53,7 @@ impl Request {
         self
     }
 
-    /// Adds a piece of the body. The extension's body callback is called for each piece.
+    /// Adds a chunk of the body. The extension's body callback is called for each chunk.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -73,7 +73,7 @@ impl Request {
         self
     }
 
-    /// Sends the whole request. If it ends with a body, the extension sees the end as an empty piece.
+    /// Sends the whole request. If it ends with a body, the extension sees the end as an empty chunk.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Request {
         Ok(stream)
     }
 
-    /// Sends the headers and the pieces of the body that were added. [`Stream::send_body`] or
+    /// Sends the headers and the chunks of the body that were added. [`Stream::send_body`] or
     /// [`Stream::send_trailers`] continues the request.
     ///
     /// # Errors
@@ -137,8 +137,8 @@ impl Stream {
         stream.map(read).unwrap_or_default()
     }
 
-    /// Sends a piece of the request's body, which can be the last one, as over HTTP/2. If the
-    /// response has been sent, Envoy ignores the piece.
+    /// Sends a chunk of the request's body, which can be the last one, as over HTTP/2. If the
+    /// response has been sent, Envoy ignores the chunk.
     ///
     /// # Errors
     ///
@@ -222,7 +222,7 @@ impl Stream {
         self.finish()
     }
 
-    /// Begins a response: sends the headers and the pieces of the body of `reply`.
+    /// Begins a response: sends the headers and the chunks of the body of `reply`.
     /// [`Stream::send_response_body`] or [`Stream::send_response_trailers`] continues the response.
     ///
     /// # Errors
@@ -238,7 +238,7 @@ impl Stream {
         self.receive(Direction::Response, events)
     }
 
-    /// Sends a piece of the response's body.
+    /// Sends a chunk of the response's body.
     ///
     /// # Errors
     ///

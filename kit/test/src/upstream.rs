@@ -40,10 +40,10 @@ impl Upstream {
     /// `host`. A request that is not valid HTTP/1.1, or whose body is longer than 64 MiB, closes the
     /// connection.
     ///
-    /// A reply with several pieces of body, or with trailers, is sent in chunks, unless it has a
-    /// `content-length`. If that is wrong, the connection is closed after the reply. In place of a
-    /// reply that HTTP/1.1 cannot express, for example with a line break in a header, the client
-    /// receives one with status 500 and the reason.
+    /// A reply with several chunks of body, or with trailers, is sent with `transfer-encoding:
+    /// chunked`, unless it has a `content-length`. If that is wrong, the connection is closed after
+    /// the reply. In place of a reply that HTTP/1.1 cannot express, for example with a line break in
+    /// a header, the client receives one with status 500 and the reason.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ fn accept<R: Fn(&Message) -> Reply + Send + Sync + 'static>(
 
 /// Serves the requests of one connection.
 fn serve(mut connection: &TcpStream, respond: &impl Fn(&Message) -> Reply) -> io::Result<()> {
-    // Without it, each piece of a body would wait until the one before it is acknowledged.
+    // Without it, each chunk of a body would wait until the one before it is acknowledged.
     connection.set_nodelay(true)?;
     let mut input = BufReader::new(connection);
     while let Some(request) = read_request(&mut input, &mut connection)? {
@@ -116,7 +116,7 @@ mod tests {
 
     fn echo() -> Result<Upstream, Error> {
         Upstream::start(|request| match request.headers.first(":path") {
-            Some(b"/pieces") => Reply::new(200)
+            Some(b"/chunks") => Reply::new(200)
                 .body("one")
                 .body("two")
                 .trailer("x-end", "yes"),
@@ -144,9 +144,9 @@ mod tests {
         let response = http::post(&format!("{url}/"), b"hello")?;
         assert_eq!((response.status, &*response.body), (201, &b"hello"[..]));
         assert_eq!(response.header("X-Seen"), ["1"]);
-        assert_eq!(http::get(&format!("{url}/pieces"))?.body, b"onetwo");
+        assert_eq!(http::get(&format!("{url}/chunks"))?.body, b"onetwo");
         assert_eq!(http::get(&format!("{url}/empty"))?.status, 204);
-        assert!(http::head(&format!("{url}/pieces"))?.body.is_empty());
+        assert!(http::head(&format!("{url}/chunks"))?.body.is_empty());
         Ok(())
     }
 

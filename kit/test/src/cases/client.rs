@@ -12,15 +12,15 @@ use crate::message::Message;
 /// How long a client waits for the rest of a response.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sends a request piece by piece, and returns the response. `after_piece` is called after the head and
-/// after each piece of the body.
+/// Sends a request chunk by chunk, and returns the response. `after_chunk` is called after the head and
+/// after each chunk of the body.
 pub fn exchange(
     address: impl ToSocketAddrs,
     request: &Outgoing,
-    after_piece: impl Fn() -> io::Result<()>,
+    after_chunk: impl Fn() -> io::Result<()>,
 ) -> io::Result<Message> {
     let connection = connect(address)?;
-    write(&connection, request, after_piece)?;
+    write(&connection, request, after_chunk)?;
     read_response(&mut BufReader::new(&connection), request.method == "HEAD")
 }
 
@@ -29,12 +29,12 @@ pub fn exchange(
 pub fn begin(
     address: SocketAddr,
     request: &Outgoing,
-    after_piece: impl Fn() -> io::Result<()>,
+    after_chunk: impl Fn() -> io::Result<()>,
 ) -> io::Result<TcpStream> {
     let connection = connect(address)?;
     let mut unfinished = request.clone();
     unfinished.headers.remove("content-length");
-    write_pieces(&connection, &unfinished, true, after_piece)?;
+    write_chunks(&connection, &unfinished, true, after_chunk)?;
     Ok(connection)
 }
 
@@ -49,12 +49,12 @@ fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
 fn write(
     mut connection: &TcpStream,
     request: &Outgoing,
-    after_piece: impl Fn() -> io::Result<()>,
+    after_chunk: impl Fn() -> io::Result<()>,
 ) -> io::Result<()> {
     let has_length = request.headers.first("content-length").is_some();
     let has_body = !request.chunks.is_empty() || request.trailers.is_some();
     let is_chunked = has_body && !has_length;
-    write_pieces(connection, request, is_chunked, after_piece)?;
+    write_chunks(connection, request, is_chunked, after_chunk)?;
     if is_chunked && !has_response(connection)? {
         let mut end = b"0\r\n".to_vec();
         write_fields(&mut end, request.trailers.iter().flat_map(Headers::bytes));
@@ -73,13 +73,13 @@ fn has_response(connection: &TcpStream) -> io::Result<bool> {
     Ok(has_response)
 }
 
-/// Writes the head and the pieces of the body, unless a response begins before. Envoy receives each
-/// piece separately.
-fn write_pieces(
+/// Writes the head and the chunks of the body, unless a response begins before. Envoy receives each
+/// chunk separately.
+fn write_chunks(
     mut connection: &TcpStream,
     request: &Outgoing,
     is_chunked: bool,
-    after_piece: impl Fn() -> io::Result<()>,
+    after_chunk: impl Fn() -> io::Result<()>,
 ) -> io::Result<()> {
     let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path).into_bytes();
     let is_host = |name: &[u8]| [&b"host"[..], b":authority"].contains(&name);
@@ -94,17 +94,17 @@ fn write_pieces(
     head.extend_from_slice(b"\r\n");
     connection.write_all(&head)?;
     for chunk in &request.chunks {
-        after_piece()?;
+        after_chunk()?;
         if has_response(connection)? {
             return Ok(());
         }
-        let mut piece = Vec::new();
+        let mut buffer = Vec::new();
         if is_chunked {
-            write_chunk(&mut piece, chunk);
+            write_chunk(&mut buffer, chunk);
         } else {
-            piece.extend_from_slice(chunk);
+            buffer.extend_from_slice(chunk);
         }
-        connection.write_all(&piece)?;
+        connection.write_all(&buffer)?;
     }
-    after_piece()
+    after_chunk()
 }

@@ -182,7 +182,7 @@ pub struct Request {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
     pub headers: Map<OneOrMany<Text>>,
-    /// The body: a text, `{base64: …}`, or a list of pieces that arrive one after another.
+    /// The body: a text, `{base64: …}`, or a list of chunks that arrive one after another.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Body"))]
     pub body: OneOrMany<Bytes>,
@@ -207,7 +207,7 @@ pub struct Reply {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
     pub headers: Map<OneOrMany<Text>>,
-    /// The body: a text, `{base64: …}`, or a list of pieces that are sent one after another.
+    /// The body: a text, `{base64: …}`, or a list of chunks that are sent one after another.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Body"))]
     pub body: OneOrMany<Bytes>,

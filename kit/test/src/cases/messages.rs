@@ -30,7 +30,7 @@ fn trailers(map: &Map<OneOrMany<Text>>) -> Option<Headers> {
 }
 
 impl format::Request {
-    /// The request, with the `content-length` that a client adds to a body in one piece.
+    /// The request, with the `content-length` that a client adds to a body in one chunk.
     pub fn outgoing(&self) -> Outgoing {
         let mut headers = fields(&self.headers);
         let chunks = chunks(&self.body);
@@ -51,7 +51,7 @@ impl format::Request {
 
 impl format::Reply {
     /// The response to a request with this method. A service adds a `content-length`, unless the
-    /// body has several pieces or trailers follow.
+    /// body has several chunks or trailers follow.
     pub fn reply(&self, method: &str) -> Reply {
         let status = self.status.unwrap_or(200);
         let mut reply = Reply::new(status);
@@ -71,8 +71,8 @@ impl format::Reply {
 }
 
 fn chunks(body: &OneOrMany<super::pattern::Bytes>) -> Vec<Vec<u8>> {
-    let pieces = body.0.iter().map(|bytes| bytes.0.clone());
-    pieces.filter(|piece| !piece.is_empty()).collect()
+    let chunks = body.0.iter().map(|bytes| bytes.0.clone());
+    chunks.filter(|chunk| !chunk.is_empty()).collect()
 }
 
 fn add_length(headers: &mut Headers, length: usize) {

@@ -135,7 +135,7 @@ impl Core {
         }
     }
 
-    /// Shows the extension a piece of the body: one that has arrived, or what is held.
+    /// Shows the extension a chunk of the body: one that has arrived, or what is held.
     pub(super) fn filter_data(
         &mut self,
         id: u32,
@@ -231,7 +231,7 @@ impl Core {
         }
     }
 
-    /// Holds a piece of the body, up to the limit. The callback is the one that is about to run.
+    /// Holds a chunk of the body, up to the limit. The callback is the one that is about to run.
     fn hold(
         &mut self,
         id: u32,

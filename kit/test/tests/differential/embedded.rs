@@ -163,9 +163,9 @@ impl Run<'_> {
         };
         self.exchanges.push(Exchange::new(stream, request));
         self.settle()?;
-        for piece in &request.body {
+        for chunk in &request.body {
             if let Some(stream) = self.last_stream() {
-                stream.send_body(piece, false)?;
+                stream.send_body(chunk, false)?;
             }
             self.settle()?;
         }

@@ -9,7 +9,7 @@ pub struct Request {
     pub method: String,
     pub path: String,
     pub fields: Vec<Field>,
-    /// The pieces of the body: each is sent when the proxy has read the one before.
+    /// The chunks of the body: each is sent when the proxy has read the one before.
     pub body: Vec<String>,
     pub trailers: Vec<Field>,
     /// Whether the client keeps the end to itself.
@@ -21,7 +21,7 @@ pub struct Request {
 pub struct Reply {
     pub status: u16,
     pub fields: Vec<Field>,
-    /// The pieces of the body: each is sent when the proxy has read the one before.
+    /// The chunks of the body: each is sent when the proxy has read the one before.
     pub body: Vec<String>,
     pub trailers: Vec<Field>,
     /// Whether the server disconnects before the end.
@@ -54,10 +54,10 @@ impl Request {
         Self::new("GET", "/")
     }
 
-    /// With these pieces as its body.
+    /// With these chunks as its body.
     pub fn post(body: &[&str]) -> Self {
         let mut request = Self::new("POST", "/");
-        request.body = body.iter().map(|&piece| piece.to_owned()).collect();
+        request.body = body.iter().map(|&chunk| chunk.to_owned()).collect();
         request
     }
 
@@ -122,8 +122,8 @@ impl Reply {
         self
     }
 
-    pub fn body(mut self, piece: &str) -> Self {
-        self.body.push(piece.to_owned());
+    pub fn body(mut self, chunk: &str) -> Self {
+        self.body.push(chunk.to_owned());
         self
     }
 
@@ -201,6 +201,6 @@ fn is_chunked(fields: &[Field]) -> bool {
     fields.iter().any(|(name, _)| name == "transfer-encoding")
 }
 
-fn length(pieces: &[String]) -> String {
-    pieces.iter().map(String::len).sum::<usize>().to_string()
+fn length(chunks: &[String]) -> String {
+    chunks.iter().map(String::len).sum::<usize>().to_string()
 }

@@ -37,15 +37,15 @@ fn changing(callback: &str, body: &str) -> Wat {
 /// What came out on the other side, and what the module logged.
 type Passed = (Vec<u8>, Vec<u8>, Vec<String>);
 
-/// Sends a body in pieces both ways.
-fn pass(wat: &Wat, pieces: &[&str]) -> Result<Passed, Error> {
+/// Sends a body in chunks both ways.
+fn pass(wat: &Wat, chunks: &[&str]) -> Result<Passed, Error> {
     let proxy = wat.load()?;
-    let request = pieces
+    let request = chunks
         .iter()
-        .fold(proxy.request("POST", "/"), |r, piece| r.body(piece));
-    let reply = pieces
+        .fold(proxy.request("POST", "/"), |r, chunk| r.body(chunk));
+    let reply = chunks
         .iter()
-        .fold(Reply::new(200), |r, piece| r.body(piece));
+        .fold(Reply::new(200), |r, chunk| r.body(chunk));
     let stream = request.send()?;
     let upstream = stream.upstream().expect("a request").body;
     let response = stream.respond(reply)?;
@@ -53,11 +53,11 @@ fn pass(wat: &Wat, pieces: &[&str]) -> Result<Passed, Error> {
 }
 
 #[test]
-fn a_streamed_body_is_shown_piece_by_piece_and_ends_with_an_empty_one() -> Result<(), Error> {
+fn a_streamed_body_is_shown_chunk_by_chunk_and_ends_with_an_empty_one() -> Result<(), Error> {
     for (callback, buffer) in BODIES {
         let wat = Wat::new().on(callback, &show(buffer));
-        for pieces in [["one", "two"].as_slice(), &["one", "two", ""]] {
-            let (upstream, downstream, said) = pass(&wat, pieces)?;
+        for chunks in [["one", "two"].as_slice(), &["one", "two", ""]] {
+            let (upstream, downstream, said) = pass(&wat, chunks)?;
             assert_eq!(said, ["3", "0", "one", "3", "0", "two", "0", "1", ""]);
             assert_eq!(
                 (upstream, downstream),
@@ -69,7 +69,7 @@ fn a_streamed_body_is_shown_piece_by_piece_and_ends_with_an_empty_one() -> Resul
 }
 
 #[test]
-fn a_piece_can_be_the_last_one() -> Result<(), Error> {
+fn a_chunk_can_be_the_last_one() -> Result<(), Error> {
     let proxy = Wat::new().on("proxy_on_request_body", &show(0)).load()?;
     let stream = proxy.request("POST", "/").begin()?;
     stream.send_body("one", false)?;
@@ -93,11 +93,11 @@ fn actions(callback: &str, buffer: u32, actions: [u32; 3]) -> Wat {
 
 #[test]
 fn the_action_of_a_body_callback_decides_what_it_sees_next() -> Result<(), Error> {
-    let shows = |pieces: [&str; 4]| -> Vec<String> {
+    let shows = |chunks: [&str; 4]| -> Vec<String> {
         let ends = ["0", "0", "0", "1"];
-        let lines = pieces.into_iter().zip(ends);
+        let lines = chunks.into_iter().zip(ends);
         lines
-            .flat_map(|(piece, end)| [piece.len().to_string(), end.to_owned(), piece.to_owned()])
+            .flat_map(|(chunk, end)| [chunk.len().to_string(), end.to_owned(), chunk.to_owned()])
             .collect()
     };
     for (chosen, seen, passed) in [
@@ -360,7 +360,7 @@ fn a_request_that_is_held_beyond_the_limit_is_rejected() -> Result<(), Error> {
     assert_eq!(said, ["413", "log"]);
     let (response, _) = exchange(&wat, Options::new().buffer_limit(3), b"four")?;
     assert_eq!(response.status(), 413);
-    // It is held in pieces of the body, too.
+    // It is held in chunks of the body, too.
     let proxy = wat.load_with(Options::new().buffer_limit(3))?;
     let stream = proxy.request("POST", "/").begin()?;
     stream.send_body("one", false)?;

@@ -82,7 +82,7 @@ fn a_callback_that_resumes_and_pauses_holds_the_rest_for_ever() -> Result<(), Er
             assert_eq!(stream.finish()?.body(), b"response");
         }
     }
-    // The last piece of a body is forwarded by the callback itself.
+    // The last chunk of a body is forwarded by the callback itself.
     let held = on(
         "proxy_on_request_body",
         &format!("{} (return #1)", CONTINUE[0]),

@@ -308,7 +308,7 @@ fn a_value_that_does_not_fit_is_not_handed_over() -> Result<(), Error> {
     let proxy: Proxy = wat.load_with(Options::new().memory_limit(2 * 65536))?;
     let body = vec![b'x'; 65537];
     let stream = proxy.request("POST", "/").body(&body).send()?;
-    // The end of the body is an empty piece.
+    // The end of the body is an empty chunk.
     assert_eq!(said(&proxy), ["6", "0"]);
     assert_eq!(stream.upstream().expect("a request").body, body);
     assert_eq!(

@@ -10,7 +10,7 @@ use crate::wat::{BAD, Wat, answers, said, whole_request};
 /// Checks what each callback has logged for each row.
 fn check(proxy: &Proxy, rows: &[Row], expected: impl Fn(&Row, &str, &str) -> bool) {
     let said = said(proxy);
-    // There are two pieces of each body.
+    // There are two chunks of each body.
     let times = |callback: &&str| 1 + usize::from(callback.ends_with("body"));
     let callbacks = CALLBACKS
         .iter()

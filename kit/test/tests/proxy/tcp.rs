@@ -181,8 +181,8 @@ fn nothing_is_read_while_more_than_the_limit_is_held() -> Result<(), Error> {
         );
     let proxy = wat.load_with(Options::new().buffer_limit(5))?;
     let connection = proxy.connect()?;
-    for piece in ["12345", "6", "78", "9"] {
-        connection.send(piece)?;
+    for chunk in ["12345", "6", "78", "9"] {
+        connection.send(chunk)?;
     }
     assert_eq!(said(&proxy), ["5", "6"]);
     proxy.tick()?;

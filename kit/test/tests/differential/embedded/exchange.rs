@@ -16,13 +16,13 @@ pub struct Exchange {
     is_head: bool,
     has_reply: bool,
     /// What the upstream has not sent yet.
-    pieces: VecDeque<Piece>,
+    parts: VecDeque<ReplyPart>,
     response: Response,
     upstream: Option<Message>,
 }
 
 /// What an upstream sends at a time.
-enum Piece {
+enum ReplyPart {
     /// Headers that more follows.
     Headers(proxy_wasm_test::Reply),
     /// Headers that nothing follows.
@@ -39,7 +39,7 @@ impl Exchange {
             stream: Some(stream),
             is_head: request.method == "HEAD",
             has_reply: false,
-            pieces: VecDeque::new(),
+            parts: VecDeque::new(),
             response: Response::Waiting,
             upstream: None,
         }
@@ -65,15 +65,15 @@ impl Exchange {
         if self.is_upstream_ready() {
             self.has_reply = true;
             match reaction {
-                Reaction::Reply(reply) => self.pieces = pieces(reply, self.is_head),
-                Reaction::Reset => self.pieces.push_back(Piece::Disconnect),
+                Reaction::Reply(reply) => self.parts = parts(reply, self.is_head),
+                Reaction::Reset => self.parts.push_back(ReplyPart::Disconnect),
                 Reaction::Silence => {}
             }
         }
-        let Some(piece) = self.pieces.pop_front() else {
+        let Some(part) = self.parts.pop_front() else {
             return Ok(false);
         };
-        self.send(piece)?;
+        self.send(part)?;
         Ok(true)
     }
 
@@ -110,29 +110,31 @@ impl Exchange {
             Err(error) => return Err(error),
         };
         self.stream = None;
-        self.pieces.clear();
+        self.parts.clear();
         Ok(true)
     }
 
-    /// The upstream sends a piece of its reply.
-    fn send(&mut self, piece: Piece) -> Result<(), Error> {
+    /// The upstream sends a part of its reply.
+    fn send(&mut self, part: ReplyPart) -> Result<(), Error> {
         let Some(stream) = &self.stream else {
             return Ok(());
         };
-        match piece {
-            Piece::Headers(headers) => stream.begin_response(headers),
-            Piece::Whole(headers) => {
+        match part {
+            ReplyPart::Headers(headers) => stream.begin_response(headers),
+            ReplyPart::Whole(headers) => {
                 self.upstream = stream.upstream();
                 let result = stream.respond(headers);
                 self.note(result).map(drop)
             }
-            Piece::Body(_) | Piece::End | Piece::Trailers(_) if stream.has_local_response() => {
+            ReplyPart::Body(_) | ReplyPart::End | ReplyPart::Trailers(_)
+                if stream.has_local_response() =>
+            {
                 Ok(())
             }
-            Piece::Body(piece) => stream.send_response_body(piece, false),
-            Piece::End => stream.send_response_body("", true),
-            Piece::Trailers(trailers) => stream.send_response_trailers(trailers),
-            Piece::Disconnect => stream.reset_upstream(),
+            ReplyPart::Body(part) => stream.send_response_body(part, false),
+            ReplyPart::End => stream.send_response_body("", true),
+            ReplyPart::Trailers(trailers) => stream.send_response_trailers(trailers),
+            ReplyPart::Disconnect => stream.reset_upstream(),
         }
     }
 
@@ -146,25 +148,25 @@ impl Exchange {
     }
 }
 
-/// A reply of the upstream, piece by piece.
-fn pieces(reply: &Reply, is_head: bool) -> VecDeque<Piece> {
+/// A reply of the upstream, part by part.
+fn parts(reply: &Reply, is_head: bool) -> VecDeque<ReplyPart> {
     let mut headers = proxy_wasm_test::Reply::new(reply.status);
     for (name, value) in reply.all_fields() {
         headers = headers.header(name, value);
     }
     if !reply.has_body() || is_head {
-        return [Piece::Whole(headers)].into();
+        return [ReplyPart::Whole(headers)].into();
     }
-    let body = reply.body.iter().cloned().map(Piece::Body);
+    let body = reply.body.iter().cloned().map(ReplyPart::Body);
     let end = if reply.is_cut_off {
-        Piece::Disconnect
+        ReplyPart::Disconnect
     } else if reply.trailers.is_empty() {
-        // Over HTTP/1.1, the end of a body is an empty piece.
-        Piece::End
+        // Over HTTP/1.1, the end of a body is an empty part.
+        ReplyPart::End
     } else {
-        Piece::Trailers(reply.trailers.iter().cloned().collect())
+        ReplyPart::Trailers(reply.trailers.iter().cloned().collect())
     };
-    [Piece::Headers(headers)]
+    [ReplyPart::Headers(headers)]
         .into_iter()
         .chain(body)
         .chain([end])

@@ -5,7 +5,7 @@ use proxy_wasm_test::{GrpcReply, Headers, Message};
 use crate::messages::Reply;
 use crate::observation::Received;
 
-/// A reply to a call, whose pieces come together.
+/// A reply to a call, whose chunks come together.
 pub fn whole(reply: &Reply) -> proxy_wasm_test::Reply {
     let mut whole = proxy_wasm_test::Reply::new(reply.status);
     for (name, value) in reply.all_fields() {
@@ -35,8 +35,8 @@ pub fn grpc_reply(reply: &Reply) -> GrpcReply {
     for name in ["date", "server", "x-envoy-upstream-service-time"] {
         grpc = grpc.metadata(name, "of Envoy");
     }
-    for piece in &reply.body {
-        grpc = grpc.message(piece.get(5..).unwrap_or_default());
+    for chunk in &reply.body {
+        grpc = grpc.message(chunk.get(5..).unwrap_or_default());
     }
     let trailer = |name: &str| {
         let mut trailers = reply.trailers.iter();

@@ -27,8 +27,8 @@ pub fn scenarios() -> Vec<Scenario> {
         without_length("bodies.emptied", at_end("#0 #-1 @\"\"")),
         without_length("bodies.prepended", at_end("#0 #0 @\"before \"")),
         without_length("bodies.appended", at_end("#-1 #0 @\" after\"")),
-        without_length("bodies.each_piece", each_piece("#0 #-1 @\"piece \"")),
-        without_length("bodies.each_piece_prepended", each_piece("#0 #0 @\"+\"")),
+        without_length("bodies.each_chunk", each_chunk("#0 #-1 @\"chunk \"")),
+        without_length("bodies.each_chunk_prepended", each_chunk("#0 #0 @\"+\"")),
         both("bodies.shorter_than_length", at_end(shorter)),
         both("bodies.longer_than_length", at_end(longer)),
         both(
@@ -127,8 +127,8 @@ fn at_end(change: &str) -> Module {
     ))
 }
 
-/// Changes each piece of both bodies.
-fn each_piece(change: &str) -> Module {
+/// Changes each chunk of both bodies.
+fn each_chunk(change: &str) -> Module {
     let change = |buffer: u8| {
         format!(
             "(if (local.get $body_size) (then (drop (call $proxy_set_buffer_bytes #{buffer} {change}))))"
