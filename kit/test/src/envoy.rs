@@ -101,7 +101,7 @@ impl Builder {
             root_id: root_id.to_owned(),
             configuration: configuration.clone(),
             port: 0,
-            answers_direct: true,
+            has_direct_response: true,
             is_tcp,
             allow_on_headers_stop_iteration: false,
         });

@@ -271,17 +271,17 @@ const GRPC_CASES: &str = "
   grpc_calls:
     - cluster: grpc
       expect: {service: a.B, method: C, message: question}
-      answer: {message: answer, delay: 10ms}
+      response: {message: answer, delay: 10ms}
   expect: {response: {status: 200}, log: {level: info, message: {matches: '^answer$'}}}
 
 - case: the service fails
   request: {path: /}
-  grpc_calls: [{cluster: grpc, answer: {status: 7, status_message: denied}}]
+  grpc_calls: [{cluster: grpc, response: {status: 7, status_message: denied}}]
   expect: {response: {status: 200}, log: {level: warn, message: failed}}
 
 - case: the service is late
   request: {path: /}
-  grpc_calls: [{cluster: grpc, answer: {timeout: true}}]
+  grpc_calls: [{cluster: grpc, response: {timeout: true}}]
   expect: {response: {status: 200}, log: failed}
 ";
 

@@ -2,23 +2,23 @@
 //! that the API server checks with expressions are not checked here, except which fields exclude each other.
 
 use super::schema::ObjectSchema as Fields;
-use super::schema::Schema::{self, Any, Boolean, Integer, List, Map, ObjectSchema, Text, Word};
+use super::schema::Schema::{self, Any, Boolean, Integer, List, Map, Object, Text, Word};
 
 const PORT: Schema = Integer { min: 1, max: 65535 };
 const LABELS: Schema = Map(&Text);
 
 /// Maistra's ServiceMeshExtension, of both versions. `config` differs.
-pub const SERVICE_MESH_EXTENSION: Schema = ObjectSchema(
+pub const SERVICE_MESH_EXTENSION: Schema = Object(
     Fields::new(&[
         ("image", Text),
         ("imagePullPolicy", Text),
         (
             "imagePullSecrets",
-            List(&ObjectSchema(Fields::new(&[("name", Text)]))),
+            List(&Object(Fields::new(&[("name", Text)]))),
         ),
         (
             "workloadSelector",
-            ObjectSchema(Fields::new(&[("labels", LABELS)]).require(&["labels"])),
+            Object(Fields::new(&[("labels", LABELS)]).require(&["labels"])),
         ),
         ("phase", Any),
         ("priority", Any),
@@ -27,9 +27,9 @@ pub const SERVICE_MESH_EXTENSION: Schema = ObjectSchema(
     .require(&["phase"]),
 );
 
-const SELECTOR: Schema = ObjectSchema(Fields::new(&[("matchLabels", LABELS)]));
+const SELECTOR: Schema = Object(Fields::new(&[("matchLabels", LABELS)]));
 
-const TARGET: Schema = ObjectSchema(
+const TARGET: Schema = Object(
     Fields::new(&[
         ("group", Text),
         ("kind", Text),
@@ -39,14 +39,14 @@ const TARGET: Schema = ObjectSchema(
     .require(&["kind", "name"]),
 );
 
-const MATCH: Schema = List(&ObjectSchema(Fields::new(&[
+const MATCH: Schema = List(&Object(Fields::new(&[
     (
         "mode",
         Word(&["UNDEFINED", "CLIENT", "SERVER", "CLIENT_AND_SERVER"]),
     ),
     (
         "ports",
-        List(&ObjectSchema(
+        List(&Object(
             Fields::new(&[("number", PORT)]).require(&["number"]),
         )),
     ),
@@ -56,9 +56,9 @@ const FAIL_STRATEGY: Schema = Word(&["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"]);
 const PULL_POLICY: Schema = Word(&["UNSPECIFIED_POLICY", "IfNotPresent", "Always"]);
 const PLUGIN_TYPE: Schema = Word(&["UNSPECIFIED_PLUGIN_TYPE", "HTTP", "NETWORK"]);
 
-const VM_CONFIG: Schema = ObjectSchema(Fields::new(&[(
+const VM_CONFIG: Schema = Object(Fields::new(&[(
     "env",
-    List(&ObjectSchema(
+    List(&Object(
         Fields::new(&[
             ("name", Text),
             ("value", Text),
@@ -69,7 +69,7 @@ const VM_CONFIG: Schema = ObjectSchema(Fields::new(&[(
 )]));
 
 /// Istio's WasmPlugin.
-pub const WASM_PLUGIN: Schema = ObjectSchema(
+pub const WASM_PLUGIN: Schema = Object(
     Fields::new(&[
         ("selector", SELECTOR),
         ("targetRef", TARGET),
@@ -93,7 +93,7 @@ pub const WASM_PLUGIN: Schema = ObjectSchema(
 );
 
 /// Istio's TrafficExtension.
-pub const TRAFFIC_EXTENSION: Schema = ObjectSchema(
+pub const TRAFFIC_EXTENSION: Schema = Object(
     Fields::new(&[
         ("selector", SELECTOR),
         ("targetRefs", List(&TARGET)),
@@ -103,7 +103,7 @@ pub const TRAFFIC_EXTENSION: Schema = ObjectSchema(
         ("lua", Any),
         (
             "wasm",
-            ObjectSchema(
+            Object(
                 Fields::new(&[
                     ("url", Text),
                     ("sha256", Text),
@@ -124,22 +124,22 @@ pub const TRAFFIC_EXTENSION: Schema = ObjectSchema(
 );
 
 /// Istio's EnvoyFilter. What it matches depends on `applyTo`, and its values are Envoy's.
-pub const ENVOY_FILTER: Schema = ObjectSchema(
+pub const ENVOY_FILTER: Schema = Object(
     Fields::new(&[
         (
             "workloadSelector",
-            ObjectSchema(Fields::new(&[("labels", LABELS)])),
+            Object(Fields::new(&[("labels", LABELS)])),
         ),
         ("targetRefs", List(&TARGET)),
         ("priority", Any),
         (
             "configPatches",
-            List(&ObjectSchema(Fields::new(&[
+            List(&Object(Fields::new(&[
                 ("applyTo", APPLY_TO),
                 ("match", Any),
                 (
                     "patch",
-                    ObjectSchema(Fields::new(&[
+                    Object(Fields::new(&[
                         ("operation", OPERATION),
                         ("filterClass", FILTER_CLASS),
                         ("value", Any),
@@ -178,7 +178,7 @@ const OPERATION: Schema = Word(&[
 
 const FILTER_CLASS: Schema = Word(&["UNSPECIFIED", "AUTHN", "AUTHZ", "STATS"]);
 
-const REFERENCE: Schema = ObjectSchema(
+const REFERENCE: Schema = Object(
     Fields::new(&[
         ("group", Text),
         ("kind", Text),
@@ -188,7 +188,7 @@ const REFERENCE: Schema = ObjectSchema(
     .require(&["name"]),
 );
 
-const ROUTE_TARGET: Schema = ObjectSchema(
+const ROUTE_TARGET: Schema = Object(
     Fields::new(&[
         ("group", Text),
         ("kind", Text),
@@ -199,10 +199,10 @@ const ROUTE_TARGET: Schema = ObjectSchema(
 );
 
 const TLS: Schema =
-    ObjectSchema(Fields::new(&[("caCertificateRef", REFERENCE)]).require(&["caCertificateRef"]));
+    Object(Fields::new(&[("caCertificateRef", REFERENCE)]).require(&["caCertificateRef"]));
 
 /// Envoy Gateway's EnvoyExtensionPolicy. Its other kinds of extensions are not compared.
-pub const ENVOY_EXTENSION_POLICY: Schema = ObjectSchema(
+pub const ENVOY_EXTENSION_POLICY: Schema = Object(
     Fields::new(&[
         ("targetRef", ROUTE_TARGET),
         ("targetRefs", List(&ROUTE_TARGET)),
@@ -216,32 +216,29 @@ pub const ENVOY_EXTENSION_POLICY: Schema = ObjectSchema(
     .exclude(&["targetRef", "targetRefs"]),
 );
 
-const EXTENSION: Schema = ObjectSchema(
+const EXTENSION: Schema = Object(
     Fields::new(&[
         ("name", Text),
         ("rootID", Text),
         ("config", Any),
         ("failOpen", Boolean),
-        (
-            "env",
-            ObjectSchema(Fields::new(&[("hostKeys", List(&Text))])),
-        ),
+        ("env", Object(Fields::new(&[("hostKeys", List(&Text))]))),
         (
             "code",
-            ObjectSchema(
+            Object(
                 Fields::new(&[
                     ("type", Word(&["HTTP", "Image"])),
                     ("pullPolicy", Word(&["IfNotPresent", "Always"])),
                     (
                         "http",
-                        ObjectSchema(
+                        Object(
                             Fields::new(&[("url", Text), ("sha256", Text), ("tls", TLS)])
                                 .require(&["url"]),
                         ),
                     ),
                     (
                         "image",
-                        ObjectSchema(
+                        Object(
                             Fields::new(&[
                                 ("url", Text),
                                 ("sha256", Text),

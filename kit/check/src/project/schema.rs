@@ -20,7 +20,7 @@ pub enum Schema {
     List(&'static Schema),
     /// An object with any keys, whose values have this schema.
     Map(&'static Schema),
-    ObjectSchema(ObjectSchema),
+    Object(ObjectSchema),
 }
 
 /// The fields of an object.
@@ -103,7 +103,7 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
             }
             return;
         }
-        (Schema::ObjectSchema(object), NodeValue::Map(entries)) => {
+        (Schema::Object(object), NodeValue::Map(entries)) => {
             fields(comparison, kind, path, (node, entries), object);
             return;
         }
@@ -114,9 +114,7 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
         }
         (Schema::Word(words), _) => format!("one of a few words; write {}", words.join(" or ")),
         (Schema::List(_), _) => "a list; write each item after a dash".to_owned(),
-        (Schema::Map(_) | Schema::ObjectSchema(_), _) => {
-            "an object; write keys and values".to_owned()
-        }
+        (Schema::Map(_) | Schema::Object(_), _) => "an object; write keys and values".to_owned(),
     };
     let (what, how) = wanted.split_once("; ").unwrap_or((&wanted, ""));
     comparison.error(

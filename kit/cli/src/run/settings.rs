@@ -29,7 +29,7 @@ pub struct Settings {
 #[derive(Debug)]
 enum SettingsSource {
     /// The settings are in the options.
-    RunOptions {
+    Options {
         port: u16,
         configuration: GivenConfiguration,
         allow_on_headers_stop_iteration: bool,
@@ -79,7 +79,7 @@ impl Settings {
         let record =
             |file: &PathBuf| Recorder::start(port, (upstream.host.clone(), upstream.port), file);
         let recorder = options.record.as_ref().map(record).transpose()?;
-        let source = SettingsSource::RunOptions {
+        let source = SettingsSource::Options {
             port,
             configuration,
             allow_on_headers_stop_iteration: options.allow_on_headers_stop_iteration,
@@ -93,11 +93,11 @@ impl Settings {
     pub fn files(&self) -> Vec<PathBuf> {
         match &self.source {
             SettingsSource::File(file)
-            | SettingsSource::RunOptions {
+            | SettingsSource::Options {
                 configuration: GivenConfiguration::File(file),
                 ..
             } => vec![file.clone()],
-            SettingsSource::RunOptions { .. } => Vec::new(),
+            SettingsSource::Options { .. } => Vec::new(),
         }
     }
 
@@ -105,10 +105,10 @@ impl Settings {
     pub fn upstream(&self) -> String {
         match &self.source {
             SettingsSource::File(file) => format!("the clusters of {}", file.display()),
-            SettingsSource::RunOptions { upstream, .. } if upstream.is_echo => {
+            SettingsSource::Options { upstream, .. } if upstream.is_echo => {
                 "an echo, which responds with the request".to_owned()
             }
-            SettingsSource::RunOptions { upstream, .. } => {
+            SettingsSource::Options { upstream, .. } => {
                 format!("{}:{}", upstream.host, upstream.port)
             }
         }
@@ -117,7 +117,7 @@ impl Settings {
     /// What records the requests, if the author has asked for it.
     pub fn recorder(&self) -> Option<&Recorder> {
         match &self.source {
-            SettingsSource::RunOptions { recorder, .. } => recorder.as_ref(),
+            SettingsSource::Options { recorder, .. } => recorder.as_ref(),
             SettingsSource::File(_) => None,
         }
     }
@@ -129,7 +129,7 @@ impl Settings {
     /// If a file cannot be read, or is incomplete.
     pub fn resources(&self, files: &EnvoyFiles) -> Result<Resources> {
         match &self.source {
-            SettingsSource::RunOptions {
+            SettingsSource::Options {
                 port,
                 configuration,
                 allow_on_headers_stop_iteration,
@@ -147,7 +147,7 @@ impl Settings {
                     configuration,
                     // The recorder listens on the author's port.
                     port: if recorder.is_some() { 0 } else { *port },
-                    answers_direct: false,
+                    has_direct_response: false,
                     allow_on_headers_stop_iteration: *allow_on_headers_stop_iteration,
                 };
                 let back = recorder.as_ref().map(Recorder::back);

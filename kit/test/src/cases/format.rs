@@ -249,7 +249,7 @@ pub struct Call {
     pub expect: Option<ExpectRequest>,
     /// How the service responds. The default is status 200.
     #[serde(default)]
-    pub answer: Reply,
+    pub response: Reply,
 }
 
 /// A gRPC call of the extension.
@@ -264,14 +264,14 @@ pub struct GrpcCall {
     pub expect: Option<ExpectGrpc>,
     /// How the service responds. The default is an empty message and the status 0.
     #[serde(default)]
-    pub answer: GrpcAnswer,
+    pub response: GrpcResponse,
 }
 
 /// How a gRPC service responds.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct GrpcAnswer {
+pub struct GrpcResponse {
     /// The gRPC status. The default is 0 (OK).
     #[serde(default)]
     pub status: u32,

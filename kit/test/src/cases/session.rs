@@ -140,7 +140,7 @@ impl Services {
     /// Removes calls to services that cannot be reached: a real proxy does not show them.
     #[cfg(feature = "envoy")]
     pub fn remove_unreachable(&mut self) {
-        let is_reachable = |call: &Call| call.answer.failure != Some(FailureKind::Unreachable);
+        let is_reachable = |call: &Call| call.response.failure != Some(FailureKind::Unreachable);
         self.http.retain(|(_, call)| is_reachable(call));
     }
 

@@ -63,14 +63,14 @@ impl Plan {
         }
         for Call {
             cluster,
-            answer,
+            response,
             expect,
         } in part.calls
         {
             if cluster == UPSTREAM {
                 return Err("in Envoy, the cluster upstream is that of the requests");
             }
-            let is_reachable = answer.failure != Some(FailureKind::Unreachable);
+            let is_reachable = response.failure != Some(FailureKind::Unreachable);
             if !is_reachable && expect.is_some() {
                 return Err("Envoy does not show a call to a service that cannot be reached");
             }

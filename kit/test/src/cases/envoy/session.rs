@@ -54,14 +54,14 @@ pub struct EnvoySession<'a> {
     /// What clients have received for which nothing waits yet.
     responses: BTreeMap<usize, std::io::Result<Message>>,
     /// Calls to which no service responds, until the case ends.
-    unanswered: Vec<ReceivedRequest>,
+    pending: Vec<ReceivedRequest>,
     /// How long calls may still take.
     call_time: Duration,
 }
 
 #[derive(Debug)]
 enum SessionEvent {
-    ReceivedRequest(ReceivedRequest),
+    Received(ReceivedRequest),
     /// What the client with this number has received.
     Response(usize, std::io::Result<Message>),
 }
@@ -78,8 +78,7 @@ impl<'a> EnvoySession<'a> {
         let barrier = envoy.barrier();
         let serve = |cluster: &str| {
             let sender = sender.clone();
-            let on_request =
-                move |received| sender.send(SessionEvent::ReceivedRequest(received)).is_ok();
+            let on_request = move |received| sender.send(SessionEvent::Received(received)).is_ok();
             server::start(cluster, barrier, on_request).map_err(Error::io("listen on 127.0.0.1"))
         };
         let mut clusters = Vec::new();
@@ -113,7 +112,7 @@ impl<'a> EnvoySession<'a> {
             rejected_lines: Vec::new(),
             clients: 0,
             responses: BTreeMap::new(),
-            unanswered: Vec::new(),
+            pending: Vec::new(),
             call_time: Duration::ZERO,
         })
     }
@@ -134,20 +133,20 @@ impl<'a> EnvoySession<'a> {
     }
 
     /// Responds to a call of the extension.
-    fn answer(&mut self, received: ReceivedRequest) {
+    fn respond(&mut self, received: ReceivedRequest) {
         let ReceivedRequest {
             cluster,
             message,
             action,
         } = received;
-        let answered = match grpc::cluster(&cluster) {
+        let response = match grpc::cluster(&cluster) {
             Some(cluster) => {
                 let made = grpc::received(&message);
                 let call = self.services.make_grpc(cluster, made);
                 call.map(|call| {
-                    let is_timeout = call.answer.timeout;
-                    let delay = call.answer.delay.0;
-                    let reply = ServiceAction::Reply(delay, grpc::reply(&call.answer));
+                    let is_timeout = call.response.timeout;
+                    let delay = call.response.delay.0;
+                    let reply = ServiceAction::Reply(delay, grpc::reply(&call.response));
                     (delay, (!is_timeout).then_some(reply))
                 })
             }
@@ -157,7 +156,7 @@ impl<'a> EnvoySession<'a> {
                 call.map(|call| action_of(&call, &method))
             }
         };
-        match answered {
+        match response {
             Some((delay, Some(reply))) => {
                 self.call_time = self.call_time.max(delay);
                 // The connection may have been closed since.
@@ -172,7 +171,7 @@ impl<'a> EnvoySession<'a> {
     }
 
     fn hold(&mut self, cluster: String, message: Message, action: Sender<ServiceAction>) {
-        self.unanswered.push(ReceivedRequest {
+        self.pending.push(ReceivedRequest {
             cluster,
             message,
             action,
@@ -203,7 +202,7 @@ impl<'a> EnvoySession<'a> {
                 break;
             }
             match self.next() {
-                Some(SessionEvent::ReceivedRequest(received)) if received.cluster == UPSTREAM => {
+                Some(SessionEvent::Received(received)) if received.cluster == UPSTREAM => {
                     exchange.upstream_request = Some(observed(&received.message));
                     if !std::mem::replace(&mut has_waited, true) {
                         meanwhile(self)?;
@@ -227,7 +226,7 @@ impl<'a> EnvoySession<'a> {
 
     fn on_event(&mut self, event: SessionEvent) {
         match event {
-            SessionEvent::ReceivedRequest(received) => self.answer(received),
+            SessionEvent::Received(received) => self.respond(received),
             SessionEvent::Response(client, response) => {
                 self.responses.insert(client, response);
             }
@@ -402,9 +401,9 @@ fn observed(message: &Message) -> ObservedRequest {
 
 /// How long a call takes, and what the service does. `None`: it does not respond.
 fn action_of(call: &Call, method: &str) -> (Duration, Option<ServiceAction>) {
-    let delay = call.answer.delay.0;
-    let is_timeout = call.answer.failure == Some(FailureKind::Timeout);
-    let action = (!is_timeout).then(|| action_of_reply(&call.answer, method));
+    let delay = call.response.delay.0;
+    let is_timeout = call.response.failure == Some(FailureKind::Timeout);
+    let action = (!is_timeout).then(|| action_of_reply(&call.response, method));
     (delay, action)
 }
 
