@@ -4,7 +4,7 @@
 //! A case says what a client sends, how the upstream responds, and what is expected:
 //!
 //! ```yaml
-//! - case: the header stands beside the upstream's own
+//! - case: the header is appended after the upstream's
 //!   configuration: {custom-header: test}
 //!   request: {path: /}
 //!   upstream: {headers: {custom-header: upstream}}

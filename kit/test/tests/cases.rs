@@ -40,7 +40,7 @@ fn report(module: &str, yaml: &str) -> Result<(bool, Value)> {
 #[test]
 fn case_passes_if_everything_that_it_mentions_is_as_expected() -> Result<()> {
     let yaml = "
-- case: the header stands beside the upstream's own
+- case: the header is appended after the upstream's
   configuration: {a: [1, 2], b: null}
   request: {method: POST, path: /a?b, headers: {x-a: [1, 2]}, body: [one, two], trailers: {x-t: 1}}
   upstream: {status: 201, headers: {custom-header: upstream}, body: [he, llo], trailers: {x-end: 1}}
