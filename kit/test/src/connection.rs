@@ -98,7 +98,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::reset`]; [`Error::InvalidState`] if the extension holds the new connection.
+    /// As for [`Connection::reset`]; [`Error::InvalidState`] if the extension holds the new
+    /// connection.
     pub fn reset_from_upstream(&self) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.reset_tcp(self.id, Source::Upstream)

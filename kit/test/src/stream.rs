@@ -138,8 +138,8 @@ impl Stream {
         stream.map(read).unwrap_or_default()
     }
 
-    /// Sends a chunk of the request's body. If `end` is true, the request ends with this chunk, as over
-    /// HTTP/2. If the response has been sent, Envoy ignores the chunk.
+    /// Sends a chunk of the request's body. If `end` is true, the request ends with this chunk, as
+    /// over HTTP/2. If the response has been sent, Envoy ignores the chunk.
     ///
     /// # Errors
     ///
@@ -214,9 +214,9 @@ impl Stream {
     /// # Errors
     ///
     /// [`Error::Paused`] if the extension holds the request's headers, or the response. The stream
-    /// continues. If the request is held, the reply is not sent: respond again when the extension has
-    /// resumed the request. If the response is held, [`Stream::finish`] returns it when the extension has
-    /// resumed it.
+    /// continues. If the request is held, the reply is not sent: respond again when the extension
+    /// has resumed the request. If the response is held, [`Stream::finish`] returns it when the
+    /// extension has resumed it.
     ///
     /// [`Error::Closed`] if the stream is reset before the response is complete,
     /// [`Error::BreaksEnvoy`] if the extension does something that breaks Envoy, [`Error::Trap`] if it

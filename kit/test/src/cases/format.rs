@@ -337,8 +337,8 @@ pub struct Expect {
         schemars(with = "std::collections::BTreeMap<String, super::schema::Metric>")
     )]
     pub metrics: Map<OneOrMany<u64>>,
-    /// How often the extension makes these host calls: for the request, or, without a request, since the
-    /// module was loaded.
+    /// How often the extension makes these host calls: for the request, or, without a request, since
+    /// the module was loaded.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, u64>"))]
     pub host_calls: Map<u64>,
