@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use proxy_wasm_test::Module;
-use proxy_wasm_test::cases::{self, Cases, Outcome};
+use proxy_wasm_test::cases::{self, CaseOutcome, Cases};
 use serde_json::Value;
 
 /// Appends `custom-header` to responses, with the configuration as its value.
@@ -23,7 +23,7 @@ fn write(yaml: &str) -> Result<(tempfile::TempDir, PathBuf)> {
 }
 
 /// Runs cases in the embedded proxy.
-fn run(module: &str, yaml: &str) -> Result<Vec<Outcome>> {
+fn run(module: &str, yaml: &str) -> Result<Vec<CaseOutcome>> {
     let (_directory, path) = write(yaml)?;
     let mut outcomes = Vec::new();
     Cases::read(path)?.run_embedded(&Module::from(module), |outcome| outcomes.push(outcome))?;
@@ -325,7 +325,7 @@ mod in_envoy {
     use super::*;
 
     /// Runs cases in Envoy.
-    fn run(module: &str, yaml: &str) -> Result<Vec<Outcome>> {
+    fn run(module: &str, yaml: &str) -> Result<Vec<CaseOutcome>> {
         let (directory, path) = write(yaml)?;
         let wasm = directory.path().join("module.wasm");
         fs::write(&wasm, wat::parse_str(module)?)?;
@@ -351,7 +351,7 @@ mod in_envoy {
 - {case: b, request: {}, properties: {source.address: 10.0.0.1}, expect: {forwarded: false}}
 ",
         )?;
-        let skipped = |outcome: &Outcome| {
+        let skipped = |outcome: &CaseOutcome| {
             let report = outcome.to_json();
             let skipped = report["skipped"].as_array().cloned().unwrap_or_default();
             let names = skipped
@@ -359,7 +359,7 @@ mod in_envoy {
                 .map(|skipped| skipped["expectation"].to_string());
             names.collect::<Vec<_>>().join(" ")
         };
-        assert!(outcomes.iter().all(Outcome::has_passed));
+        assert!(outcomes.iter().all(CaseOutcome::has_passed));
         let expected = "\"response.local\" \"fuel_at_most\" \"host_calls.proxy_log\"";
         assert_eq!(skipped(&outcomes[0]), expected);
         assert_eq!(skipped(&outcomes[1]), "\"the case\"");

@@ -1,24 +1,24 @@
 //! The fields in the `spec` of each mesh's resource: Maistra 2.2, Istio 1.31 and Envoy Gateway 1.9. Rules
 //! that the API server checks with expressions are not checked here, except which fields exclude each other.
 
-use super::schema::Object as Fields;
-use super::schema::Schema::{self, Any, Boolean, Integer, List, Map, Object, Text, Word};
+use super::schema::ObjectSchema as Fields;
+use super::schema::Schema::{self, Any, Boolean, Integer, List, Map, ObjectSchema, Text, Word};
 
 const PORT: Schema = Integer { min: 1, max: 65535 };
 const LABELS: Schema = Map(&Text);
 
 /// Maistra's ServiceMeshExtension, of both versions. `config` differs.
-pub const SERVICE_MESH_EXTENSION: Schema = Object(
+pub const SERVICE_MESH_EXTENSION: Schema = ObjectSchema(
     Fields::new(&[
         ("image", Text),
         ("imagePullPolicy", Text),
         (
             "imagePullSecrets",
-            List(&Object(Fields::new(&[("name", Text)]))),
+            List(&ObjectSchema(Fields::new(&[("name", Text)]))),
         ),
         (
             "workloadSelector",
-            Object(Fields::new(&[("labels", LABELS)]).require(&["labels"])),
+            ObjectSchema(Fields::new(&[("labels", LABELS)]).require(&["labels"])),
         ),
         ("phase", Any),
         ("priority", Any),
@@ -27,9 +27,9 @@ pub const SERVICE_MESH_EXTENSION: Schema = Object(
     .require(&["phase"]),
 );
 
-const SELECTOR: Schema = Object(Fields::new(&[("matchLabels", LABELS)]));
+const SELECTOR: Schema = ObjectSchema(Fields::new(&[("matchLabels", LABELS)]));
 
-const TARGET: Schema = Object(
+const TARGET: Schema = ObjectSchema(
     Fields::new(&[
         ("group", Text),
         ("kind", Text),
@@ -39,14 +39,14 @@ const TARGET: Schema = Object(
     .require(&["kind", "name"]),
 );
 
-const MATCH: Schema = List(&Object(Fields::new(&[
+const MATCH: Schema = List(&ObjectSchema(Fields::new(&[
     (
         "mode",
         Word(&["UNDEFINED", "CLIENT", "SERVER", "CLIENT_AND_SERVER"]),
     ),
     (
         "ports",
-        List(&Object(
+        List(&ObjectSchema(
             Fields::new(&[("number", PORT)]).require(&["number"]),
         )),
     ),
@@ -56,9 +56,9 @@ const FAIL_STRATEGY: Schema = Word(&["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"]);
 const PULL_POLICY: Schema = Word(&["UNSPECIFIED_POLICY", "IfNotPresent", "Always"]);
 const PLUGIN_TYPE: Schema = Word(&["UNSPECIFIED_PLUGIN_TYPE", "HTTP", "NETWORK"]);
 
-const VM_CONFIG: Schema = Object(Fields::new(&[(
+const VM_CONFIG: Schema = ObjectSchema(Fields::new(&[(
     "env",
-    List(&Object(
+    List(&ObjectSchema(
         Fields::new(&[
             ("name", Text),
             ("value", Text),
@@ -69,7 +69,7 @@ const VM_CONFIG: Schema = Object(Fields::new(&[(
 )]));
 
 /// Istio's WasmPlugin.
-pub const WASM_PLUGIN: Schema = Object(
+pub const WASM_PLUGIN: Schema = ObjectSchema(
     Fields::new(&[
         ("selector", SELECTOR),
         ("targetRef", TARGET),
@@ -93,7 +93,7 @@ pub const WASM_PLUGIN: Schema = Object(
 );
 
 /// Istio's TrafficExtension.
-pub const TRAFFIC_EXTENSION: Schema = Object(
+pub const TRAFFIC_EXTENSION: Schema = ObjectSchema(
     Fields::new(&[
         ("selector", SELECTOR),
         ("targetRefs", List(&TARGET)),
@@ -103,7 +103,7 @@ pub const TRAFFIC_EXTENSION: Schema = Object(
         ("lua", Any),
         (
             "wasm",
-            Object(
+            ObjectSchema(
                 Fields::new(&[
                     ("url", Text),
                     ("sha256", Text),
@@ -124,22 +124,22 @@ pub const TRAFFIC_EXTENSION: Schema = Object(
 );
 
 /// Istio's EnvoyFilter. What it matches depends on `applyTo`, and its values are Envoy's.
-pub const ENVOY_FILTER: Schema = Object(
+pub const ENVOY_FILTER: Schema = ObjectSchema(
     Fields::new(&[
         (
             "workloadSelector",
-            Object(Fields::new(&[("labels", LABELS)])),
+            ObjectSchema(Fields::new(&[("labels", LABELS)])),
         ),
         ("targetRefs", List(&TARGET)),
         ("priority", Any),
         (
             "configPatches",
-            List(&Object(Fields::new(&[
+            List(&ObjectSchema(Fields::new(&[
                 ("applyTo", APPLY_TO),
                 ("match", Any),
                 (
                     "patch",
-                    Object(Fields::new(&[
+                    ObjectSchema(Fields::new(&[
                         ("operation", OPERATION),
                         ("filterClass", FILTER_CLASS),
                         ("value", Any),
@@ -178,7 +178,7 @@ const OPERATION: Schema = Word(&[
 
 const FILTER_CLASS: Schema = Word(&["UNSPECIFIED", "AUTHN", "AUTHZ", "STATS"]);
 
-const REFERENCE: Schema = Object(
+const REFERENCE: Schema = ObjectSchema(
     Fields::new(&[
         ("group", Text),
         ("kind", Text),
@@ -188,7 +188,7 @@ const REFERENCE: Schema = Object(
     .require(&["name"]),
 );
 
-const ROUTE_TARGET: Schema = Object(
+const ROUTE_TARGET: Schema = ObjectSchema(
     Fields::new(&[
         ("group", Text),
         ("kind", Text),
@@ -199,10 +199,10 @@ const ROUTE_TARGET: Schema = Object(
 );
 
 const TLS: Schema =
-    Object(Fields::new(&[("caCertificateRef", REFERENCE)]).require(&["caCertificateRef"]));
+    ObjectSchema(Fields::new(&[("caCertificateRef", REFERENCE)]).require(&["caCertificateRef"]));
 
 /// Envoy Gateway's EnvoyExtensionPolicy. Its other kinds of extensions are not compared.
-pub const ENVOY_EXTENSION_POLICY: Schema = Object(
+pub const ENVOY_EXTENSION_POLICY: Schema = ObjectSchema(
     Fields::new(&[
         ("targetRef", ROUTE_TARGET),
         ("targetRefs", List(&ROUTE_TARGET)),
@@ -216,29 +216,32 @@ pub const ENVOY_EXTENSION_POLICY: Schema = Object(
     .exclude(&["targetRef", "targetRefs"]),
 );
 
-const EXTENSION: Schema = Object(
+const EXTENSION: Schema = ObjectSchema(
     Fields::new(&[
         ("name", Text),
         ("rootID", Text),
         ("config", Any),
         ("failOpen", Boolean),
-        ("env", Object(Fields::new(&[("hostKeys", List(&Text))]))),
+        (
+            "env",
+            ObjectSchema(Fields::new(&[("hostKeys", List(&Text))])),
+        ),
         (
             "code",
-            Object(
+            ObjectSchema(
                 Fields::new(&[
                     ("type", Word(&["HTTP", "Image"])),
                     ("pullPolicy", Word(&["IfNotPresent", "Always"])),
                     (
                         "http",
-                        Object(
+                        ObjectSchema(
                             Fields::new(&[("url", Text), ("sha256", Text), ("tls", TLS)])
                                 .require(&["url"]),
                         ),
                     ),
                     (
                         "image",
-                        Object(
+                        ObjectSchema(
                             Fields::new(&[
                                 ("url", Text),
                                 ("sha256", Text),

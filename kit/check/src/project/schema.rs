@@ -20,19 +20,19 @@ pub enum Schema {
     List(&'static Schema),
     /// An object with any keys, whose values have this schema.
     Map(&'static Schema),
-    Object(Object),
+    ObjectSchema(ObjectSchema),
 }
 
 /// The fields of an object.
 #[derive(Debug)]
-pub struct Object {
+pub struct ObjectSchema {
     pub fields: &'static [(&'static str, Schema)],
     pub required: &'static [&'static str],
     /// Fields of which only one may be present.
     pub exclusive: &'static [&'static str],
 }
 
-impl Object {
+impl ObjectSchema {
     /// An object with these fields, all of which are optional.
     pub const fn new(fields: &'static [(&'static str, Schema)]) -> Self {
         Self {
@@ -103,7 +103,7 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
             }
             return;
         }
-        (Schema::Object(object), NodeValue::Map(entries)) => {
+        (Schema::ObjectSchema(object), NodeValue::Map(entries)) => {
             fields(comparison, kind, path, (node, entries), object);
             return;
         }
@@ -114,7 +114,9 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
         }
         (Schema::Word(words), _) => format!("one of a few words; write {}", words.join(" or ")),
         (Schema::List(_), _) => "a list; write each item after a dash".to_owned(),
-        (Schema::Map(_) | Schema::Object(_), _) => "an object; write keys and values".to_owned(),
+        (Schema::Map(_) | Schema::ObjectSchema(_), _) => {
+            "an object; write keys and values".to_owned()
+        }
     };
     let (what, how) = wanted.split_once("; ").unwrap_or((&wanted, ""));
     comparison.error(
@@ -129,7 +131,7 @@ fn fields(
     kind: &str,
     path: &str,
     (node, entries): (&Node, &[(String, Node)]),
-    object: &Object,
+    object: &ObjectSchema,
 ) {
     let child = |name: &str| format!("{path}.{name}");
     for (name, value) in entries {

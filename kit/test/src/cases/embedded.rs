@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::format::{Case, Failure, GrpcAnswer, Reply, Request};
-use super::json::{Configuration, Property};
+use super::format::{Case, FailureKind, GrpcAnswer, Reply, Request};
+use super::json::{CaseConfiguration, PropertyValue};
 use super::messages::fields;
 use super::observed::{
-    Held, Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest, ObservedResponse,
+    Held, ObservedExchange, ObservedGrpcCall, ObservedMetrics, ObservedRequest, ObservedResponse,
 };
 use super::pattern::Bytes;
-use super::session::{Services, Session, Stop};
+use super::session::{ProxySession, Services, Stop};
 use super::text::Text;
 use crate::error::Error;
 use crate::grpc::GrpcReply;
@@ -114,10 +114,10 @@ impl EmbeddedSession {
             if let Some(call_of_case) = self.services.make(&call.cluster, request) {
                 let answer = call_of_case.answer;
                 let due = match answer.failure {
-                    Some(Failure::Timeout) if call.timeout.is_zero() => {
+                    Some(FailureKind::Timeout) if call.timeout.is_zero() => {
                         return Err(Stop::Failed(NO_TIMEOUT.to_owned()));
                     }
-                    Some(Failure::Timeout) => call.timeout,
+                    Some(FailureKind::Timeout) => call.timeout,
                     _ => answer.delay.0,
                 };
                 self.wait(id, due, Answer::Http(answer));
@@ -165,8 +165,10 @@ impl EmbeddedSession {
                 }
                 match answer.failure {
                     None => self.plugin.respond_to_call(id, answer.reply("GET")),
-                    Some(Failure::Reset) if answer.status.is_some() => self.plugin.reset_call(id),
-                    Some(Failure::Timeout) => Ok(()),
+                    Some(FailureKind::Reset) if answer.status.is_some() => {
+                        self.plugin.reset_call(id)
+                    }
+                    Some(FailureKind::Timeout) => Ok(()),
                     Some(_) => self.plugin.fail_call(id),
                 }
             }
@@ -254,11 +256,11 @@ impl EmbeddedSession {
     }
 }
 
-impl Session for EmbeddedSession {
-    fn configure(&mut self, configuration: &Configuration) -> Result<(), Stop> {
+impl ProxySession for EmbeddedSession {
+    fn configure(&mut self, configuration: &CaseConfiguration) -> Result<(), Stop> {
         let bytes = match configuration {
-            Configuration::Absent => &[][..],
-            Configuration::Bytes(bytes) => bytes,
+            CaseConfiguration::Absent => &[][..],
+            CaseConfiguration::Bytes(bytes) => bytes,
         };
         if self.is_configured {
             let plugin = self.plugin.add_plugin(bytes).map_err(stop)?;
@@ -320,7 +322,7 @@ impl Session for EmbeddedSession {
         Ok(self.plugin.log())
     }
 
-    fn metrics(&mut self, names: &[&str]) -> Result<Metrics, Stop> {
+    fn metrics(&mut self, names: &[&str]) -> Result<ObservedMetrics, Stop> {
         let metric = |name: &&str| ((*name).to_owned(), self.plugin.metric(name));
         Ok(names.iter().map(metric).collect())
     }
@@ -377,7 +379,7 @@ impl GrpcAnswer {
     }
 }
 
-impl Property {
+impl PropertyValue {
     /// The bytes that the extension reads (`properties`).
     fn encode(&self) -> Vec<u8> {
         match self {

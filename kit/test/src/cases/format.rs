@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-use super::json::{Configuration, Property};
+use super::json::{CaseConfiguration, PropertyValue};
 use super::line::ExpectLine;
 use super::pattern::{BodyPattern, Bytes, Pattern, Time};
 use super::text::{Map, OneOrMany, Text};
@@ -20,7 +20,7 @@ pub struct Case {
     /// The configuration of the extension. A string is passed unchanged, anything else as JSON.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Configuration"))]
-    pub configuration: Configuration,
+    pub configuration: CaseConfiguration,
     /// The configuration as bytes, in base64.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
@@ -35,7 +35,7 @@ pub struct Case {
         test,
         schemars(with = "std::collections::BTreeMap<String, super::schema::Property>")
     )]
-    pub properties: Map<Property>,
+    pub properties: Map<PropertyValue>,
     /// The request that a client sends.
     #[serde(default, deserialize_with = "present")]
     pub request: Option<Request>,
@@ -85,7 +85,7 @@ pub struct Step {
     /// A new configuration, which applies to new requests.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<super::schema::Configuration>"))]
-    pub configure: Option<Configuration>,
+    pub configure: Option<CaseConfiguration>,
     /// Time that passes, for example `5s` or `200ms`: timers run, and calls time out.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
@@ -97,7 +97,7 @@ pub struct Step {
 
 /// What a case and a step have in common.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
+pub struct CasePart<'a> {
     pub request: Option<&'a Request>,
     pub upstream: Option<&'a Reply>,
     pub meanwhile: &'a [Spanned<Step>],
@@ -108,8 +108,8 @@ pub struct Part<'a> {
 
 impl Case {
     /// The case without its steps.
-    pub fn part(&self) -> Part<'_> {
-        Part {
+    pub fn part(&self) -> CasePart<'_> {
+        CasePart {
             request: self.request.as_ref(),
             upstream: self.upstream.as_ref(),
             meanwhile: &self.meanwhile,
@@ -127,8 +127,8 @@ impl Case {
 
 impl Step {
     /// What the step has in common with a case.
-    pub fn part(&self) -> Part<'_> {
-        Part {
+    pub fn part(&self) -> CasePart<'_> {
+        CasePart {
             request: self.request.as_ref(),
             upstream: self.upstream.as_ref(),
             meanwhile: &self.meanwhile,
@@ -221,14 +221,14 @@ pub struct Reply {
     pub delay: Time,
     /// How it fails.
     #[serde(default, deserialize_with = "present")]
-    pub failure: Option<Failure>,
+    pub failure: Option<FailureKind>,
 }
 
 /// How a service fails.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Failure {
+pub enum FailureKind {
     /// Nothing listens there.
     Unreachable,
     /// The connection breaks; with a status, after the response has begun.
@@ -318,7 +318,7 @@ pub struct Expect {
     pub forwarded: Option<bool>,
     /// Which message the extension holds at the end.
     #[serde(default, deserialize_with = "present")]
-    pub held: Option<Message>,
+    pub held: Option<MessageKind>,
     /// Whether the client's stream is reset before the response is complete.
     #[serde(default, deserialize_with = "present")]
     pub reset: Option<bool>,
@@ -351,7 +351,7 @@ pub struct Expect {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Message {
+pub enum MessageKind {
     /// The request.
     Request,
     /// The response.

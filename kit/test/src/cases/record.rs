@@ -31,13 +31,13 @@ const FRAMING: [&str; 6] = [
 /// Writes the requests to a proxy, and what is observed of them, to a file with cases.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    state: Arc<State>,
+    state: Arc<RecorderState>,
     front: SocketAddr,
     back: SocketAddr,
 }
 
 #[derive(Debug)]
-struct State {
+struct RecorderState {
     file: PathBuf,
     upstream: (String, u16),
     /// Where the proxy listens.
@@ -65,7 +65,7 @@ impl Recorder {
             .append(true)
             .open(file)
             .map_err(failed())?;
-        let state = Arc::new(State {
+        let state = Arc::new(RecorderState {
             file: fs::canonicalize(file).map_err(failed())?,
             upstream,
             proxy: Mutex::default(),
@@ -116,7 +116,7 @@ impl Recorder {
     }
 }
 
-impl State {
+impl RecorderState {
     fn pass_to_proxy(&self, request: &Message) -> Reply {
         let _turn = lock(&self.turn);
         lock(&self.forwarded).clear();

@@ -15,7 +15,7 @@ const WIDTH: usize = 46;
 
 /// The result of a case in a proxy, with the place of the case.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct CaseOutcome {
     file: PathBuf,
     line: u64,
     case: String,
@@ -23,7 +23,7 @@ pub struct Outcome {
     result: CaseResult,
 }
 
-impl Outcome {
+impl CaseOutcome {
     pub(super) fn new(case: &LocatedCase, proxy: &'static str, result: CaseResult) -> Self {
         Self {
             file: case.file.clone(),
@@ -92,7 +92,7 @@ impl Outcome {
 }
 
 /// One line, and for a failure what was expected and observed, and the log.
-impl fmt::Display for Outcome {
+impl fmt::Display for CaseOutcome {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let results = &self.result.results;
         let verdict = match self.result.unsupported {
@@ -212,7 +212,7 @@ pub struct Summary {
 
 impl Summary {
     /// Counts an outcome.
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub fn add(&mut self, outcome: &CaseOutcome) {
         if outcome.is_skipped().is_some() {
             self.skipped += 1;
         } else if outcome.has_passed() {

@@ -79,7 +79,7 @@ stand_ins! {
     };
     Metric = |_| one_or_many(json!({"type": "integer", "minimum": 0}));
     LogLines = |generator| {
-        let level = generator.subschema_for::<super::line::Level>();
+        let level = generator.subschema_for::<super::line::LineLevel>();
         let message = generator.subschema_for::<Pattern>();
         one_or_many(json!({"anyOf": [text(), {
             "type": "object",
