@@ -18,7 +18,7 @@ pub struct Size {
     pub imports: usize,
     /// The number of bytes, without function names and other custom sections.
     pub bytes: usize,
-    /// The memory with which a VM starts, in pages of 64 KiB.
+    /// The initial size of the exported memories, in pages of 64 KiB.
     pub pages: u64,
 }
 

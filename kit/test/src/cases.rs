@@ -153,7 +153,8 @@ pub fn check(module: &Module, path: impl AsRef<Path>) -> Result<(), Failed> {
     report.result()
 }
 
-/// The error of [`check`]. Its text has, for each case that failed, what was expected and what was observed.
+/// The error of [`check`] and `check_in_envoy`. If cases have failed, its text contains, for each
+/// of them, what was expected and what was observed.
 pub struct Failed(String);
 
 impl fmt::Debug for Failed {

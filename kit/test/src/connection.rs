@@ -70,7 +70,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::send`].
+    /// [`Error::InvalidState`] if the connection is closed, [`Error::Trap`] if the module traps.
     pub fn reset(&self) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.reset_tcp(self.id, Side::Downstream)
@@ -98,7 +98,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::send_from_upstream`].
+    /// As for [`Connection::reset`]; [`Error::InvalidState`] if the extension holds the new
+    /// connection.
     pub fn reset_from_upstream(&self) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.reset_tcp(self.id, Side::Upstream)
@@ -108,7 +109,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::send`].
+    /// As for [`Connection::reset`].
     pub fn close(&self) -> Result<(), Error> {
         self.core.borrow_mut().close_tcp(self.id)
     }

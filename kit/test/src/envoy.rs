@@ -13,8 +13,6 @@
 //!     Ok(())
 //! }
 //! ```
-//!
-//! The modules below are for tools that start an Envoy with a configuration of their own.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,6 +5,10 @@ use std::fmt;
 use crate::records::LogLine;
 
 /// The error of each function that runs a module, in the embedded proxy or in Envoy.
+///
+/// In the embedded proxy, every function that calls the module can return [`Error::Trap`],
+/// [`Error::BreaksEnvoy`] and, after a trap, [`Error::VmTerminated`]. Its documentation may list
+/// only the first.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -97,7 +101,8 @@ pub struct Trap {
     pub backtrace: Vec<Frame>,
     /// What the callback logged. A panic logs its message and location.
     pub log: Vec<LogLine>,
-    /// The limit that the module has reached. Envoy has none of these, so it might not trap there.
+    /// The limit of the embedded proxy that the module has reached. Envoy's limits can differ, so
+    /// the module might not trap there.
     pub limit: Option<Limit>,
 }
 

@@ -210,7 +210,7 @@ impl Options {
         self
     }
 
-    /// The size to which the module's memory can grow, in bytes. The default is 1 GiB.
+    /// The size to which the module's memory can grow, in bytes. The default is 1 GiB, as in Envoy.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
         self

@@ -23,7 +23,7 @@ macro_rules! stand_ins {
     )*};
 }
 
-/// The schema of a text.
+/// The schema of a string.
 fn text() -> Value {
     json!({"type": ["string", "integer", "boolean"]})
 }
@@ -47,7 +47,7 @@ fn object(key: &str, value: Value) -> Value {
     })
 }
 
-/// Patterns besides a text.
+/// Patterns besides a string.
 fn patterns() -> Vec<Value> {
     vec![
         text(),
