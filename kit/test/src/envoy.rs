@@ -34,7 +34,7 @@ pub mod updates;
 
 #[doc(hidden)] // for the toolkit's own tests
 pub use find::fetched;
-pub use find::{VERSION, find_or_fetch, named};
+pub use find::{VERSION, binary_at, find_or_fetch};
 pub use resources::Configuration;
 
 use resources::Listener;

@@ -9,7 +9,9 @@ use crate::records::LogLine;
 /// In the embedded proxy, every function that calls the module can return [`Error::Trap`],
 /// [`Error::BreaksEnvoy`] and, after a trap, [`Error::VmTerminated`]. Its documentation may list
 /// only the first.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` text is that of `Display`, because Rust shows the former if a test returns the error.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The module does not load. Envoy would not load it either, or would crash.
@@ -41,7 +43,7 @@ pub enum Error {
     /// The stream was reset before the response was complete: the extension has closed it, or has
     /// sent a local response after a response had begun, or the upstream has failed.
     #[error("the stream was reset before its response was complete")]
-    Closed,
+    StreamReset,
     /// The extension did something after which Envoy 1.40 crashes, corrupts a message, or holds one
     /// forever. The text says what the extension did, what Envoy does, and how to avoid it.
     #[error("{0}")]
@@ -78,6 +80,12 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
 }
 
 #[cfg(feature = "envoy")]

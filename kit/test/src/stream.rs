@@ -218,7 +218,7 @@ impl Stream {
     /// has resumed the request. If the response is held, [`Stream::finish`] returns it when the
     /// extension has resumed it.
     ///
-    /// [`Error::Closed`] if the stream is reset before the response is complete,
+    /// [`Error::StreamReset`] if the stream is reset before the response is complete,
     /// [`Error::BreaksEnvoy`] if the extension does something that breaks Envoy, [`Error::Trap`] if it
     /// traps.
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {

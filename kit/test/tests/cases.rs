@@ -363,7 +363,7 @@ mod in_envoy {
         let expected = "\"response.local\" \"fuel_at_most\" \"host_calls.proxy_log\"";
         assert_eq!(skipped(&outcomes[0]), expected);
         assert_eq!(skipped(&outcomes[1]), "\"the case\"");
-        let reason = outcomes[1].is_skipped();
+        let reason = outcomes[1].skip_reason();
         assert_eq!(reason, Some("Envoy sets the properties itself"));
         Ok(())
     }
@@ -418,11 +418,11 @@ mod in_envoy {
         recorder.propose_configuration(Some(configuration.to_owned()));
         recorder.accept_configuration();
         let configuration = Configuration::Text(configuration.to_owned());
-        let envoy = Envoy::start(&wasm, &configuration, recorder.back())?;
+        let envoy = Envoy::start(&wasm, &configuration, recorder.upstream_address())?;
         let envoy_address = envoy.url("").trim_start_matches("http://").parse()?;
         recorder.set_proxy(envoy_address);
 
-        let url = format!("http://{}", recorder.front());
+        let url = format!("http://{}", recorder.client_address());
         let secrets = [
             ("authorization", "Bearer opensesame"),
             ("cookie", "a=of-the-client"),

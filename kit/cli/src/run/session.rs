@@ -36,7 +36,7 @@ const MAX_MODULES: u32 = 2;
 /// If there is no Envoy, if an option is invalid, or if Envoy exits: with its last log lines.
 pub fn run(project: &Project, options: &RunOptions) -> Result<()> {
     let binary = match options.envoy.as_deref() {
-        Some(path) if !path.as_os_str().is_empty() => envoy::named(path)?,
+        Some(path) if !path.as_os_str().is_empty() => envoy::binary_at(path)?,
         _ => envoy::find_or_fetch()?,
     };
     let settings = Settings::new(options)?;
@@ -380,7 +380,7 @@ impl Session {
         if let Some(recorder) = self.settings.recorder() {
             for address in addresses.values_mut() {
                 recorder.set_proxy(*address);
-                *address = recorder.front();
+                *address = recorder.client_address();
             }
         }
         for (index, address) in addresses.values().enumerate() {

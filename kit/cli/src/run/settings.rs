@@ -150,9 +150,9 @@ impl Settings {
                     has_direct_response: false,
                     allow_on_headers_stop_iteration: *allow_on_headers_stop_iteration,
                 };
-                let back = recorder.as_ref().map(Recorder::back);
-                let host = back.map_or(upstream.host.clone(), |back| back.ip().to_string());
-                let port = back.map_or(upstream.port, |back| back.port());
+                let address = recorder.as_ref().map(Recorder::upstream_address);
+                let host = address.map_or(upstream.host.clone(), |it| it.ip().to_string());
+                let port = address.map_or(upstream.port, |it| it.port());
                 let upstream = (host.as_str(), port);
                 Ok(Resources {
                     bootstrap: resources::bootstrap(files.listeners, self.admin_port, upstream),

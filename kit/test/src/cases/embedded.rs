@@ -249,7 +249,7 @@ impl EmbeddedSession {
             Ok(response) => observed.add_response(&response),
             Err(Error::Paused("request")) => observed.held = Some(Held::Request),
             Err(Error::Paused(_)) => observed.held = Some(Held::Response),
-            Err(Error::Closed) => observed.is_reset = true,
+            Err(Error::StreamReset) => observed.is_reset = true,
             Err(error) => return Err(stop(error)),
         }
         Ok(observed)

@@ -32,8 +32,8 @@ const FRAMING: [&str; 6] = [
 #[derive(Clone, Debug)]
 pub struct Recorder {
     state: Arc<RecorderState>,
-    front: SocketAddr,
-    back: SocketAddr,
+    client_address: SocketAddr,
+    upstream_address: SocketAddr,
 }
 
 #[derive(Debug)]
@@ -74,24 +74,26 @@ impl Recorder {
             turn: Mutex::default(),
             forwarded: Mutex::default(),
         });
-        let (front, back) = (Arc::clone(&state), Arc::clone(&state));
-        let front = Upstream::start_on(port, move |request| front.pass_to_proxy(request))?;
-        let back = Upstream::start(move |request| back.pass_to_upstream(request))?;
+        let (client_side, upstream_side) = (Arc::clone(&state), Arc::clone(&state));
+        let client_side =
+            Upstream::start_on(port, move |request| client_side.pass_to_proxy(request))?;
+        let upstream_side =
+            Upstream::start(move |request| upstream_side.pass_to_upstream(request))?;
         Ok(Self {
             state,
-            front: front.address(),
-            back: back.address(),
+            client_address: client_side.address(),
+            upstream_address: upstream_side.address(),
         })
     }
 
     /// The address to which clients send their requests.
-    pub fn front(&self) -> SocketAddr {
-        self.front
+    pub fn client_address(&self) -> SocketAddr {
+        self.client_address
     }
 
     /// The address that is the proxy's upstream.
-    pub fn back(&self) -> SocketAddr {
-        self.back
+    pub fn upstream_address(&self) -> SocketAddr {
+        self.upstream_address
     }
 
     /// The file with the cases.

@@ -50,13 +50,13 @@ impl CaseOutcome {
     }
 
     /// Whether everything that the proxy can check is as expected. A case that the proxy cannot run
-    /// has passed, and is [skipped](Self::is_skipped).
+    /// has passed, and is [skipped](Self::skip_reason).
     pub fn has_passed(&self) -> bool {
         self.result.has_passed()
     }
 
     /// Why the proxy cannot run the case.
-    pub fn is_skipped(&self) -> Option<&'static str> {
+    pub fn skip_reason(&self) -> Option<&'static str> {
         self.result.unsupported
     }
 
@@ -213,7 +213,7 @@ pub struct Summary {
 impl Summary {
     /// Counts an outcome.
     pub fn add(&mut self, outcome: &CaseOutcome) {
-        if outcome.is_skipped().is_some() {
+        if outcome.skip_reason().is_some() {
             self.skipped += 1;
         } else if outcome.has_passed() {
             self.passed += 1;

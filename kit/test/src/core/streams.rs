@@ -209,7 +209,7 @@ impl Core {
             return Err(Error::InvalidState("the response has not ended"));
         };
         if stream.is_closed {
-            return Err(Error::Closed);
+            return Err(Error::StreamReset);
         }
         Ok(Response {
             headers: stream.response.forwarded_headers.unwrap_or_default(),

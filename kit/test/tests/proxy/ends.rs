@@ -89,7 +89,7 @@ fn an_upstream_that_fails_in_its_response_cuts_it_off() -> Result<(), Error> {
     let stream = proxy.request("GET", "/").send()?;
     stream.begin_response(Reply::new(200).body("he"))?;
     stream.reset_upstream()?;
-    assert!(matches!(stream.finish(), Err(Error::Closed)));
+    assert!(matches!(stream.finish(), Err(Error::StreamReset)));
     let ended = [&["response_headers", "response_body"][..], &END].concat();
     assert_eq!(said(&proxy), ended);
     Ok(())
