@@ -1,4 +1,4 @@
-//! What `cargo proxy-wasm build` makes for each target, of extensions that use the standard library.
+//! `cargo proxy-wasm build` for each target, with extensions that use the standard library.
 
 #[path = "support/package.rs"]
 mod package;
@@ -45,8 +45,8 @@ impl HttpContext for Http {
 }
 "#;
 
-/// Logs what parts of the standard library do. With the configuration `spawn` or `sleep`, it does that,
-/// too.
+/// Logs what parts of the standard library do. With the configuration `spawn` or `sleep`, it also
+/// starts a thread or sleeps.
 const STANDARD_LIBRARY: &str = r#"
 use proxy_wasm::hostcalls::log;
 use proxy_wasm::traits::{Context, RootContext};
@@ -97,8 +97,8 @@ fn build(name: &str, source: &str, arguments: &[&str]) -> Result<(Output, PathBu
     Ok((output, directory.join("target/image/extension.wasm")))
 }
 
-/// The same with WASI. `None` if the target cannot be installed: without rustup's server there is no
-/// other source. Then `build` must say how to install it.
+/// Builds an extension for WASI. `None` if rustup cannot install the target, because no other tool
+/// can. Then `build` must say how to install it.
 fn build_with_wasi(name: &str, source: &str) -> Result<Option<(Output, PathBuf)>> {
     let (output, module) = build(name, source, &["--target", "wasm32-wasip1"])?;
     if output.status.success() {

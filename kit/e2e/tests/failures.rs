@@ -47,7 +47,7 @@ const TRAPPING: &str = "/panic";
 /// How many clients send requests at the same time.
 const CLIENTS: usize = 4;
 
-/// How many responses are awaited where a state lasts.
+/// How many responses have to be alike if a state lasts.
 const RESPONSES: usize = 500;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -145,7 +145,8 @@ fn resources(module: &std::path::Path, policy: &Value, configuration: &str) -> V
     discovery_response(&[http_listener("http", 0, &[route], &[filter])])
 }
 
-/// What clients see, in the order of the responses, each with the time at which its request was sent.
+/// What clients see, in the order of the responses, each with the time at which its request was
+/// sent.
 struct Load<'a> {
     proxy: &'a Proxy,
     seen: &'a Mutex<Vec<(Instant, Seen)>>,
@@ -189,7 +190,7 @@ impl Load<'_> {
         seen
     }
 
-    /// Waits until what was seen of requests after `start` is enough.
+    /// Waits until `is_enough` accepts what was seen of the requests that were sent after `start`.
     fn wait(
         &self,
         start: Instant,
@@ -202,7 +203,7 @@ impl Load<'_> {
             }
             ensure!(
                 start.elapsed() < TIMEOUT,
-                "not seen in time: {:?}",
+                "not seen within the timeout: {:?}",
                 seen.last()
             );
             thread::yield_now();
@@ -217,7 +218,7 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Makes the module trap. The request that does it is rejected, whatever the policy.
+    /// Makes the module trap. The request that causes the trap gets 503, whatever the policy.
     fn trap(&self) -> Result<Instant> {
         let response = self.proxy.see(TRAPPING)?;
         ensure!(response == Seen::Rejected, "{response:?}");
