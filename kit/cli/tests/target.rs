@@ -168,8 +168,9 @@ fn configured(module: &[u8], configuration: &str) -> Result<(Vec<String>, bool),
     Ok((log.into_iter().map(|line| line.message).collect(), traps))
 }
 
+/// The table in kit/docs/limits.md.
 #[test]
-fn standard_library_without_wasi_does_what_the_guide_says() -> Result<()> {
+fn standard_library_without_wasi_has_no_environment_and_panics_in_spawn_and_sleep() -> Result<()> {
     let (output, module) = build("unknown-library", STANDARD_LIBRARY, &[])?;
     assert!(output.status.success(), "{output:?}");
     let module = fs::read(module)?;
@@ -184,8 +185,9 @@ fn standard_library_without_wasi_does_what_the_guide_says() -> Result<()> {
     Ok(())
 }
 
+/// The table in kit/docs/limits.md.
 #[test]
-fn standard_library_with_wasi_does_what_the_guide_says() -> Result<()> {
+fn standard_library_with_wasi_has_the_environment_and_panics_only_in_spawn() -> Result<()> {
     let Some((_, module)) = build_with_wasi("wasi-library", STANDARD_LIBRARY)? else {
         return Ok(());
     };

@@ -257,7 +257,7 @@ fn encoded_struct() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn random_bytes() {
+fn random_bytes_follow_the_contract() {
     check(
         15_000,
         "random bytes",
@@ -266,7 +266,7 @@ fn random_bytes() {
 }
 
 #[test]
-fn plain_text() {
+fn plain_text_follows_the_contract() {
     let text = prop_oneof![
         any::<String>(),
         valid_value(),
@@ -277,18 +277,18 @@ fn plain_text() {
 }
 
 #[test]
-fn encoded_structs() {
+fn encoded_structs_follow_the_contract() {
     check(5_000, "encoded structs", encoded_struct());
 }
 
 #[test]
-fn valid_objects() {
+fn valid_objects_follow_the_contract() {
     let objects = object(valid_name(), one_or_more(valid_value().boxed()));
     check(20_000, "valid objects", bytes(objects));
 }
 
 #[test]
-fn invalid_names_and_values() {
+fn invalid_names_and_values_follow_the_contract() {
     let names = prop_oneof![2 => valid_name(), 1 => invalid_name()];
     let values = prop_oneof![2 => valid_value(), 1 => invalid_value()].boxed();
     check(
@@ -299,12 +299,12 @@ fn invalid_names_and_values() {
 }
 
 #[test]
-fn random_json() {
+fn random_json_follows_the_contract() {
     check(15_000, "random JSON", bytes(json()));
 }
 
 #[test]
-fn almost_valid_json() {
+fn almost_valid_json_follows_the_contract() {
     let text = prop_oneof![
         object(valid_name(), one_or_more(valid_value().boxed())),
         quoted(valid_value()),
@@ -314,14 +314,14 @@ fn almost_valid_json() {
 }
 
 #[test]
-fn names_that_repeat() {
+fn repeated_names_follow_the_contract() {
     let few_names = select(vec!["x-a", "X-A", "x-b", "x-c"]).prop_map(str::to_owned);
     let objects = object(few_names, one_or_more(valid_value().boxed()));
     check(5_000, "names that repeat", bytes(objects));
 }
 
 #[test]
-fn deep_nesting() {
+fn deep_nesting_follows_the_contract() {
     let opening = select(vec![
         "[", "{\"a\":", "[{\"b\":", "{\"a\":[", "[[", "\"", "{\"\\",
     ]);
@@ -337,7 +337,7 @@ fn deep_nesting() {
 }
 
 #[test]
-fn megabytes() {
+fn megabytes_follow_the_contract() {
     let size = 1 << 20..3usize << 20;
     let large = (
         select(vec!["value", "values", "members", "name", "text", "spaces"]),

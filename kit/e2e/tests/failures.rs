@@ -42,7 +42,7 @@ const MODULE: &str = r#"(module
         (i32.const 2) (i32.const 8) (i32.const 8) (i32.const 16) (i32.const 2)))
       i32.const 0))"#;
 
-const TRAPPING: &str = "/panic";
+const TRAP_PATH: &str = "/panic";
 
 /// How many clients send requests at the same time.
 const CLIENTS: usize = 4;
@@ -220,7 +220,7 @@ impl Load<'_> {
 
     /// Makes the module trap. The request that causes the trap gets 503, whatever the policy.
     fn trap(&self) -> Result<Instant> {
-        let response = self.proxy.see(TRAPPING)?;
+        let response = self.proxy.see(TRAP_PATH)?;
         ensure!(response == Seen::Rejected, "{response:?}");
         Ok(Instant::now())
     }
@@ -271,7 +271,7 @@ fn fail_open_lets_every_later_request_pass_without_the_extension() -> Result<()>
         load.lasts(Seen::Bypassed)?;
         assert_eq!(changed(&before, &proxy.stats()?), [""; 0]);
         // The trapping request passes, too: the module does not run.
-        assert_eq!(proxy.see(TRAPPING)?, Seen::Bypassed);
+        assert_eq!(proxy.see(TRAP_PATH)?, Seen::Bypassed);
         proxy.update()?;
         load.lasts(Seen::Served)
     })

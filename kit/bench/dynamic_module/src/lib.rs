@@ -88,7 +88,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(conf
     drop(unsafe { Box::from_raw(config.cast::<Config>()) });
 }
 
-/// A filter is its configuration: it has no state of its own.
+/// Returns the configuration as the filter, because a filter has no state of its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn envoy_dynamic_module_on_http_filter_new(
     config: *mut c_void,
