@@ -1,5 +1,5 @@
-//! Modules written by hand. They append headers that are constants, and do nothing else, so that they show
-//! the cost of the calls between Envoy and a module.
+//! Modules written by hand. They append headers that are constants, and do nothing else, so that
+//! they show the cost of the calls between Envoy and a module.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ const APPENDING: &str = "proxy_on_response_headers";
 /// Callbacks that return true if all is well.
 const RETURNING_TRUE: [&str; 3] = ["proxy_on_vm_start", "proxy_on_configure", "proxy_on_done"];
 
-/// Where memory that the proxy allocates begins. Its content is never read.
+/// The start of the memory that the proxy allocates. Its content is never read.
 const FREE_MEMORY: u32 = 65536;
 
 /// A module with one callback, which makes one host call for each header.

@@ -19,8 +19,8 @@ use crate::{baseline, callgrind, dynamic_module, ext_proc, load, plot};
 ///
 /// # Errors
 ///
-/// If the extension is not built, if there is no Envoy, load generator or callgrind, with how to get
-/// them; if Envoy rejects a module or a request fails.
+/// If the extension is not built; if Envoy, the load generator or callgrind is missing (the message
+/// says how to get it); or if Envoy rejects a module or a request fails.
 pub fn run(build: &Build, arguments: &Arguments) -> Result<BenchReport> {
     load::check_installed()?;
     callgrind::check_installed()?;

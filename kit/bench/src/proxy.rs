@@ -1,5 +1,5 @@
-//! An Envoy with one filter, which responds to every request itself, so that only Envoy and the filter are
-//! measured.
+//! An Envoy with one filter, which responds to every request itself, so that only Envoy and the
+//! filter are measured.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -35,8 +35,8 @@ pub struct EnvoyProcess {
 }
 
 impl EnvoyProcess {
-    /// Starts Envoy, by the command that `wrap` makes of Envoy's own and of the directory for its
-    /// files, and waits until it serves.
+    /// Starts Envoy, and waits until it serves. `wrap` gets Envoy's command and the directory for
+    /// its files, and returns the command to run.
     ///
     /// # Errors
     ///
@@ -117,8 +117,9 @@ impl EnvoyProcess {
     }
 }
 
-/// Envoy's bootstrap. What Envoy does by the clock would be counted with the requests, and more of it
-/// on a slow machine, so statistics and watchdogs are put off until the count is over.
+/// Envoy's bootstrap. What Envoy does on timers would be counted with the requests, and on a slow
+/// machine there would be more of it. So statistics and watchdogs have intervals that are longer
+/// than a measurement.
 fn bootstrap_without_timers(listeners: &Path, filter: &Filter) -> Value {
     // No request reaches this upstream.
     let mut bootstrap = bootstrap(listeners, 0, ("127.0.0.1", 9));

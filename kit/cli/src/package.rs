@@ -12,7 +12,7 @@ use crate::files::{read, write_whole};
 use crate::toolchain::{TARGET, Toolchain, WASI_TARGET};
 
 /// Makes the linker write relocations, which show [`shrink`] which data is used.
-const REFERENCES: &str = "-Clink-arg=--emit-relocs";
+const EMIT_RELOCS: &str = "-Clink-arg=--emit-relocs";
 
 /// The size of the module's stack, in bytes. Each worker thread of a proxy would need Rust's
 /// default of 1 MiB.
@@ -210,7 +210,7 @@ impl CargoPackage {
             Profile::Ship { for_shrinking } => {
                 let mut flags = self.rustflags();
                 flags.extend(toolchain.path_flags());
-                flags.extend(for_shrinking.then(|| REFERENCES.to_owned()));
+                flags.extend(for_shrinking.then(|| EMIT_RELOCS.to_owned()));
                 flags
             }
             Profile::Development | Profile::Analysis => Vec::new(),

@@ -88,9 +88,9 @@ pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
 fn ensure_valid(name: &str) -> Result<()> {
     let is_valid = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_valid);
-    let starts_well = name.starts_with(char::is_alphabetic) && name.len() <= MAX_LENGTH;
+    let has_valid_start = name.starts_with(char::is_alphabetic) && name.len() <= MAX_LENGTH;
     ensure!(
-        name.split('-').all(is_word) && starts_well,
+        name.split('-').all(is_word) && has_valid_start,
         "{name:?} is not valid; use a letter, then a-z, 0-9 and single dashes, at most {MAX_LENGTH} in all"
     );
     if RESERVED.split(' ').any(|reserved| reserved == name) {

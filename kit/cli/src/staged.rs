@@ -80,8 +80,8 @@ impl StagingDirectory {
         })
     }
 
-    /// A module in any language with its manifest, in a temporary directory. Archives are written to
-    /// the current directory.
+    /// A module in any language with its manifest, in a temporary directory. Archives are written
+    /// to the current directory.
     ///
     /// # Errors
     ///

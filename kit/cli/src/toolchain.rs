@@ -61,9 +61,9 @@ impl Toolchain {
         // An earlier build made this because rustup could not add the target. Do not try rustup for
         // each build.
         if let Ok(version) = version_of(DISTRIBUTION_RUSTC.as_ref()) {
-            let completed = Completed::new(&version, &cache()?);
-            if completed.is_there() {
-                return Ok(completed.into_toolchain());
+            let debian = DebianToolchain::new(&version, &cache()?);
+            if debian.is_complete() {
+                return Ok(debian.into_toolchain());
             }
         }
         if add_with_rustup() {
@@ -89,19 +89,19 @@ impl Toolchain {
         let version = version_of(DISTRIBUTION_RUSTC.as_ref())?;
         let lld = format!("lld-{}", version.llvm_major);
         install_packages(&missing_packages(&[&lld]))?;
-        let completed = Completed::new(&version, &cache()?);
-        if !completed.sysroot.exists() {
-            build_standard_library(&completed.sysroot, &version.release)?;
+        let debian = DebianToolchain::new(&version, &cache()?);
+        if !debian.sysroot.exists() {
+            build_standard_library(&debian.sysroot, &version.release)?;
         }
-        Ok(completed.into_toolchain())
+        Ok(debian.into_toolchain())
     }
 
-    /// Finds a toolchain that has WebAssembly with WASI, or brings its standard library here with
-    /// rustup. That of the distribution cannot be compiled here: it needs a C library for WASI.
+    /// Finds a toolchain that has [`WASI_TARGET`], or adds the target with rustup. The
+    /// distribution's standard library cannot be compiled for it without a C library for WASI.
     ///
     /// # Errors
     ///
-    /// If there is none: what to install, and how.
+    /// If there is no such toolchain. The message says what to install, and how.
     pub fn find_or_install_wasi() -> Result<Self> {
         let is_available = has_target_library("rustc".as_ref(), WASI_TARGET)
             || add_target_with_rustup(WASI_TARGET);
@@ -170,13 +170,14 @@ pub fn cache() -> Result<PathBuf> {
     Ok(home.join("proxy-wasm"))
 }
 
-/// Debian's toolchain, completed for the target.
-struct Completed {
+/// Debian's toolchain: the linker for the target, and the standard library that was compiled for
+/// it.
+struct DebianToolchain {
     linker: PathBuf,
     sysroot: PathBuf,
 }
 
-impl Completed {
+impl DebianToolchain {
     fn new(version: &CompilerVersion, cache: &Path) -> Self {
         Self {
             linker: PathBuf::from(format!("/usr/bin/wasm-ld-{}", version.llvm_major)),
@@ -184,7 +185,7 @@ impl Completed {
         }
     }
 
-    fn is_there(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.linker.exists() && self.sysroot.exists()
     }
 

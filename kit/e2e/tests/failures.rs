@@ -42,12 +42,12 @@ const MODULE: &str = r#"(module
         (i32.const 2) (i32.const 8) (i32.const 8) (i32.const 16) (i32.const 2)))
       i32.const 0))"#;
 
-const TRAPPING: &str = "/panic";
+const TRAP_PATH: &str = "/panic";
 
 /// How many clients send requests at the same time.
 const CLIENTS: usize = 4;
 
-/// How many responses are awaited where a state lasts.
+/// How many responses have to be alike if a state lasts.
 const RESPONSES: usize = 500;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ enum Seen {
     /// 200, without it.
     Bypassed,
     /// 503.
-    Rejected,
+    Unavailable,
     Other(u16),
 }
 
@@ -107,12 +107,12 @@ impl EnvoyUnderTest {
         })
     }
 
-    fn see(&self, path: &str) -> Result<Seen> {
+    fn send(&self, path: &str) -> Result<Seen> {
         let response = http::get(&format!("{}{path}", self.url))?;
         Ok(match response.status {
             200 if response.header("x-filter") == ["on"] => Seen::Served,
             200 => Seen::Bypassed,
-            503 if response.body.is_empty() => Seen::Rejected,
+            503 if response.body.is_empty() => Seen::Unavailable,
             status => Seen::Other(status),
         })
     }
@@ -148,7 +148,8 @@ fn resources(module: &std::path::Path, policy: &Value, configuration: &str) -> V
     discovery_response(&[http_listener("http", 0, &[route], &[filter])])
 }
 
-/// What clients see, in the order of the responses, each with the time at which its request was sent.
+/// What clients see, in the order of the responses, each with the time at which its request was
+/// sent.
 struct BackgroundLoad<'a> {
     proxy: &'a EnvoyUnderTest,
     seen: &'a Mutex<Vec<(Instant, Seen)>>,
@@ -167,7 +168,7 @@ impl BackgroundLoad<'_> {
                 scope.spawn(|| {
                     while !stops.load(Ordering::Relaxed) {
                         let sent = Instant::now();
-                        let response = proxy.see("/").unwrap_or(Seen::Other(0));
+                        let response = proxy.send("/").unwrap_or(Seen::Other(0));
                         if let Ok(mut seen) = seen.lock() {
                             seen.push((sent, response));
                         }
@@ -195,7 +196,7 @@ impl BackgroundLoad<'_> {
         seen
     }
 
-    /// Waits until what was seen of requests after `start` is enough.
+    /// Waits until `is_enough` accepts what was seen of the requests that were sent after `start`.
     fn wait(
         &self,
         start: Instant,
@@ -208,7 +209,7 @@ impl BackgroundLoad<'_> {
             }
             ensure!(
                 start.elapsed() < TIMEOUT,
-                "not seen in time: {:?}",
+                "not seen within the timeout: {:?}",
                 seen.last()
             );
             thread::yield_now();
@@ -216,17 +217,17 @@ impl BackgroundLoad<'_> {
     }
 
     /// Waits for many responses, which have to be alike.
-    fn lasts(&self, expected: Seen) -> Result<()> {
+    fn check_lasts(&self, expected: Seen) -> Result<()> {
         let seen = self.wait(Instant::now(), |seen| seen.len() >= RESPONSES)?;
         let other = seen.iter().find(|(_, response)| *response != expected);
         ensure!(other.is_none(), "{expected:?} does not last: {other:?}");
         Ok(())
     }
 
-    /// Makes the module trap. The request that does it is rejected, whatever the policy.
+    /// Makes the module trap. The request that causes the trap gets 503, whatever the policy.
     fn trap(&self) -> Result<Instant> {
-        let response = self.proxy.see(TRAPPING)?;
-        ensure!(response == Seen::Rejected, "{response:?}");
+        let response = self.proxy.send(TRAP_PATH)?;
+        ensure!(response == Seen::Unavailable, "{response:?}");
         Ok(Instant::now())
     }
 }
@@ -242,17 +243,17 @@ fn changed(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec
 fn fail_closed_rejects_every_request_until_the_configuration_changes() -> Result<()> {
     let proxy = EnvoyUnderTest::start(json!({"failure_policy": "FAIL_CLOSED"}))?;
     BackgroundLoad::run(&proxy, |load| {
-        load.lasts(Seen::Served)?;
+        load.check_lasts(Seen::Served)?;
         let before = proxy.stats()?;
         load.trap()?;
-        load.lasts(Seen::Rejected)?;
+        load.check_lasts(Seen::Unavailable)?;
         let after = proxy.stats()?;
         // No statistic of Wasm shows it.
         assert_eq!(changed(&before, &after), [""; 0]);
         let errors = "http.http.downstream_rq_5xx";
         assert!(after[errors] >= before[errors] + RESPONSES as u64);
         proxy.update()?;
-        load.lasts(Seen::Served)
+        load.check_lasts(Seen::Served)
     })
 }
 
@@ -260,9 +261,9 @@ fn fail_closed_rejects_every_request_until_the_configuration_changes() -> Result
 fn no_policy_is_the_same_as_fail_closed() -> Result<()> {
     let proxy = EnvoyUnderTest::start(json!({}))?;
     BackgroundLoad::run(&proxy, |load| {
-        load.lasts(Seen::Served)?;
+        load.check_lasts(Seen::Served)?;
         load.trap()?;
-        load.lasts(Seen::Rejected)
+        load.check_lasts(Seen::Unavailable)
     })
 }
 
@@ -270,15 +271,15 @@ fn no_policy_is_the_same_as_fail_closed() -> Result<()> {
 fn fail_open_lets_every_later_request_pass_without_the_extension() -> Result<()> {
     let proxy = EnvoyUnderTest::start(json!({"failure_policy": "FAIL_OPEN"}))?;
     BackgroundLoad::run(&proxy, |load| {
-        load.lasts(Seen::Served)?;
+        load.check_lasts(Seen::Served)?;
         let before = proxy.stats()?;
         load.trap()?;
-        load.lasts(Seen::Bypassed)?;
+        load.check_lasts(Seen::Bypassed)?;
         assert_eq!(changed(&before, &proxy.stats()?), [""; 0]);
         // The trapping request passes, too: the module does not run.
-        assert_eq!(proxy.see(TRAPPING)?, Seen::Bypassed);
+        assert_eq!(proxy.send(TRAP_PATH)?, Seen::Bypassed);
         proxy.update()?;
-        load.lasts(Seen::Served)
+        load.check_lasts(Seen::Served)
     })
 }
 
@@ -289,7 +290,7 @@ fn fail_reload_starts_the_module_again_after_the_backoff() -> Result<()> {
         "reload_config": {"backoff": {"base_interval": "2s"}},
     }))?;
     BackgroundLoad::run(&proxy, |load| {
-        load.lasts(Seen::Served)?;
+        load.check_lasts(Seen::Served)?;
         // The module has just started: the first trap is within the backoff, and so is the second.
         for reloads in 1..=2 {
             let trapped = load.trap()?;
@@ -302,14 +303,14 @@ fn fail_reload_starts_the_module_again_after_the_backoff() -> Result<()> {
             print_line(&format!(
                 "Reload {reloads}: served again after {after:?}; {} requests rejected",
                 seen.iter()
-                    .filter(|(_, response)| *response == Seen::Rejected)
+                    .filter(|(_, response)| *response == Seen::Unavailable)
                     .count()
             ));
             ensure!(
                 seen.iter()
-                    .all(|(_, response)| { matches!(response, Seen::Served | Seen::Rejected) })
+                    .all(|(_, response)| { matches!(response, Seen::Served | Seen::Unavailable) })
             );
-            load.lasts(Seen::Served)?;
+            load.check_lasts(Seen::Served)?;
             let stats = proxy.stats()?;
             assert_eq!(stats["wasm.extension.vm_reload_success"], reloads);
             assert!(stats["wasm.extension.vm_reload_backoff"] > 0);

@@ -132,7 +132,8 @@ fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecifie
     }
 }
 
-/// The word of Istio, which has fewer phases. `None`: the unspecified phase, nearest to the router.
+/// Istio's name for a phase of Maistra. Istio has fewer phases. `None` stands for the unspecified
+/// phase, which is nearest to the router.
 fn istio_phase(phase: &str) -> Option<&'static str> {
     match phase {
         "PreAuthN" => Some("AUTHN"),

@@ -16,7 +16,7 @@ pub enum Schema {
         max: i128,
     },
     /// One of these strings.
-    Word(&'static [&'static str]),
+    Enum(&'static [&'static str]),
     List(&'static Schema),
     /// An object with any keys, whose values have this schema.
     Map(&'static Schema),
@@ -90,7 +90,7 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
         {
             return;
         }
-        (Schema::Word(words), NodeValue::Text(text)) if words.contains(&text.as_str()) => return,
+        (Schema::Enum(values), NodeValue::Text(text)) if values.contains(&text.as_str()) => return,
         (Schema::List(schema), NodeValue::List(items)) => {
             for (index, item) in items.iter().enumerate() {
                 compare(comparison, kind, &format!("{path}[{index}]"), item, schema);
@@ -112,7 +112,7 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
         (Schema::Integer { min, max }, _) => {
             format!("an integer; write one from {min} to {max}")
         }
-        (Schema::Word(words), _) => format!("one of a few words; write {}", words.join(" or ")),
+        (Schema::Enum(values), _) => format!("one of a few values; write {}", values.join(" or ")),
         (Schema::List(_), _) => "a list; write each item after a dash".to_owned(),
         (Schema::Map(_) | Schema::Object(_), _) => "an object; write keys and values".to_owned(),
     };

@@ -235,7 +235,7 @@ fn manifest_is_compared_with_the_package() {
         let directory = project(true, &[("manifest.yaml", &MANIFEST.replacen(from, to, 1))]);
         assert_eq!(lines(&report(&directory)), [finding]);
     }
-    // Both are optional.
+    // The name and the version are optional.
     let short = MANIFEST
         .replace("name: my-filter\n", "")
         .replace("version: 1.2.3\n", "");

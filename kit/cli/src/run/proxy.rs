@@ -17,8 +17,8 @@ use proxy_wasm_test::envoy::process::{KillOnDrop, Launch, spawn, wait_for_admin}
 use proxy_wasm_test::envoy::resources::replace;
 use proxy_wasm_test::envoy::updates::{Counts, TIMEOUT, UpdateOutcome, Updates};
 
-/// Worker threads. As in a mesh, each has its own VM, so that an author notices that VMs do not share
-/// memory.
+/// Worker threads. As in a mesh, each has its own VM, so that an author notices that VMs do not
+/// share memory.
 const WORKERS: u32 = 2;
 
 /// How long connections of a changed listener may take to end, in seconds: Istio's default.
@@ -54,8 +54,8 @@ pub fn listeners_file(directory: &Path) -> PathBuf {
 }
 
 impl EnvoyProcess {
-    /// Starts Envoy with its files in a directory. `on_event` gets its log lines, whether it accepts
-    /// the configuration, and its exit.
+    /// Starts Envoy with its files in a directory. `on_event` gets its log lines, whether it
+    /// accepts the configuration, and its exit.
     ///
     /// # Errors
     ///

@@ -63,7 +63,7 @@ pub fn run(project: &Project, options: &RunOptions) -> Result<()> {
         modules: 0,
         module: None,
         proxy: None,
-        loading: None,
+        update_log: None,
         is_serving: false,
     };
     session.serve(&events)
@@ -124,9 +124,9 @@ struct Session {
     modules: u32,
     module: Option<BuiltModule>,
     proxy: Option<EnvoyProcess>,
-    /// What has been logged since an update that Envoy has not accepted or rejected yet. Each VM logs the
-    /// same lines.
-    loading: Option<Vec<Line>>,
+    /// What has been logged since an update that Envoy has not accepted or rejected yet. Each VM
+    /// logs the same lines.
+    update_log: Option<Vec<Line>>,
     is_serving: bool,
 }
 
@@ -136,12 +136,12 @@ impl Session {
         loop {
             match events.recv()? {
                 RunEvent::Stop => {
-                    self.show_loading()?;
+                    self.print_update_log()?;
                     return Ok(());
                 }
                 RunEvent::Changed(changes) => self.on_change(&changes)?,
                 RunEvent::Built(built, time) => self.on_built(built, time)?,
-                RunEvent::Proxy(proxy::ProxyEvent::Logged(line)) => match &mut self.loading {
+                RunEvent::Proxy(proxy::ProxyEvent::Logged(line)) => match &mut self.update_log {
                     Some(lines) => lines.push(line),
                     None => self.output.print_log(&line, 1)?,
                 },
@@ -169,7 +169,7 @@ impl Session {
 
     /// Starts the next build or update, unless one is running.
     fn start_next(&mut self) -> Result<()> {
-        if self.build.is_some() || self.loading.is_some() {
+        if self.build.is_some() || self.update_log.is_some() {
             return Ok(());
         }
         if self.pending.code {
@@ -295,7 +295,7 @@ impl Session {
                 self.proxy = Some(proxy);
             }
         }
-        self.loading = Some(Vec::new());
+        self.update_log = Some(Vec::new());
         Ok(())
     }
 
@@ -303,14 +303,14 @@ impl Session {
         let (updates, outcome) = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                self.show_loading()?;
+                self.print_update_log()?;
                 return Err(error);
             }
         };
         if outcome == UpdateOutcome::Rejected {
             self.hide_consequences();
         }
-        self.show_loading()?;
+        self.print_update_log()?;
         let is_first = outcome == UpdateOutcome::Accepted && !self.is_serving;
         match outcome {
             UpdateOutcome::Rejected => {
@@ -335,10 +335,10 @@ impl Session {
         self.start_next()
     }
 
-    /// Hides Envoy's lines if the extension has logged the error that caused them, unless the author
-    /// has asked for more of Envoy's log.
+    /// Hides Envoy's lines if the extension has logged the error that caused them, unless the
+    /// author has asked for more of Envoy's log.
     fn hide_consequences(&mut self) {
-        let Some(lines) = &mut self.loading else {
+        let Some(lines) = &mut self.update_log else {
             return;
         };
         let is_of_extension = |line: &Line| line.source == LogSource::Extension;
@@ -351,9 +351,9 @@ impl Session {
     }
 
     /// Prints what was logged during the update. Equal lines are printed once.
-    fn show_loading(&mut self) -> Result<()> {
+    fn print_update_log(&mut self) -> Result<()> {
         let mut lines: Vec<(Line, usize)> = Vec::new();
-        for line in self.loading.take().unwrap_or_default() {
+        for line in self.update_log.take().unwrap_or_default() {
             match lines.iter_mut().find(|(known, _)| *known == line) {
                 Some((_, times)) => *times += 1,
                 None => lines.push((line, 1)),
@@ -420,7 +420,7 @@ impl Session {
     }
 
     fn on_exited(mut self, hidden: &[String]) -> Result<()> {
-        self.show_loading()?;
+        self.print_update_log()?;
         let status = match &mut self.proxy {
             Some(proxy) => proxy.status()?.to_string(),
             None => "not started".to_owned(),

@@ -55,7 +55,7 @@ impl Watch {
             settings: settings.to_vec(),
             root,
         };
-        Self::on(files, on_change)
+        Self::watch_files(files, on_change)
     }
 
     /// Watches the extension's files in the directory `root`, if one is given, and other files and
@@ -86,10 +86,10 @@ impl Watch {
                 files.files.push(path);
             }
         }
-        Self::on(files, on_change)
+        Self::watch_files(files, on_change)
     }
 
-    fn on(
+    fn watch_files(
         files: WatchedFiles,
         mut on_change: impl FnMut(Changes) + Send + 'static,
     ) -> Result<Self> {

@@ -164,7 +164,8 @@ fn long_table_index_needs_reference_types() {
             .is_empty()
     );
 
-    // call_indirect, type 0, table 0. The table index takes five bytes in place of one, so the lengths of the function and of the section grow by four.
+    // call_indirect, type 0, table 0. The table index takes five bytes instead of one, so the
+    // lengths of the function and of the section grow by four.
     let at = module
         .windows(3)
         .position(|bytes| bytes == [0x11, 0, 0])
