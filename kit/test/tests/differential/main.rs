@@ -107,7 +107,7 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
 }
 
 #[test]
-fn scenarios_have_different_names() {
+fn scenario_names_are_unique() {
     let scenarios = all_scenarios();
     let names: BTreeSet<_> = scenarios.iter().map(|scenario| &scenario.name).collect();
     let ids: BTreeSet<_> = scenarios.iter().map(Scenario::id).collect();

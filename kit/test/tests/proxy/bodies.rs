@@ -139,7 +139,7 @@ fn the_action_of_a_body_callback_decides_what_it_sees_next() -> Result<(), Error
 }
 
 #[test]
-fn nothing_of_a_held_body_passes() -> Result<(), Error> {
+fn held_body_is_not_forwarded() -> Result<(), Error> {
     let wat = Wat::new().on("proxy_on_request_body", "(return #1)");
     let proxy = wat.load()?;
     let stream = proxy.request("POST", "/").body("one").begin()?;
@@ -233,7 +233,7 @@ fn a_part_of_a_body_can_be_read() -> Result<(), Error> {
 }
 
 #[test]
-fn the_size_of_a_buffer_can_be_asked() -> Result<(), Error> {
+fn buffer_size_can_be_read() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_response_body",
         "(i32.store #4 #77) (call $number (call $proxy_get_buffer_status #1 #0 #4))
@@ -313,7 +313,7 @@ fn buffers_that_do_not_belong_to_a_callback_are_empty_or_do_not_exist() -> Resul
 }
 
 #[test]
-fn a_held_body_can_be_changed_from_elsewhere() -> Result<(), Error> {
+fn held_body_can_be_changed_in_another_callback() -> Result<(), Error> {
     let wat = changing("proxy_on_request_body", "(return #1)").on(
         "proxy_on_tick",
         r#"(drop (call $proxy_set_effective_context #2))

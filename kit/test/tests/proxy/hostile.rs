@@ -146,7 +146,7 @@ fn other_plugin(proxy: &Proxy) -> Result<(), Error> {
 
 /// A status or a trap is an answer; a panic of the host, which fails the test, is not.
 #[test]
-fn host_calls_with_any_arguments_give_a_status_or_a_trap() {
+fn host_calls_with_any_arguments_return_a_status_or_trap() {
     const MODULES: u64 = 600;
     let functions = offered_functions();
     assert!(functions.len() > 50, "{}", functions.len());
@@ -178,7 +178,7 @@ fn host_calls_with_any_arguments_give_a_status_or_a_trap() {
 }
 
 #[test]
-fn a_module_that_answers_nonsense_everywhere_is_endured() -> Result<(), Error> {
+fn invalid_results_of_callbacks_do_not_cause_a_panic() -> Result<(), Error> {
     let wat = CALLBACKS.into_iter().fold(Wat::new(), |wat, callback| {
         let returns = callback.contains("_on_re") || callback == "proxy_on_done";
         wat.on(callback, if returns { "(return #-1)" } else { "" })

@@ -70,7 +70,7 @@ fn response_can_be_read_only_in_its_callback() -> Result<(), Error> {
 }
 
 #[test]
-fn call_whose_response_breaks_off_has_no_headers_and_a_status() -> Result<(), Error> {
+fn call_whose_response_is_cut_off_has_no_headers_and_a_status() -> Result<(), Error> {
     let proxy = calls("proxy_on_tick", CALL)
         .on("proxy_on_http_call_response", ANSWER)
         .on(
@@ -107,7 +107,7 @@ fn call_to_a_service_that_cannot_be_reached_has_status_503() -> Result<(), Error
 }
 
 #[test]
-fn call_times_out_at_its_time() -> Result<(), Error> {
+fn call_times_out_after_its_timeout() -> Result<(), Error> {
     let proxy = calls("proxy_on_tick", CALL)
         .on(
             "proxy_on_http_call_response",

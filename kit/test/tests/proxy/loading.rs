@@ -45,7 +45,7 @@ fn modules_load_as_in_envoy() {
 }
 
 #[test]
-fn start_section_that_calls_the_host_is_a_loading_error_with_advice() {
+fn start_section_that_calls_the_host_is_rejected_with_advice() {
     let module = format!(
         r#"(module (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
           {MARKER} {MEMORY} {ALLOCATOR}
@@ -280,7 +280,7 @@ fn name_section_has_to_be_complete() -> Result<(), Error> {
 }
 
 #[test]
-fn what_is_no_module_is_refused() {
+fn invalid_module_is_rejected() {
     for bytes in [
         b"".as_slice(),
         b"\0asm",
@@ -297,7 +297,7 @@ fn what_is_no_module_is_refused() {
 }
 
 #[test]
-fn a_truncated_module_is_refused_wherever_it_ends() -> Result<(), Error> {
+fn truncated_module_does_not_cause_a_panic() -> Result<(), Error> {
     let whole = ::wat::parse_str(
         Wat::new()
             .on("proxy_on_tick", "(call $say @\"tick\")")

@@ -156,7 +156,7 @@ const BAD_CALLS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn a_bad_address_gets_its_status_and_changes_nothing() -> Result<(), Error> {
+fn bad_address_returns_invalid_memory_access_and_changes_nothing() -> Result<(), Error> {
     for (callback, call) in BAD_CALLS {
         let call = call.replace("BAD", BAD);
         let wat = Wat::new().on(callback, &format!("(call $number (call {call}))"));
@@ -222,7 +222,7 @@ fn the_last_bytes_of_the_memory_can_be_used() -> Result<(), Error> {
 }
 
 #[test]
-fn an_allocator_that_gives_nothing_is_an_invalid_address() -> Result<(), Error> {
+fn invalid_address_from_the_allocator_is_an_invalid_memory_access() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         "(call $number (call $proxy_get_property @\"plugin_root_id\" @out))",
@@ -249,7 +249,7 @@ fn an_allocator_that_gives_nothing_is_an_invalid_address() -> Result<(), Error> 
 }
 
 #[test]
-fn an_allocator_that_asks_for_memory_is_a_trap() -> Result<(), Error> {
+fn allocator_that_makes_a_host_call_traps() -> Result<(), Error> {
     let module = r#"(module
       (import "env" "proxy_get_property" (func $get (param i32 i32 i32 i32) (result i32)))
       (func (export "proxy_abi_version_0_2_1"))
@@ -268,7 +268,7 @@ fn an_allocator_that_asks_for_memory_is_a_trap() -> Result<(), Error> {
 }
 
 #[test]
-fn the_memory_grows_as_far_as_its_limit() -> Result<(), Error> {
+fn memory_grows_up_to_its_limit() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         "(call $number (memory.grow #1)) (call $number (memory.grow #1)) (call $number (memory.size))",
@@ -300,7 +300,7 @@ fn tables_are_bounded() -> Result<(), Error> {
 }
 
 #[test]
-fn a_value_that_does_not_fit_is_not_handed_over() -> Result<(), Error> {
+fn value_that_does_not_fit_into_memory_is_not_returned() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_request_body",
         "(call $number (call $proxy_get_buffer_bytes #0 #0 #-1 @out))",

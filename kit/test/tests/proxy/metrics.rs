@@ -71,7 +71,7 @@ fn counters_and_gauges_wrap() -> Result<(), Error> {
 }
 
 #[test]
-fn a_histogram_keeps_all_that_is_recorded() -> Result<(), Error> {
+fn histogram_keeps_all_recorded_values() -> Result<(), Error> {
     let (proxy, said) = metric(2, &[RECORD, ADD, RECORD])?;
     assert_eq!(said, ["0", "0", "2", "0", "2", "2", "0", "0", "2", "0"]);
     assert_eq!(proxy.metric("name"), Some(Metric::Histogram(vec![70, 70])));
@@ -145,7 +145,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
 }
 
 #[test]
-fn a_name_and_kind_is_one_metric() -> Result<(), Error> {
+fn defining_a_metric_again_keeps_its_value() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         r#"(drop (call $proxy_define_metric #0 @"name" #0))

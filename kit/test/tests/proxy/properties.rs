@@ -91,7 +91,7 @@ fn read(paths: &[&str]) -> String {
 }
 
 #[test]
-fn request_is_seen_in_its_properties() -> Result<(), Error> {
+fn properties_describe_the_request() -> Result<(), Error> {
     let paths = [
         "request.path",
         "request.url_path",
@@ -227,7 +227,7 @@ fn body_that_waits_for_held_headers_has_arrived() -> Result<(), Error> {
 }
 
 #[test]
-fn times_are_those_of_the_test() -> Result<(), Error> {
+fn times_are_set_by_the_test() -> Result<(), Error> {
     let paths = [
         "#request.time",
         "#request.duration",
@@ -297,7 +297,7 @@ fn response_of_the_extension_has_its_details() -> Result<(), Error> {
 }
 
 #[test]
-fn disconnect_and_close_are_told_apart() -> Result<(), Error> {
+fn disconnect_and_close_have_different_details() -> Result<(), Error> {
     let log = read(&OUTCOME);
     let proxy = Wat::new().on("proxy_on_log", &log).load()?;
     proxy.request("GET", "/").send()?.reset()?;

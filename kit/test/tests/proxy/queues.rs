@@ -34,7 +34,7 @@ fn items_come_out_in_order_and_then_the_queue_is_empty() -> Result<(), Error> {
 }
 
 #[test]
-fn a_queue_is_opened_when_it_is_there() -> Result<(), Error> {
+fn existing_queue_keeps_its_identifier() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         r#"(drop (call $proxy_register_shared_queue @"name" #0))
@@ -156,7 +156,7 @@ fn queue_of_another_vm_takes_items() -> Result<(), Error> {
 }
 
 #[test]
-fn a_plugin_that_has_ended_is_not_told() -> Result<(), Error> {
+fn plugin_that_has_ended_is_not_notified() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_configure",

@@ -26,7 +26,7 @@ fn a_value_is_set_only_when_nobody_else_has_changed_it() -> Result<(), Error> {
 }
 
 #[test]
-fn zero_matches_any_version_and_a_missing_key_any() -> Result<(), Error> {
+fn version_zero_and_a_missing_key_match_any_version() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         r#"(call $number (call $proxy_get_shared_data @"key" @out #8))
@@ -77,7 +77,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
 }
 
 #[test]
-fn all_contexts_of_a_vm_share_it() -> Result<(), Error> {
+fn all_contexts_of_a_vm_share_the_values() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_tick",

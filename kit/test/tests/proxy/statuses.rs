@@ -5,7 +5,7 @@ use proxy_wasm_test::{Error, Status};
 use crate::wat::{Wat, answers, whole_request};
 
 #[test]
-fn each_call_answers_with_the_status_that_the_abi_names() -> Result<(), Error> {
+fn each_host_call_returns_the_status_of_the_abi() -> Result<(), Error> {
     const OK: &str = "0";
     const NOT_FOUND: &str = "1";
     const BAD_ARGUMENT: &str = "2";
@@ -82,7 +82,7 @@ fn a_response_lists_the_host_calls_made_for_it() -> Result<(), Error> {
 }
 
 #[test]
-fn a_stream_of_tcp_is_never_shown() -> Result<(), Error> {
+fn http_request_calls_no_callbacks_of_tcp_and_grpc() -> Result<(), Error> {
     let never = |name: &str, parameters: &str, result: &str| {
         format!("(func (export \"{name}\") {parameters} {result} unreachable)")
     };

@@ -133,7 +133,7 @@ fn recursion_is_as_deep_as_real_modules_need() -> Result<(), Error> {
 }
 
 #[test]
-fn an_endless_loop_ends_with_its_fuel() -> Result<(), Error> {
+fn endless_loop_runs_out_of_fuel() -> Result<(), Error> {
     for body in [
         "(loop $for_ever (br $for_ever))",
         "(loop $for_ever (call $say @\"again\") (br $for_ever))",
@@ -149,7 +149,7 @@ fn an_endless_loop_ends_with_its_fuel() -> Result<(), Error> {
 }
 
 #[test]
-fn an_endless_start_ends_with_its_fuel() {
+fn endless_start_runs_out_of_fuel() {
     let options = || Options::new().fuel_limit(1_000_000);
     let endless = "(loop $for_ever (br $for_ever))";
     let section = format!("(func $begin {endless}) (start $begin)");
@@ -166,7 +166,7 @@ fn an_endless_start_ends_with_its_fuel() {
 }
 
 #[test]
-fn callbacks_that_lead_to_one_another_for_ever_end_with_their_fuel() -> Result<(), Error> {
+fn callbacks_that_cause_each_other_forever_run_out_of_fuel() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_configure",
@@ -202,7 +202,7 @@ fn each_step_of_a_test_has_its_own_fuel() -> Result<(), Error> {
 }
 
 #[test]
-fn after_a_trap_the_vm_has_ended() -> Result<(), Error> {
+fn vm_is_terminated_after_a_trap() -> Result<(), Error> {
     let proxy = Wat::new().on("proxy_on_tick", "(unreachable)").load()?;
     let open = proxy.request("GET", "/").send()?;
     trap(&proxy);

@@ -27,7 +27,7 @@ fn the_environment_is_the_one_of_the_test() -> Result<(), Error> {
 }
 
 #[test]
-fn random_numbers_depend_on_the_seed_alone() -> Result<(), Error> {
+fn random_numbers_depend_only_on_the_seed() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         "(call $number (call $wasi_random_get #100 #13)) (call $say #100 #16)",
@@ -47,7 +47,7 @@ fn random_numbers_depend_on_the_seed_alone() -> Result<(), Error> {
 }
 
 #[test]
-fn output_is_info_and_errors_are_errors() -> Result<(), Error> {
+fn stdout_is_logged_as_info_and_stderr_as_error() -> Result<(), Error> {
     let wat = Wat::new()
         .with("(func $piece (param i32 i32) (i32.store #64 (local.get 0)) (i32.store #68 (local.get 1)))")
         .on(

@@ -218,7 +218,7 @@ impl<'a> EnvoySession<'a> {
             }
         }
         self.call_time = Duration::ZERO;
-        self.settle()?;
+        self.wait_for_callbacks()?;
         Ok(exchange)
     }
 
@@ -232,7 +232,7 @@ impl<'a> EnvoySession<'a> {
     }
 
     /// Waits until the worker has called the callbacks at the end of a stream, and looks for traps.
-    fn settle(&self) -> Result<(), Stop> {
+    fn wait_for_callbacks(&self) -> Result<(), Stop> {
         let waited = self.envoy.barrier().wait();
         waited.map_err(|error| Stop::Failed(format!("Envoy does not respond: {error}")))?;
         match self.envoy.trap(self.log_start) {
@@ -278,7 +278,7 @@ impl Session for EnvoySession<'_> {
         {
             Some(address) => {
                 self.address = Some(address);
-                self.settle()
+                self.wait_for_callbacks()
             }
             None => Err(self.rejection(log_start)),
         }
@@ -299,7 +299,7 @@ impl Session for EnvoySession<'_> {
         let connection = connection.map_err(|error| Stop::Failed(error.to_string()))?;
         meanwhile(self)?;
         drop(connection);
-        self.settle()?;
+        self.wait_for_callbacks()?;
         Ok(ObservedExchange::default())
     }
 
@@ -309,7 +309,7 @@ impl Session for EnvoySession<'_> {
             let rest = deadline.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(rest) {
                 Ok(event) => self.on_event(event),
-                Err(_) => return self.settle(),
+                Err(_) => return self.wait_for_callbacks(),
             }
         }
     }
@@ -329,7 +329,7 @@ impl Session for EnvoySession<'_> {
                 None => break,
             }
         }
-        self.settle()
+        self.wait_for_callbacks()
     }
 
     fn log(&mut self) -> Result<Vec<LogLine>, Stop> {
