@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, Options, Reply, Response};
 
-use crate::wat::{Wat, answers, answers_with, said};
+use crate::wat::{Wat, results, results_with, said};
 
 const BODIES: [(&str, u32); 2] = [("proxy_on_request_body", 0), ("proxy_on_response_body", 1)];
 
@@ -34,11 +34,11 @@ fn changing(callback: &str, body: &str) -> Wat {
         .on(callback, body)
 }
 
-/// What came out on the other side, and what the module logged.
-type Passed = (Vec<u8>, Vec<u8>, Vec<String>);
+/// The body that the upstream received, the one that the client received, and what the module logged.
+type Forwarded = (Vec<u8>, Vec<u8>, Vec<String>);
 
 /// Sends a body in chunks both ways.
-fn pass(wat: &Wat, chunks: &[&str]) -> Result<Passed, Error> {
+fn pass(wat: &Wat, chunks: &[&str]) -> Result<Forwarded, Error> {
     let proxy = wat.load()?;
     let request = chunks
         .iter()
@@ -261,8 +261,8 @@ fn arguments_of_a_foreign_function_are_the_buffer_that_was_read_last() -> Result
             ["0", "10", "2"],
         ),
     ] {
-        let answers = answers_with(size, callback, &[read, LAST, "$size", CHANGE])?;
-        assert_eq!(answers[1..4], expected, "{callback}");
+        let results = results_with(size, callback, &[read, LAST, "$size", CHANGE])?;
+        assert_eq!(results[1..4], expected, "{callback}");
     }
     Ok(())
 }
@@ -288,18 +288,18 @@ fn buffers_that_do_not_belong_to_a_callback_are_empty_or_do_not_exist() -> Resul
             let status = format!("$proxy_get_buffer_status #{buffer} #8 #12");
             let change = format!("$proxy_set_buffer_bytes #{buffer} #0 #0 #0 #0");
             let size_of_read = "(func $size (result i32) (i32.load #4))";
-            let answers =
-                answers_with(size_of_read, callback, &[&read, "$size", &status, &change])?;
-            let answers = &answers[answers.len() - 4..];
+            let results =
+                results_with(size_of_read, callback, &[&read, "$size", &status, &change])?;
+            let results = &results[results.len() - 4..];
             let expected = match (buffer, own) {
                 (7, Some(7)) => ["0", "10", "0", "2"],
                 (4 | 7, _) => ABSENT,
-                _ if own == Some(buffer) => [answers[0].as_str(), &answers[1], "0", "0"],
+                _ if own == Some(buffer) => [results[0].as_str(), &results[1], "0", "0"],
                 _ => EMPTY,
             };
-            assert_eq!(answers, expected, "buffer {buffer} in {callback}");
+            assert_eq!(results, expected, "buffer {buffer} in {callback}");
         }
-        let unknown = answers(
+        let unknown = results(
             callback,
             &[
                 "$proxy_get_buffer_bytes #9 #0 #1 @out",
@@ -360,7 +360,7 @@ fn a_request_that_is_held_beyond_the_limit_is_rejected() -> Result<(), Error> {
     assert_eq!(said, ["413", "log"]);
     let (response, _) = exchange(&wat, Options::new().buffer_limit(3), b"four")?;
     assert_eq!(response.status(), 413);
-    // It is held in chunks of the body, too.
+    // The limit is for all held chunks together.
     let proxy = wat.load_with(Options::new().buffer_limit(3))?;
     let stream = proxy.request("POST", "/").begin()?;
     stream.send_body("one", false)?;

@@ -1,4 +1,4 @@
-//! What an extension does and Envoy does not survive: it crashes, or corrupts or holds a message.
+//! Actions of an extension after which Envoy crashes, corrupts a message, or holds one forever.
 
 use proxy_wasm_test::{Error, Reply, Response};
 
@@ -22,7 +22,7 @@ fn local(status: u32, body: &str) -> String {
     format!("$proxy_send_local_response #{status} #0 #0 {body} #0 #0 #-1")
 }
 
-/// Checks that the error says what Envoy does, and in other words how to avoid it.
+/// Checks that the error contains this text.
 fn breaks(result: Result<Response, Error>, effect: &str) {
     match result {
         Err(Error::BreaksEnvoy(text)) => assert!(text.contains(effect), "{effect}: {text}"),
@@ -68,7 +68,7 @@ fn a_callback_that_resumes_and_pauses_holds_the_rest_forever() -> Result<(), Err
         breaks(simple(&wat), "forever");
         // Without a body, nothing is left to be held.
         assert_eq!(wat.load()?.request("GET", "/").respond(200)?.status(), 200);
-        // What is held can be resumed from elsewhere.
+        // The held message can be resumed in another callback.
         let wat = wat.on("proxy_on_tick", &format!("{STREAM} {resume}"));
         let proxy = wat.load()?;
         let stream = proxy.request("POST", "/").body("request").send()?;
@@ -101,7 +101,7 @@ fn a_trailers_callback_that_resumes_and_continues_sends_the_end_twice() -> Resul
         whole(&on("proxy_on_response_trailers", CONTINUE[1])),
         "crashes",
     );
-    // Envoy ignores what comes for a request after the end of the response.
+    // Envoy ignores the rest of a request after the end of the response.
     let resume = on("proxy_on_response_trailers", CONTINUE[0]);
     assert_eq!(whole(&resume)?.status(), 200);
     // The trailers have been sent already.
@@ -134,7 +134,7 @@ fn a_response_that_has_not_begun_cannot_be_resumed() -> Result<(), Error> {
     let proxy = wat.load()?;
     let stream = proxy.request("GET", "/").send()?;
     assert!(matches!(proxy.tick(), Err(Error::BreaksEnvoy(_))));
-    // The stream does not exist any more, and the proxy goes on.
+    // The stream does not exist any more, and the proxy continues to run.
     assert!(matches!(stream.finish(), Err(Error::InvalidState(_))));
     assert!(proxy.request("GET", "/").send()?.is_request_paused());
     Ok(())

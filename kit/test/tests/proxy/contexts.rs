@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::Error;
 
-use crate::wat::{Wat, answers, said};
+use crate::wat::{Wat, results, said};
 
 #[test]
 fn the_effective_context_lasts_until_the_callback_returns() -> Result<(), Error> {
@@ -43,7 +43,7 @@ fn context_zero_is_that_of_the_callback() -> Result<(), Error> {
         "$proxy_set_effective_context #0",
         "$proxy_set_property @\"a\" @\"b\"",
     ];
-    let on = |callback| answers(callback, &calls);
+    let on = |callback| results(callback, &calls);
     assert_eq!(on("proxy_on_request_headers")?, ["0", "1", "0", "0"]);
     assert_eq!(on("proxy_on_configure")?, ["0", "1", "0", "1"]);
     Ok(())
@@ -112,7 +112,7 @@ fn plugin_that_is_done_is_deleted_at_once() -> Result<(), Error> {
 #[test]
 fn proxy_done_is_not_found_unless_the_plugin_is_shutting_down() -> Result<(), Error> {
     for callback in ["proxy_on_request_headers", "proxy_on_done", "proxy_on_log"] {
-        assert_eq!(answers(callback, &["$proxy_done"])?, ["1"], "{callback}");
+        assert_eq!(results(callback, &["$proxy_done"])?, ["1"], "{callback}");
     }
     Ok(())
 }

@@ -148,7 +148,7 @@ fn calls_that_cannot_be_sent_are_rejected() -> Result<(), Error> {
         (r#"@"grpc""#, service, unavailable),
         (r#"@"request""#, &format!("{BAD} #8"), "6 99"),
         ("#1000 #12", &format!("#1000 {BAD}"), "6 99"),
-        // Pairs that do not decode are none.
+        // Metadata that cannot be decoded is ignored.
         ("#0 #0 @", r#"@"abc" @"#, "0 5"),
     ] {
         let to = to.replace("\\u{6}", "\u{6}").replace("\\u{4}", "\u{4}");

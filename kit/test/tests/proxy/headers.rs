@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, Headers, Reply};
 
-use crate::wat::{Wat, answers, said, whole_request};
+use crate::wat::{Wat, results, said, whole_request};
 
 /// The callbacks in which the maps 0 to 3 can be changed.
 const HEADERS: [(&str, u32); 2] = [
@@ -65,7 +65,7 @@ fn replacing_leaves_one_value_and_removing_none() -> Result<(), Error> {
         .into_iter()
         .fold(Reply::new(200), |reply, name| reply.header(name, "v"));
     let response = wat.load()?.request("GET", "/").respond(reply)?;
-    // In the place of a new one.
+    // A replaced header moves to the end.
     let expected = [(":status", "200"), ("stays", "v"), ("twice", "once")];
     assert_eq!(response.headers(), &Headers::from_iter(expected));
     Ok(())
@@ -408,7 +408,7 @@ fn maps_can_be_read_and_changed_only_in_their_callbacks() -> Result<(), Error> {
     ];
     for (callback, own) in callbacks {
         for map in 0..8 {
-            let answers = answers(
+            let results = results(
                 callback,
                 &[
                     &format!("$proxy_get_header_map_value #{map} @\"name\" @out"),
@@ -420,10 +420,9 @@ fn maps_can_be_read_and_changed_only_in_their_callbacks() -> Result<(), Error> {
                     &remove(map, "new"),
                 ],
             );
-            // Without pseudo-headers, no response goes on.
-            let answers = answers?;
-            // Bodies are shown twice, and each answer is logged.
-            let answers = &answers[answers.len() - 7..];
+            let results = results?;
+            // A body callback is called twice, and logs each time.
+            let results = &results[results.len() - 7..];
             let value = match (callback, map) {
                 ("proxy_on_log", 0 | 2) => OK,
                 ("proxy_on_log", _) => NOT_FOUND,
@@ -432,7 +431,7 @@ fn maps_can_be_read_and_changed_only_in_their_callbacks() -> Result<(), Error> {
             };
             let change = if own == Some(map) { OK } else { BAD_ARGUMENT };
             let expected = [value, OK, change, change, change, change, change];
-            assert_eq!(answers, expected, "map {map} in {callback}");
+            assert_eq!(results, expected, "map {map} in {callback}");
         }
     }
     Ok(())

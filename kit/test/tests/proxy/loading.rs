@@ -1,4 +1,4 @@
-//! What a proxy loads, and what it refuses (ABI: "Integration", "Memory management").
+//! What a proxy loads, and what it rejects (ABI: "Integration", "Memory management").
 
 use proxy_wasm_abi::{AbiVersion, Function, ValueType};
 use proxy_wasm_test::{Error, Options, Proxy};
@@ -99,7 +99,7 @@ fn function_that_only_envoy_offers_is_named() {
     let import = r#"(import "env" "envoy_resolve_dns" (func (param i32 i32 i32) (result i32)))"#;
     let module = format!("(module {import} {MARKER} {MEMORY} {ALLOCATOR})");
     let Err(Error::Unsupported(message)) = Proxy::load(module) else {
-        panic!("another result");
+        panic!("it was loaded, or rejected with another error");
     };
     assert!(
         message.contains("env.envoy_resolve_dns, which Envoy offers"),
@@ -291,8 +291,8 @@ fn invalid_module_is_rejected() {
         b"\xff\xfe",
         b"(module (func (result i32) (i64.const 0)))",
     ] {
-        let refused = Proxy::load(bytes);
-        assert!(matches!(refused, Err(Error::Load(_))), "{bytes:?}");
+        let rejected = Proxy::load(bytes);
+        assert!(matches!(rejected, Err(Error::Load(_))), "{bytes:?}");
     }
 }
 
@@ -306,7 +306,7 @@ fn truncated_module_does_not_cause_a_panic() -> Result<(), Error> {
     .expect("a module");
     Proxy::load(&whole)?;
     for end in 0..whole.len() {
-        // Without its last sections it may be valid; what counts is that the host stands.
+        // It may load: without its last sections, it can be valid.
         let _ = Proxy::load(&whole[..end]);
     }
     Ok(())

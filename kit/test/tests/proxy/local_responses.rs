@@ -1,8 +1,8 @@
-//! Responses of the extension's own (ABI: `proxy_send_local_response`).
+//! Local responses (ABI: `proxy_send_local_response`).
 
 use proxy_wasm_test::{Error, Headers};
 
-use crate::wat::{Wat, answers, said, whole_request};
+use crate::wat::{Wat, results, said, whole_request};
 
 const SEND: &str =
     r#"(call $number (call $proxy_send_local_response #418 @"details" @"teapot" #0 #0 #-1))"#;
@@ -178,8 +178,8 @@ fn first_of_two_local_responses_is_sent() -> Result<(), Error> {
     Ok(())
 }
 
-/// From elsewhere, the response passes through the extension at once, where the second one replaces
-/// it.
+/// Outside the callbacks of the stream, the first response passes through the extension at once, and
+/// the second one replaces it.
 #[test]
 fn second_of_two_local_responses_in_another_callback_replaces_the_first() -> Result<(), Error> {
     let two = send(403, "first", 0) + &send(404, "second", 0);
@@ -316,6 +316,6 @@ fn local_response_outside_a_stream_does_nothing() -> Result<(), Error> {
     let send = SEND
         .trim_start_matches("(call $number (call ")
         .trim_end_matches("))");
-    assert_eq!(answers("proxy_on_configure", &[send])?, ["0"]);
+    assert_eq!(results("proxy_on_configure", &[send])?, ["0"]);
     Ok(())
 }

@@ -2,10 +2,9 @@
 
 use proxy_wasm_test::{Error, Options, Proxy};
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
-/// Host calls with one address after another that is bad, each in a callback in which all else is
-/// right.
+/// Host calls with one bad address each, and a callback in which the other arguments are valid.
 const BAD_CALLS: &[(&str, &str)] = &[
     ("proxy_on_tick", "$proxy_log #2 BAD #1"),
     ("proxy_on_tick", "$proxy_log #2 #0 #-1"),
@@ -261,7 +260,7 @@ fn allocator_that_makes_a_host_call_traps() -> Result<(), Error> {
       (func (export "proxy_on_tick") (param i32) (drop (call $ask))))"#;
     let proxy = Options::new().root_id("root").load(module)?;
     let Err(Error::Trap(trap)) = proxy.tick() else {
-        panic!("it goes on");
+        panic!("it did not trap");
     };
     assert!(trap.reason.contains("allocator"), "{trap}");
     Ok(())
@@ -278,8 +277,8 @@ fn memory_grows_up_to_its_limit() -> Result<(), Error> {
     proxy.tick()?;
     assert_eq!(said(&proxy), ["2", "4294967295", "3"]);
     assert_eq!(proxy.memory_pages(), 3);
-    let refused = wat.load_with(Options::new().memory_limit(65536));
-    assert!(matches!(refused, Err(Error::Unsupported(_))));
+    let rejected = wat.load_with(Options::new().memory_limit(65536));
+    assert!(matches!(rejected, Err(Error::Unsupported(_))));
     Ok(())
 }
 
@@ -312,7 +311,7 @@ fn value_that_does_not_fit_into_memory_is_not_returned() -> Result<(), Error> {
     assert_eq!(said(&proxy), ["6", "0"]);
     assert_eq!(stream.upstream().expect("a request").body, body);
     assert_eq!(
-        answers(
+        results(
             "proxy_on_request_body",
             &["$proxy_get_buffer_bytes #0 #0 #-1 @out"]
         )?,

@@ -2,9 +2,9 @@
 
 use proxy_wasm_test::{Error, Metric, Proxy};
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
-/// Defines a metric and logs what the calls answer, and its value after each.
+/// Defines a metric, and logs what each call returns and the metric's value after it.
 fn metric(kind: u32, calls: &[&str]) -> Result<(Proxy, Vec<String>), Error> {
     let calls: String = calls
         .iter()
@@ -56,13 +56,13 @@ fn a_gauge_goes_up_and_down() -> Result<(), Error> {
 
 #[test]
 fn counters_and_gauges_wrap() -> Result<(), Error> {
-    const MOST: &str = "$proxy_record_metric (i32.load #8) (i64.const -1)";
+    const MAX: &str = "$proxy_record_metric (i32.load #8) (i64.const -1)";
     assert_eq!(
-        metric(0, &[MOST, ADD])?.0.metric("name"),
+        metric(0, &[MAX, ADD])?.0.metric("name"),
         Some(Metric::Counter(4))
     );
     assert_eq!(
-        metric(1, &[MOST, ADD])?.0.metric("name"),
+        metric(1, &[MAX, ADD])?.0.metric("name"),
         Some(Metric::Gauge(4))
     );
     let below = metric(1, &[SUBTRACT])?.0.metric("name");
@@ -105,8 +105,8 @@ fn status_for_an_unknown_identifier_depends_on_its_type() -> Result<(), Error> {
             format!("$proxy_increment_metric {id} (i64.const 1)"),
             format!("$proxy_record_metric {id} (i64.const 1)"),
         ];
-        let answers = answers("proxy_on_configure", &calls.each_ref().map(String::as_str))?;
-        assert_eq!(answers, [read, read, recorded], "{id}");
+        let results = results("proxy_on_configure", &calls.each_ref().map(String::as_str))?;
+        assert_eq!(results, [read, read, recorded], "{id}");
     }
     Ok(())
 }
@@ -140,7 +140,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         // As in Envoy, the first one has been defined.
         "$proxy_get_metric #4 #16",
     ];
-    assert_eq!(answers("proxy_on_configure", &calls)?, ["6", "6", "6", "0"]);
+    assert_eq!(results("proxy_on_configure", &calls)?, ["6", "6", "6", "0"]);
     Ok(())
 }
 

@@ -67,8 +67,8 @@ fn each_part_of_a_response_can_be_held_and_resumed() -> Result<(), Error> {
 fn held_request_gets_no_response() -> Result<(), Error> {
     let wat = Wat::new().on("proxy_on_request_headers", "(return #1)");
     let proxy = wat.load()?;
-    let answer = proxy.request("GET", "/").respond(200);
-    assert!(matches!(answer, Err(Error::Paused("request"))));
+    let response = proxy.request("GET", "/").respond(200);
+    assert!(matches!(response, Err(Error::Paused("request"))));
     Ok(())
 }
 

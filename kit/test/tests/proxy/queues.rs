@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, Options};
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
 const READY: &str = "(call $say @\"ready\") (call $number (local.get $plugin_context_id))
     (call $number (call $proxy_dequeue_shared_queue (local.get $queue_id) @out)) (call $say @result)";
@@ -128,7 +128,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         &format!("$proxy_dequeue_shared_queue #1 #0 {BAD}"),
     ];
     let statuses = ["6", "6", "6", "1", "6", "6", "0", "6", "6", "0", "6", "7"];
-    assert_eq!(answers("proxy_on_configure", &calls)?, statuses);
+    assert_eq!(results("proxy_on_configure", &calls)?, statuses);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::Error;
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
 #[test]
 fn a_value_is_set_only_when_nobody_else_has_changed_it() -> Result<(), Error> {
@@ -72,7 +72,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         &format!("$proxy_get_shared_data @\"none\" {BAD} {BAD} {BAD}"),
     ];
     let statuses = ["0", "6", "6", "6", "6", "6", "6", "1"];
-    assert_eq!(answers("proxy_on_configure", &calls)?, statuses);
+    assert_eq!(results("proxy_on_configure", &calls)?, statuses);
     Ok(())
 }
 

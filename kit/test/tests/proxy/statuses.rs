@@ -1,8 +1,8 @@
-//! The statuses that the ABI names, call by call, where no other test is about them.
+//! The statuses that host calls return, where no other test checks them.
 
 use proxy_wasm_test::{Error, Status};
 
-use crate::wat::{Wat, answers, whole_request};
+use crate::wat::{Wat, results, whole_request};
 
 #[test]
 fn each_host_call_returns_the_status_of_the_abi() -> Result<(), Error> {
@@ -48,7 +48,7 @@ fn each_host_call_returns_the_status_of_the_abi() -> Result<(), Error> {
         ),
     ] {
         assert_eq!(
-            answers("proxy_on_request_headers", &[call])?,
+            results("proxy_on_request_headers", &[call])?,
             [status],
             "{call}"
         );

@@ -1,4 +1,4 @@
-//! Traps: an error value that says what, where and why, and the end of the VM.
+//! Traps: what the error contains, and the end of the VM.
 
 use proxy_wasm_test::{Error, Limit, Module, Options, Proxy, Trap};
 
@@ -135,10 +135,10 @@ fn recursion_is_as_deep_as_real_modules_need() -> Result<(), Error> {
 #[test]
 fn endless_loop_runs_out_of_fuel() -> Result<(), Error> {
     for body in [
-        "(loop $for_ever (br $for_ever))",
-        "(loop $for_ever (call $say @\"again\") (br $for_ever))",
-        "(loop $for_ever (drop (call $proxy_get_property @\"plugin_root_id\" @out)) (br $for_ever))",
-        "(loop $for_ever (memory.fill #0 #0 #65536) (br $for_ever))",
+        "(loop $forever (br $forever))",
+        "(loop $forever (call $say @\"again\") (br $forever))",
+        "(loop $forever (drop (call $proxy_get_property @\"plugin_root_id\" @out)) (br $forever))",
+        "(loop $forever (memory.fill #0 #0 #65536) (br $forever))",
     ] {
         let options = Options::new().root_id("root").fuel_limit(10_000_000);
         let proxy = Wat::new().on("proxy_on_tick", body).load_with(options)?;
@@ -151,7 +151,7 @@ fn endless_loop_runs_out_of_fuel() -> Result<(), Error> {
 #[test]
 fn endless_start_runs_out_of_fuel() {
     let options = || Options::new().fuel_limit(1_000_000);
-    let endless = "(loop $for_ever (br $for_ever))";
+    let endless = "(loop $forever (br $forever))";
     let section = format!("(func $begin {endless}) (start $begin)");
     for (wat, callback) in [
         (Wat::new().on("_start", endless), "_start"),
@@ -180,7 +180,7 @@ fn callbacks_that_cause_each_other_forever_run_out_of_fuel() -> Result<(), Error
         .load_with(Options::new().fuel_limit(10_000_000))?
         .configure("")?;
     let Err(Error::Trap(trap)) = proxy.enqueue("q", "first") else {
-        panic!("it ends");
+        panic!("it did not trap");
     };
     assert_eq!(trap.callback, "proxy_on_queue_ready");
     assert!(trap.reason.contains("fuel"), "{trap}");
@@ -257,7 +257,7 @@ fn a_limit_that_envoy_does_not_have_is_named() -> Result<(), Error> {
     };
     for (body, limit) in [
         ("(unreachable)", None),
-        ("(loop $for_ever (br $for_ever))", Some(Limit::Fuel)),
+        ("(loop $forever (br $forever))", Some(Limit::Fuel)),
         (grow, Some(Limit::Memory)),
         ("(call $again)", Some(Limit::CallDepth)),
     ] {

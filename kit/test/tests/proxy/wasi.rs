@@ -1,4 +1,4 @@
-//! What is there of WASI (ABI: "Randomness", "Environment variables", "Unimplemented WASI functions").
+//! The functions of WASI (ABI: "Randomness", "Environment variables", "Unimplemented WASI functions").
 
 use proxy_wasm_test::{Error, LogLevel, Options};
 
@@ -93,7 +93,7 @@ fn trap_after_an_exit_says_so() -> Result<(), Error> {
         .on("proxy_on_request_headers", "(unreachable)")
         .load()?;
     let Err(Error::Trap(trap)) = proxy.tick() else {
-        panic!("it goes on");
+        panic!("it did not trap");
     };
     assert!(
         trap.reason
@@ -111,7 +111,7 @@ fn exit_code_of_an_earlier_callback_is_forgotten() -> Result<(), Error> {
         .load()?;
     proxy.tick()?;
     let Err(Error::Trap(trap)) = proxy.request("GET", "/").send() else {
-        panic!("it goes on");
+        panic!("it did not trap");
     };
     assert!(!trap.reason.contains("proc_exit"), "{trap}");
     Ok(())
