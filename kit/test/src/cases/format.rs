@@ -337,7 +337,7 @@ pub struct Expect {
         schemars(with = "std::collections::BTreeMap<String, super::schema::Metric>")
     )]
     pub metrics: Map<OneOrMany<u64>>,
-    /// How often the extension makes these host calls: for the request, or else at all.
+    /// How often the extension makes these host calls: for the request or, if there is none, in total.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, u64>"))]
     pub host_calls: Map<u64>,

@@ -131,7 +131,8 @@ impl Core {
         let begins = !std::mem::replace(&mut call.has_response, true);
         let mut head =
             Headers::from_iter([(":status", "200"), ("content-type", "application/grpc")]);
-        // A response that is only a status has it in the headers, which Envoy shows as trailers.
+        // A response that is only a status ("Trailers-Only") has it in the headers, which Envoy passes as
+        // trailers.
         let is_status_only = begins
             && reply.messages.is_empty()
             && reply.metadata.is_empty()

@@ -198,7 +198,7 @@ impl Core {
     pub(crate) fn finish(&mut self, id: u32) -> Result<Response, Error> {
         let Some(stream) = self.host_mut().ended_streams.remove(&id) else {
             let stream = self.stream(id)?;
-            if stream.response.is_stuck() {
+            if stream.response.is_held_forever() {
                 return Err(self.breaks(id, HELD_FOREVER));
             }
             if stream.response.is_paused() {
@@ -228,7 +228,7 @@ impl Core {
         if stream.is_local {
             return Ok(());
         }
-        if stream.request.is_stuck() {
+        if stream.request.is_held_forever() {
             return Err(self.breaks(id, HELD_FOREVER));
         }
         if stream.request.forwarded_headers.is_none() {

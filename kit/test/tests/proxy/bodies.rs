@@ -283,7 +283,7 @@ fn buffers_that_do_not_belong_to_a_callback_are_empty_or_do_not_exist() -> Resul
         ("proxy_on_done", None),
     ] {
         for buffer in 0..8 {
-            // The status of a read and the size, the status of its status, and that of a change.
+            // The status and the size of a read, and the statuses of the other two host calls.
             let read = format!("$proxy_get_buffer_bytes #{buffer} #0 #100 #0 #4");
             let status = format!("$proxy_get_buffer_status #{buffer} #8 #12");
             let change = format!("$proxy_set_buffer_bytes #{buffer} #0 #0 #0 #0");

@@ -44,11 +44,11 @@ fn a_client_that_closes_its_connection_ends_the_stream() -> Result<(), Error> {
     let proxy = tracer().load()?;
     proxy.request("POST", "/").begin()?.reset()?;
     assert_eq!(said(&proxy), END);
-    // So does a test that drops a stream.
+    // Dropping the stream does the same.
     let proxy = tracer().load()?;
     drop(proxy.request("POST", "/").begin()?);
     assert_eq!(said(&proxy), END);
-    // A stream that has ended ends once.
+    // The callbacks at the end are called only once.
     let proxy = tracer().load()?;
     let stream = proxy.request("GET", "/").send()?;
     stream.begin_response(200)?;

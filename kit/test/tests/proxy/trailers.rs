@@ -78,7 +78,7 @@ fn a_message_without_trailers_has_none_to_read() -> Result<(), Error> {
     );
     let proxy = wat.load()?;
     let stream = proxy.request("POST", "/").body("").send()?;
-    // The size is that of a map that can be changed, so that there is one then.
+    // Reading the size creates an empty map, which can be read afterwards.
     assert_eq!(said(&proxy), ["2", "0", "0", "1"]);
     assert!(stream.upstream().expect("a request").trailers.is_empty());
     Ok(())

@@ -152,7 +152,7 @@ impl Wat {
         Proxy::load(self.text())
     }
 
-    /// The module in an embedded proxy that is set up otherwise.
+    /// The module in an embedded proxy with these options.
     pub fn load_with(&self, options: Options) -> Result<Proxy, Error> {
         options.load(self.text())
     }

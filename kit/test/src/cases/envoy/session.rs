@@ -49,7 +49,7 @@ pub struct EnvoySession<'a> {
     rejected_lines: Vec<(usize, Vec<LogLine>)>,
     /// The number of clients so far.
     clients: usize,
-    /// What clients have received for which nothing waits yet.
+    /// What clients have received, by the number of the client, until `run_exchange` takes it.
     responses: BTreeMap<usize, std::io::Result<Message>>,
     /// Calls to which no service responds, until the case ends.
     unanswered: Vec<Received>,
@@ -157,7 +157,7 @@ impl<'a> EnvoySession<'a> {
         match answered {
             Some((delay, Some(reply))) => {
                 self.call_time = self.call_time.max(delay);
-                // The connection may have been closed since.
+                // The connection may be closed by now.
                 let _ = action.send(reply);
             }
             Some((_, None)) => {
@@ -206,7 +206,7 @@ impl<'a> EnvoySession<'a> {
                         meanwhile(self)?;
                     }
                     self.call_time = self.call_time.max(upstream.delay.0);
-                    // The connection may have been closed since.
+                    // The connection may be closed by now.
                     let _ = received.action.send(action_of_reply(upstream, &method));
                 }
                 Some(event) => self.on_event(event),
@@ -349,7 +349,7 @@ impl Session for EnvoySession<'_> {
         for name in names {
             let stat = format!("wasmcustom.{name}");
             if let Some(value) = values.get(&stat) {
-                // A gauge looks the same.
+                // Envoy's statistics do not distinguish counters and gauges.
                 metrics.insert((*name).to_owned(), Some(Metric::Counter(*value)));
             } else if !text
                 .lines()
