@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use proxy_wasm_test::envoy::process::{Launch, Process};
 use proxy_wasm_test::envoy::resources::{bootstrap, discovery_response, http_listener};
-use proxy_wasm_test::envoy::updates::{Counts, Outcome, Updates};
+use proxy_wasm_test::envoy::updates::{Counts, UpdateOutcome, Updates};
 use proxy_wasm_test::http;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -73,8 +73,8 @@ impl EnvoyProcess {
         let updates = Updates::new(process.admin().clone(), WORKERS).timeout(TIMEOUT);
         let log = || process.log_from(0);
         match updates.wait(&Counts::default()) {
-            Ok(Outcome::Accepted) => {}
-            Ok(Outcome::Rejected) => bail!("Envoy rejects the filter; its log:\n{}", log()),
+            Ok(UpdateOutcome::Accepted) => {}
+            Ok(UpdateOutcome::Rejected) => bail!("Envoy rejects the filter; its log:\n{}", log()),
             Err(error) => bail!("{error}; Envoy's log:\n{}", log()),
         }
         let address = process.admin().listener_addresses()?.remove(LISTENER);

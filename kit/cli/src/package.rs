@@ -32,7 +32,7 @@ enum Profile {
 
 /// What a module is compiled for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Target {
+pub enum WasmTarget {
     /// Plain WebAssembly, without a clock, random numbers or files
     #[default]
     #[value(name = TARGET)]
@@ -42,7 +42,7 @@ pub enum Target {
     Wasi,
 }
 
-impl Target {
+impl WasmTarget {
     /// Its name in Cargo.
     fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Target {
 #[derive(Debug)]
 pub struct CargoPackage {
     /// What its modules are compiled for.
-    pub target_platform: Target,
+    pub target_platform: WasmTarget,
     metadata: Metadata,
     package: cargo_metadata::Package,
     root: PathBuf,
@@ -82,7 +82,7 @@ impl CargoPackage {
         };
         let root = package.manifest_path.parent().map(ToOwned::to_owned);
         Ok(Self {
-            target_platform: Target::default(),
+            target_platform: WasmTarget::default(),
             metadata,
             package,
             root: root.unwrap_or_default().into_std_path_buf(),
@@ -202,8 +202,8 @@ impl CargoPackage {
     /// Compiles the library or the examples, and returns the directory of the modules.
     fn compile(&self, which: &str, profile: Profile) -> Result<PathBuf> {
         let toolchain = match self.target_platform {
-            Target::Unknown => Toolchain::find_or_install()?,
-            Target::Wasi => Toolchain::find_or_install_wasi()?,
+            WasmTarget::Unknown => Toolchain::find_or_install()?,
+            WasmTarget::Wasi => Toolchain::find_or_install_wasi()?,
         };
         let target = self.target_platform.name();
         let flags = match profile {

@@ -26,5 +26,5 @@ mod session;
 mod settings;
 pub mod watch;
 
-pub use options::Options;
+pub use options::RunOptions;
 pub use session::run;

@@ -32,11 +32,11 @@ const DISTRIBUTION_CARGO: &str = "/usr/bin/cargo";
 /// A toolchain that has the target.
 #[derive(Debug)]
 pub struct Toolchain {
-    kind: Kind,
+    kind: ToolchainKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum ToolchainKind {
     /// The toolchain in use.
     InUse,
     /// The distribution's toolchain, and the standard library that it lacks.
@@ -54,7 +54,9 @@ impl Toolchain {
     /// If there is none and none can be installed. The message says how to install one.
     pub fn find_or_install() -> Result<Self> {
         if has_target("rustc".as_ref()) {
-            return Ok(Self { kind: Kind::InUse });
+            return Ok(Self {
+                kind: ToolchainKind::InUse,
+            });
         }
         // An earlier build made this because rustup could not add the target. Do not try rustup for
         // each build.
@@ -65,11 +67,13 @@ impl Toolchain {
             }
         }
         if add_with_rustup() {
-            return Ok(Self { kind: Kind::InUse });
+            return Ok(Self {
+                kind: ToolchainKind::InUse,
+            });
         }
         if has_target(DISTRIBUTION_RUSTC.as_ref()) {
             return Ok(Self {
-                kind: Kind::Distribution {
+                kind: ToolchainKind::Distribution {
                     linker: None,
                     sysroot: None,
                 },
@@ -105,7 +109,9 @@ impl Toolchain {
             is_available,
             "no Rust standard library for {WASI_TARGET}. Install it: `rustup target add {WASI_TARGET}`"
         );
-        Ok(Self { kind: Kind::InUse })
+        Ok(Self {
+            kind: ToolchainKind::InUse,
+        })
     }
 
     /// A Cargo command with this toolchain. `rustflags` apply only to the target.
@@ -114,8 +120,8 @@ impl Toolchain {
     pub fn cargo(&self, rustflags: &[String]) -> Command {
         let mut flags = rustflags.to_vec();
         let mut command = match &self.kind {
-            Kind::InUse => Command::new("cargo"),
-            Kind::Distribution { linker, sysroot } => {
+            ToolchainKind::InUse => Command::new("cargo"),
+            ToolchainKind::Distribution { linker, sysroot } => {
                 if let Some(linker) = linker {
                     flags.push(format!("-Clinker={}", linker.display()));
                 }
@@ -135,7 +141,7 @@ impl Toolchain {
     /// installed (the component `rust-src`), the compiler otherwise writes the path of that
     /// directory.
     pub fn path_flags(&self) -> Vec<String> {
-        if !matches!(self.kind, Kind::InUse) {
+        if !matches!(self.kind, ToolchainKind::InUse) {
             return Vec::new(); // set when it was built
         }
         let output = Command::new("rustc").args(["--print", "sysroot"]).output();
@@ -184,7 +190,7 @@ impl Completed {
 
     fn into_toolchain(self) -> Toolchain {
         Toolchain {
-            kind: Kind::Distribution {
+            kind: ToolchainKind::Distribution {
                 linker: Some(self.linker),
                 sysroot: Some(self.sysroot),
             },

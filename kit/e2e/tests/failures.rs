@@ -15,7 +15,7 @@ use proxy_wasm_test::envoy::process::{Launch, Process};
 use proxy_wasm_test::envoy::resources::{
     Configuration, bootstrap, discovery_response, http_listener, replace, wasm_filter,
 };
-use proxy_wasm_test::envoy::updates::{Outcome, Updates};
+use proxy_wasm_test::envoy::updates::{UpdateOutcome, Updates};
 use proxy_wasm_test::http;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -65,7 +65,7 @@ enum Seen {
 }
 
 /// An Envoy with one worker thread, and with the module.
-struct Proxy {
+struct EnvoyUnderTest {
     process: Process,
     directory: TempDir,
     module: PathBuf,
@@ -73,7 +73,7 @@ struct Proxy {
     url: String,
 }
 
-impl Proxy {
+impl EnvoyUnderTest {
     /// Starts Envoy with these fields of the plugin.
     fn start(policy: Value) -> Result<Self> {
         let directory = tempfile::tempdir()?;
@@ -123,7 +123,10 @@ impl Proxy {
         let before = updates.counts()?;
         let listeners = self.directory.path().join("listeners.json");
         replace(&listeners, &resources(&self.module, &self.policy, "second"))?;
-        ensure!(updates.wait(&before)? == Outcome::Accepted, "rejected");
+        ensure!(
+            updates.wait(&before)? == UpdateOutcome::Accepted,
+            "rejected"
+        );
         Ok(())
     }
 
@@ -146,14 +149,17 @@ fn resources(module: &std::path::Path, policy: &Value, configuration: &str) -> V
 }
 
 /// What clients see, in the order of the responses, each with the time at which its request was sent.
-struct Load<'a> {
-    proxy: &'a Proxy,
+struct BackgroundLoad<'a> {
+    proxy: &'a EnvoyUnderTest,
     seen: &'a Mutex<Vec<(Instant, Seen)>>,
 }
 
-impl Load<'_> {
+impl BackgroundLoad<'_> {
     /// Runs something under load.
-    fn run<T>(proxy: &Proxy, during: impl FnOnce(&Load) -> Result<T>) -> Result<T> {
+    fn run<T>(
+        proxy: &EnvoyUnderTest,
+        during: impl FnOnce(&BackgroundLoad) -> Result<T>,
+    ) -> Result<T> {
         let seen = Mutex::new(Vec::new());
         let stops = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -168,7 +174,7 @@ impl Load<'_> {
                     }
                 });
             }
-            let result = during(&Load { proxy, seen: &seen });
+            let result = during(&BackgroundLoad { proxy, seen: &seen });
             stops.store(true, Ordering::Relaxed);
             result
         })
@@ -234,8 +240,8 @@ fn changed(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec
 
 #[test]
 fn fail_closed_rejects_every_request_until_the_configuration_changes() -> Result<()> {
-    let proxy = Proxy::start(json!({"failure_policy": "FAIL_CLOSED"}))?;
-    Load::run(&proxy, |load| {
+    let proxy = EnvoyUnderTest::start(json!({"failure_policy": "FAIL_CLOSED"}))?;
+    BackgroundLoad::run(&proxy, |load| {
         load.lasts(Seen::Served)?;
         let before = proxy.stats()?;
         load.trap()?;
@@ -252,8 +258,8 @@ fn fail_closed_rejects_every_request_until_the_configuration_changes() -> Result
 
 #[test]
 fn no_policy_is_the_same_as_fail_closed() -> Result<()> {
-    let proxy = Proxy::start(json!({}))?;
-    Load::run(&proxy, |load| {
+    let proxy = EnvoyUnderTest::start(json!({}))?;
+    BackgroundLoad::run(&proxy, |load| {
         load.lasts(Seen::Served)?;
         load.trap()?;
         load.lasts(Seen::Rejected)
@@ -262,8 +268,8 @@ fn no_policy_is_the_same_as_fail_closed() -> Result<()> {
 
 #[test]
 fn fail_open_lets_every_later_request_pass_without_the_extension() -> Result<()> {
-    let proxy = Proxy::start(json!({"failure_policy": "FAIL_OPEN"}))?;
-    Load::run(&proxy, |load| {
+    let proxy = EnvoyUnderTest::start(json!({"failure_policy": "FAIL_OPEN"}))?;
+    BackgroundLoad::run(&proxy, |load| {
         load.lasts(Seen::Served)?;
         let before = proxy.stats()?;
         load.trap()?;
@@ -278,11 +284,11 @@ fn fail_open_lets_every_later_request_pass_without_the_extension() -> Result<()>
 
 #[test]
 fn fail_reload_starts_the_module_again_after_the_backoff() -> Result<()> {
-    let proxy = Proxy::start(json!({
+    let proxy = EnvoyUnderTest::start(json!({
         "failure_policy": "FAIL_RELOAD",
         "reload_config": {"backoff": {"base_interval": "2s"}},
     }))?;
-    Load::run(&proxy, |load| {
+    BackgroundLoad::run(&proxy, |load| {
         load.lasts(Seen::Served)?;
         // The module has just started: the first trap is within the backoff, and so is the second.
         for reloads in 1..=2 {
@@ -315,12 +321,12 @@ fn fail_reload_starts_the_module_again_after_the_backoff() -> Result<()> {
 
 #[test]
 fn fail_reload_costs_one_request_if_the_module_has_run_longer_than_the_backoff() -> Result<()> {
-    let proxy = Proxy::start(json!({
+    let proxy = EnvoyUnderTest::start(json!({
         "failure_policy": "FAIL_RELOAD",
         "reload_config": {"backoff": {"base_interval": "0.1s"}},
     }))?;
     let start = Instant::now();
-    Load::run(&proxy, |load| {
+    BackgroundLoad::run(&proxy, |load| {
         load.wait(start, |seen| {
             seen.last()
                 .is_some_and(|(sent, _)| *sent > Duration::from_secs(1))

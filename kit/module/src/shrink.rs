@@ -44,8 +44,8 @@ pub struct Shrunk {
     pub before: Size,
     /// The size of the result.
     pub after: Size,
-    /// Whether the module is the original one, because the result would be larger: encoding a
-    /// module again can make it longer.
+    /// Whether the module is the original one, without custom sections except `name`, because the
+    /// result would be larger: encoding a module again can make it longer.
     pub is_unchanged: bool,
 }
 
@@ -59,8 +59,8 @@ pub struct Shrunk {
 ///
 /// # Errors
 ///
-/// If the module or the analysis build is not valid, or if the module needs a proposal that cannot
-/// be rewritten.
+/// If the module or the analysis build is not valid, or if the module uses a proposal that this
+/// function does not support.
 pub fn shrink(module: &[u8], analysis_build: Option<&[u8]>) -> Result<Shrunk, Error> {
     let before = measure(module)?;
     let analysis_build = analysis_build

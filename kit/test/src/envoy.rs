@@ -13,8 +13,6 @@
 //!     Ok(())
 //! }
 //! ```
-//!
-//! The modules below are for tools that start an Envoy with a configuration of their own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +34,7 @@ pub mod updates;
 
 #[doc(hidden)] // for the toolkit's own tests
 pub use find::fetched;
-pub use find::{VERSION, find_or_fetch, named};
+pub use find::{VERSION, binary_at, find_or_fetch};
 pub use resources::Configuration;
 
 use resources::Listener;
@@ -101,7 +99,7 @@ impl Builder {
             root_id: root_id.to_owned(),
             configuration: configuration.clone(),
             port: 0,
-            answers_direct: true,
+            has_direct_response: true,
             is_tcp,
             allow_on_headers_stop_iteration: false,
         });

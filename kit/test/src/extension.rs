@@ -16,9 +16,11 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The module of the package whose tests run.
 ///
 /// If the environment variable `PROXY_WASM_MODULE` is set, the module is the file that it names.
-/// `PROXY_WASM_SYMBOLS` may name the same module before it was stripped, for backtraces. Otherwise
-/// Cargo compiles the package's library with `cargo build --release --lib --target
+/// Otherwise Cargo compiles the package's library with `cargo build --release --lib --target
 /// wasm32-unknown-unknown`, once for each test executable.
+///
+/// If the module is stripped, `PROXY_WASM_SYMBOLS` can name the same module before it was stripped.
+/// Backtraces then have its function names.
 ///
 /// # Panics
 ///

@@ -1,6 +1,6 @@
 //! Responses that the extension, or Envoy itself, sends instead of the upstream.
 
-use crate::header_map::{Kind, set_in_place};
+use crate::header_map::{MapKind, set_in_place};
 use crate::headers::Headers;
 
 /// A local reply: what it is made of, before it is known for which request it is.
@@ -30,7 +30,7 @@ impl LocalReply {
         let status = self.status.to_string();
         headers.append(":status", &status);
         for (name, value) in self.headers.into_fields() {
-            Kind::Response.add(&mut headers, &name, value);
+            MapKind::Response.add(&mut headers, &name, value);
         }
         set_in_place(&mut headers, ":status", status);
         if is_grpc {

@@ -2,13 +2,13 @@
 
 /// Which end of a connection bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum Side {
     /// The client.
     Downstream,
     Upstream,
 }
 
-impl Source {
+impl Side {
     pub(crate) fn other(self) -> Self {
         match self {
             Self::Downstream => Self::Upstream,
@@ -151,10 +151,10 @@ pub(crate) struct TcpState {
 }
 
 impl TcpState {
-    pub(crate) fn flow(&mut self, source: Source) -> &mut Flow {
+    pub(crate) fn flow(&mut self, source: Side) -> &mut Flow {
         match source {
-            Source::Downstream => &mut self.from_downstream,
-            Source::Upstream => &mut self.from_upstream,
+            Side::Downstream => &mut self.from_downstream,
+            Side::Upstream => &mut self.from_upstream,
         }
     }
 }

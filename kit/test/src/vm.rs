@@ -15,7 +15,7 @@ use crate::imports::Imports;
 use crate::limits::Limits;
 use crate::module::Module;
 use crate::options::Options;
-use crate::phase::Phase;
+use crate::phase::ExecutionPhase;
 use crate::{host_calls, interface, wasi};
 
 /// A VM with one instance of a module.
@@ -101,7 +101,7 @@ impl Vm {
     /// Calls `_initialize` and then `main`, or `__main_void` if there is no `main`. Without
     /// `_initialize`, it calls `_start`.
     fn start(&mut self) -> Result<(), Error> {
-        self.host_mut().phase = Phase::Starting;
+        self.host_mut().phase = ExecutionPhase::Starting;
         let has_main = self.callbacks.contains_key("main");
         for name in ["_initialize", "_start", "main", "__main_void"] {
             if name == "__main_void" && has_main {
@@ -111,7 +111,7 @@ impl Vm {
                 self.run(name, function, &[Val::I32(0), Val::I32(0)])?;
             }
         }
-        self.host_mut().phase = Phase::Running;
+        self.host_mut().phase = ExecutionPhase::Running;
         Ok(())
     }
 

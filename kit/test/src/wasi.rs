@@ -9,23 +9,23 @@ use wasmi::Caller;
 use crate::host::Host;
 use crate::imports::Imports;
 
-use call::Call;
-use errno::{BADF, Failure, NOENT, NOSYS, NOTSUP, SUCCESS, of_output};
+use call::WasiCall;
+use errno::{BADF, NOENT, NOSYS, NOTSUP, SUCCESS, WasiError, of_output};
 
 mod call;
 mod errno;
 
-/// Defines functions that use the memory: the name of each is that of a method of [`Call`].
+/// Defines functions that use the memory: the name of each is that of a method of [`WasiCall`].
 macro_rules! define {
     ($imports:ident, $module:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
         $($imports.function(
             $module,
             stringify!($name),
             |caller: Caller<'_, Host>, $($argument: $type),*| -> Result<u32, wasmi::Error> {
-                match Call::new(caller, stringify!($name))?.$name($($argument),*) {
+                match WasiCall::new(caller, stringify!($name))?.$name($($argument),*) {
                     Ok(()) => Ok(SUCCESS),
-                    Err(Failure::Errno(errno)) => Ok(errno),
-                    Err(Failure::Trap(error)) => Err(error),
+                    Err(WasiError::Errno(errno)) => Ok(errno),
+                    Err(WasiError::Trap(error)) => Err(error),
                 }
             },
         )?;)*

@@ -1,7 +1,7 @@
 //! The fields in the `spec` of each mesh's resource: Maistra 2.2, Istio 1.31 and Envoy Gateway 1.9. Rules
 //! that the API server checks with expressions are not checked here, except which fields exclude each other.
 
-use super::schema::Object as Fields;
+use super::schema::ObjectSchema as Fields;
 use super::schema::Schema::{self, Any, Boolean, Integer, List, Map, Object, Text, Word};
 
 const PORT: Schema = Integer { min: 1, max: 65535 };

@@ -20,19 +20,19 @@ pub enum Schema {
     List(&'static Schema),
     /// An object with any keys, whose values have this schema.
     Map(&'static Schema),
-    Object(Object),
+    Object(ObjectSchema),
 }
 
 /// The fields of an object.
 #[derive(Debug)]
-pub struct Object {
+pub struct ObjectSchema {
     pub fields: &'static [(&'static str, Schema)],
     pub required: &'static [&'static str],
     /// Fields of which only one may be present.
     pub exclusive: &'static [&'static str],
 }
 
-impl Object {
+impl ObjectSchema {
     /// An object with these fields, all of which are optional.
     pub const fn new(fields: &'static [(&'static str, Schema)]) -> Self {
         Self {
@@ -129,7 +129,7 @@ fn fields(
     kind: &str,
     path: &str,
     (node, entries): (&Node, &[(String, Node)]),
-    object: &Object,
+    object: &ObjectSchema,
 ) {
     let child = |name: &str| format!("{path}.{name}");
     for (name, value) in entries {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::format::Case;
-use super::json::Configuration;
+use super::json::CaseConfiguration;
 use super::validate;
 
 /// The maximum length of a file with cases, in bytes.
@@ -143,7 +143,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<LocatedCase>, ReadError> {
                 let problem = format!("configuration_base64 is not base64: {error}");
                 invalid(Some(referenced), problem)
             })?;
-            value.configuration = Configuration::Bytes(bytes);
+            value.configuration = CaseConfiguration::Bytes(bytes);
         }
         located.push(LocatedCase {
             file: path.to_owned(),
@@ -346,11 +346,11 @@ mod tests {
                 &format!("- {{case: a, configuration: {yaml}}}"),
                 Path::new("a"),
             )?;
-            let expected = Configuration::Bytes(bytes.to_vec());
+            let expected = CaseConfiguration::Bytes(bytes.to_vec());
             assert_eq!(cases[0].case.configuration, expected, "{yaml}");
         }
         let cases = parse("- {case: a, configuration: }", Path::new("a"))?;
-        assert_eq!(cases[0].case.configuration, Configuration::Absent);
+        assert_eq!(cases[0].case.configuration, CaseConfiguration::Absent);
         Ok(())
     }
 

@@ -1,13 +1,13 @@
-//! Texts as YAML writes them: a plain number or truth value is a text, too.
+//! Strings as YAML writes them: an integer or a boolean without quotes is a string, too.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Why a number with a fraction is not a text.
+/// Why a number with a fraction is not a string.
 const FRACTION: &str = "write a number with a fraction in quotes";
 
-/// A text. A whole number, `true` and `false` need no quotes.
+/// A string. An integer, `true` and `false` need no quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub String);
 
@@ -23,7 +23,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     type Value = Text;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("a text")
+        formatter.write_str("a string")
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Text, E> {

@@ -6,7 +6,7 @@ use crate::context::{
     Direction, DirectionState, Iteration, MessagePart, Part, Properties, StreamContext,
 };
 use crate::error::Error;
-use crate::header_map::Kind;
+use crate::header_map::MapKind;
 use crate::headers::Headers;
 use crate::local_reply;
 use crate::message::Response;
@@ -95,7 +95,7 @@ impl Core {
         stream.is_grpc = local_reply::is_grpc(&headers);
         stream.is_head = headers.first(":method") == Some(b"HEAD");
         // The request has arrived when the context is created.
-        stream.request.begin(Kind::Request, headers, end);
+        stream.request.begin(MapKind::Request, headers, end);
         stream.callback = Some((Direction::Request, Part::Headers));
         self.call("proxy_on_context_create", id, &[plugin])?;
         if let Ok(stream) = self.stream(id) {
@@ -116,7 +116,9 @@ impl Core {
             return Ok(());
         };
         stream.response_code = headers.status();
-        stream.state(direction).begin(Kind::Response, headers, end);
+        stream
+            .state(direction)
+            .begin(MapKind::Response, headers, end);
         self.filter_headers(id, direction, end)
     }
 
@@ -150,8 +152,8 @@ impl Core {
             return Ok(());
         };
         let kind = match direction {
-            Direction::Request => Kind::RequestTrailers,
-            Direction::Response => Kind::ResponseTrailers,
+            Direction::Request => MapKind::RequestTrailers,
+            Direction::Response => MapKind::ResponseTrailers,
         };
         state.trailers = Some(kind.receive(trailers));
         state.end_of_stream = true;
@@ -207,7 +209,7 @@ impl Core {
             return Err(Error::InvalidState("the response has not ended"));
         };
         if stream.is_closed {
-            return Err(Error::Closed);
+            return Err(Error::StreamReset);
         }
         Ok(Response {
             headers: stream.response.forwarded_headers.unwrap_or_default(),

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::envoy::admin::{Admin, POLL};
 use crate::envoy::process::{Launch, Process};
-use crate::envoy::updates::{Counts, Outcome, TIMEOUT, Updates};
+use crate::envoy::updates::{Counts, TIMEOUT, UpdateOutcome, Updates};
 use crate::error::Error;
 
 /// A running Envoy, which is stopped when it is dropped.
@@ -113,10 +113,10 @@ impl Server {
     pub fn wait_for_update(&self, mark: &Mark) -> Result<(), Error> {
         let log = || self.process.log_from(mark.log_length);
         match self.updates.wait(&mark.before) {
-            Ok(Outcome::Accepted) => Ok(()),
+            Ok(UpdateOutcome::Accepted) => Ok(()),
             // Envoy's main thread logs, counts, and serves the admin interface, so that the log is
             // complete.
-            Ok(Outcome::Rejected) => Err(Error::EnvoyRejected { log: log() }),
+            Ok(UpdateOutcome::Rejected) => Err(Error::EnvoyRejected { log: log() }),
             Err(error) => Err(Error::Envoy(format!("{error}; Envoy's log:\n{}", log()))),
         }
     }

@@ -2,10 +2,10 @@
 
 use proxy_wasm_abi::{BufferType, Status};
 
-use super::{Call, Outcome};
+use super::{ActiveCall, HostCallResult};
 use crate::context::LastBuffer;
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     /// Returns a range of a buffer, as much of it as there is.
     pub(super) fn get_buffer_bytes(
         &mut self,
@@ -14,7 +14,7 @@ impl Call<'_> {
         max_size: u32,
         data: u32,
         size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let buffer = BufferType::try_from(buffer)?;
         let bytes = self.host().buffer(buffer).ok_or(Status::NotFound)?;
         let [start, max_size] = [start, max_size].map(to_usize);
@@ -23,7 +23,12 @@ impl Call<'_> {
         self.return_bytes(&bytes, data, size)
     }
 
-    pub(super) fn get_buffer_status(&mut self, buffer: u32, size: u32, unused: u32) -> Outcome {
+    pub(super) fn get_buffer_status(
+        &mut self,
+        buffer: u32,
+        size: u32,
+        unused: u32,
+    ) -> HostCallResult {
         let buffer = BufferType::try_from(buffer)?;
         let length = self.host().buffer(buffer).ok_or(Status::NotFound)?.len();
         self.check([size, unused])?;
@@ -40,7 +45,7 @@ impl Call<'_> {
         size: u32,
         data: u32,
         data_size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let buffer = BufferType::try_from(buffer)?;
         let host = self.host();
         if host.buffer(buffer).is_none() {
@@ -64,7 +69,7 @@ impl Call<'_> {
 }
 
 /// Replaces the first bytes of a buffer, or appends bytes.
-fn change(body: &mut Vec<u8>, start: u32, size: u32, bytes: Vec<u8>) -> Outcome {
+fn change(body: &mut Vec<u8>, start: u32, size: u32, bytes: Vec<u8>) -> HostCallResult {
     match to_usize(start) {
         0 => drop(body.splice(..to_usize(size).min(body.len()), bytes)),
         start if start >= body.len() => body.extend(bytes),

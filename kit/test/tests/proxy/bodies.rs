@@ -375,7 +375,7 @@ fn a_response_that_is_held_beyond_the_limit_is_cut_off_or_replaced() -> Result<(
     let wat = holder("proxy_on_response_body");
     let limit = || Options::new().buffer_limit(3);
     let result = exchange(&wat, limit(), b"four");
-    assert!(matches!(result, Err(Error::Closed)), "{result:?}");
+    assert!(matches!(result, Err(Error::StreamReset)), "{result:?}");
 
     let wat = Wat::new()
         .on("proxy_on_response_headers", "(return #1)")

@@ -89,7 +89,7 @@ fn response_is_cut_off_if_the_upstream_fails() -> Result<(), Error> {
     let stream = proxy.request("GET", "/").send()?;
     stream.begin_response(Reply::new(200).body("he"))?;
     stream.reset_upstream()?;
-    assert!(matches!(stream.finish(), Err(Error::Closed)));
+    assert!(matches!(stream.finish(), Err(Error::StreamReset)));
     let ended = [&["response_headers", "response_body"][..], &END].concat();
     assert_eq!(said(&proxy), ended);
     Ok(())

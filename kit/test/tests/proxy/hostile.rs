@@ -126,7 +126,7 @@ fn run_lifecycle(proxy: &Proxy) -> Result<(), Error> {
         match stream.respond(reply) {
             Ok(response) => assert!(response.fuel() < 50_000_000),
             Err(error @ (Error::Trap(_) | Error::VmTerminated)) => return Err(error),
-            Err(Error::Closed) => {}
+            Err(Error::StreamReset) => {}
             Err(_) => stream.reset()?,
         }
         proxy.advance(std::time::Duration::from_millis(20))?;

@@ -87,7 +87,7 @@ fn a_response_whose_headers_have_not_been_sent_is_replaced() -> Result<(), Error
 #[test]
 fn a_response_that_has_begun_is_cut_off() -> Result<(), Error> {
     let proxy = sends("proxy_on_response_body").load()?;
-    assert!(matches!(whole_request(&proxy), Err(Error::Closed)));
+    assert!(matches!(whole_request(&proxy), Err(Error::StreamReset)));
     assert_eq!(said(&proxy), ["0", "log"]);
     Ok(())
 }

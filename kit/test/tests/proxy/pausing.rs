@@ -219,7 +219,7 @@ fn a_closed_stream_has_no_response() -> Result<(), Error> {
             .on("proxy_on_delete", "(call $say @\"deleted\")");
         let proxy = wat.load()?;
         assert!(
-            matches!(whole_request(&proxy), Err(Error::Closed)),
+            matches!(whole_request(&proxy), Err(Error::StreamReset)),
             "{callback}"
         );
         assert_eq!(said(&proxy), ["0", "deleted"], "{callback}");
@@ -244,7 +244,7 @@ fn a_closed_stream_ends_at_once() -> Result<(), Error> {
     assert_eq!(said(&proxy), ["log", "done", "delete"]);
     assert!(!stream.is_request_paused());
     stream.send_body("late", true)?;
-    assert!(matches!(stream.respond(200), Err(Error::Closed)));
+    assert!(matches!(stream.respond(200), Err(Error::StreamReset)));
     assert!(matches!(stream.finish(), Err(Error::InvalidState(_))));
     Ok(())
 }

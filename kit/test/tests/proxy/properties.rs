@@ -310,7 +310,7 @@ fn disconnect_and_close_have_different_details() -> Result<(), Error> {
         .on("proxy_on_log", &log)
         .load()?;
     let response = proxy.request("GET", "/").respond(200);
-    assert!(matches!(response, Err(Error::Closed)), "{response:?}");
+    assert!(matches!(response, Err(Error::StreamReset)), "{response:?}");
     assert_eq!(said(&proxy), ["-", "wasm_close_stream", "-", "0"]);
     Ok(())
 }

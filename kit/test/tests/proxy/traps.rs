@@ -45,6 +45,14 @@ fn a_trap_names_the_functions_that_had_not_returned() -> Result<(), Error> {
 }
 
 #[test]
+fn test_that_returns_a_trap_shows_its_message() -> Result<(), Error> {
+    let proxy = Wat::new().on("proxy_on_tick", "(unreachable)").load()?;
+    let error = proxy.tick().expect_err("a trap");
+    assert_eq!(format!("{error:?}"), error.to_string());
+    Ok(())
+}
+
+#[test]
 fn without_names_a_trap_shows_indexes_and_another_file_can_give_the_names() -> Result<(), Error> {
     let text = Wat::new()
         .with(DEEP)

@@ -104,7 +104,7 @@ impl Exchange {
                 trailers: response.trailers().clone(),
                 is_complete: true,
             })),
-            Err(Error::Closed) => Response::CutOff,
+            Err(Error::StreamReset) => Response::CutOff,
             // The extension holds it, or it has not arrived.
             Err(Error::Paused(_) | Error::InvalidState(_)) => return Ok(false),
             Err(error) => return Err(error),
