@@ -177,7 +177,7 @@ impl DirectionState {
     }
 
     /// Whether the whole message has arrived, and the extension holds it after it had resumed it.
-    pub(crate) fn is_stuck(&self) -> bool {
+    pub(crate) fn is_held_forever(&self) -> bool {
         self.is_paused() && self.resumed_itself && self.end_of_stream
     }
 }

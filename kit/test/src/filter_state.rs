@@ -136,7 +136,7 @@ mod tests {
 
     // Each was tried in Envoy 1.40.
     #[test]
-    fn objects_are_made_of_text_as_in_envoy() {
+    fn objects_are_created_from_text_as_in_envoy() {
         let readable = |key: &str, value: &str| {
             let value = object(key, value)?;
             Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))

@@ -12,7 +12,7 @@ use crate::protobuf::{self, FieldValue};
 pub(crate) enum GrpcTarget {
     /// The cluster that `GrpcService` names, in `envoy_grpc.cluster_name`.
     Service(Vec<u8>),
-    /// The bytes are no message, and so the name of a cluster.
+    /// The bytes are not a message, so they are the name of a cluster.
     Cluster(Vec<u8>),
     /// Envoy aborts, because the message does not say where the call goes, or names a client that
     /// Envoy does not have (`google_grpc`).
@@ -76,7 +76,7 @@ mod tests {
 
     // Each was tried in Envoy 1.40.
     #[test]
-    fn names_that_are_messages_too_abort_envoy() {
+    fn names_that_are_valid_messages_abort_envoy() {
         for name in ["", "hi", "authorize", "cd", "c0kd"] {
             assert_eq!(
                 GrpcTarget::of(name.as_bytes()),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_those_of_clusters() {
+    fn other_names_are_cluster_names() {
         for name in ["grpc", "outbound|80||a.b.svc", "\u{1}12345678", "c", "h"] {
             let expected = GrpcTarget::Cluster(name.as_bytes().to_vec());
             assert_eq!(GrpcTarget::of(name.as_bytes()), expected, "{name:?}");

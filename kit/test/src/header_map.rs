@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_is_that_of_names_and_values() {
+    fn size_counts_names_and_values() {
         assert_eq!(size(&map(MapKind::Response, &[("a", "22"), ("bc", "")])), 5);
     }
 }

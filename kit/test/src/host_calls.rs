@@ -9,9 +9,9 @@ use wasmi::{Caller, Memory};
 
 use crate::headers::Headers;
 use crate::host::{Host, charge};
+use crate::imports::Imports;
 use crate::maps;
 use crate::memory;
-use crate::offer::Offer;
 use crate::phase::ExecutionPhase;
 
 mod abi_0_1_0;
@@ -61,10 +61,10 @@ struct ActiveCall<'a> {
     memory: Memory,
 }
 
-/// Offers host calls: the name of each is that of a method of [`ActiveCall`].
+/// Defines host calls: the name of each is that of a method of [`ActiveCall`].
 macro_rules! define {
-    ($offer:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
-        $($offer.function(
+    ($imports:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $($imports.function(
             HOST_MODULE,
             concat!("proxy_", stringify!($name)),
             |caller: Caller<'_, Host>, $($argument: $type),*| -> Result<u32, wasmi::Error> {
@@ -77,9 +77,9 @@ macro_rules! define {
     };
 }
 
-/// Offers the host calls.
-pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
-    define! { offer,
+/// Defines the host calls.
+pub(crate) fn define_imports(imports: &mut Imports) -> Result<(), wasmi::Error> {
+    define! { imports,
         log(level: u32, data: u32, size: u32);
         get_log_level(level: u32);
         set_effective_context(context: u32);
@@ -142,7 +142,7 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
         );
     }
     // C++ modules that Emscripten has compiled import these two.
-    offer.function(
+    imports.function(
         HOST_MODULE,
         "emscripten_notify_memory_growth",
         |caller: Caller<'_, Host>, _: u32| {
@@ -150,7 +150,7 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
             phase.check_constant("emscripten_notify_memory_growth")
         },
     )?;
-    offer.function(
+    imports.function(
         HOST_MODULE,
         "pthread_equal",
         |caller: Caller<'_, Host>, left: u32, right: u32| {

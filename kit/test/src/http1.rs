@@ -204,7 +204,7 @@ pub(crate) fn write_reply(
     write_reply_with(output, request, reply, || Ok(()))
 }
 
-/// The same. `after_chunk` is called after each write but the last.
+/// As [`write_reply`]. `after_chunk` is called after each write but the last.
 pub(crate) fn write_reply_with(
     output: &mut impl Write,
     request: &ParsedRequest,
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn client_that_waits_is_asked_for_the_body() -> io::Result<()> {
+    fn expect_100_continue_is_answered_with_100() -> io::Result<()> {
         let ask = |request: &str| -> io::Result<Vec<u8>> {
             let mut output = Vec::new();
             read_request(&mut request.as_bytes(), &mut output)?;

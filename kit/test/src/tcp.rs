@@ -84,7 +84,7 @@ impl Flow {
         self.is_sent |= end;
     }
 
-    /// Reads what the sender has sent. Returns whether that is anything.
+    /// Reads what the sender has sent. Returns whether it has sent bytes, or the end.
     pub(crate) fn read(&mut self) -> bool {
         let ends = self.is_sent && !self.has_ended;
         if self.unread.is_empty() && !ends {
@@ -107,7 +107,7 @@ impl Flow {
     }
 
     /// Whether the extension has not seen some of the bytes, or the end.
-    pub(crate) fn has_news(&self) -> bool {
+    pub(crate) fn has_unseen(&self) -> bool {
         !self.buffer.is_empty() || self.has_ended
     }
 

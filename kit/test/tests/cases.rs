@@ -247,7 +247,7 @@ fn trap_is_a_failure_with_its_backtrace() -> Result<()> {
 }
 
 #[test]
-fn upstream_that_fails_gives_the_response_of_the_proxy() -> Result<()> {
+fn proxy_responds_if_the_upstream_fails() -> Result<()> {
     let yaml = "
 - case: failures
   configuration: x
@@ -343,7 +343,7 @@ mod in_envoy {
     }
 
     #[test]
-    fn what_envoy_does_not_tell_is_skipped_with_the_reason() -> Result<()> {
+    fn expectation_that_envoy_cannot_check_is_skipped_with_the_reason() -> Result<()> {
         let outcomes = run(
             APPEND,
             "
@@ -369,7 +369,7 @@ mod in_envoy {
     }
 
     #[test]
-    fn upstream_that_breaks_off_resets_the_client_in_envoy() -> Result<()> {
+    fn upstream_that_cuts_off_its_response_resets_the_client_in_envoy() -> Result<()> {
         let outcomes = run(
             APPEND,
             "

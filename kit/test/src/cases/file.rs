@@ -11,7 +11,7 @@ use super::format::Case;
 use super::json::CaseConfiguration;
 use super::validate;
 
-/// The greatest length of a file with cases, in bytes.
+/// The maximum length of a file with cases, in bytes.
 const MAX_LENGTH: u64 = 16 << 20;
 
 /// The maximum number of values in anchors, and of values that aliases repeat.
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_do_not_go_together_are_errors() {
+    fn parts_that_cannot_be_combined_are_errors() {
         for (text, problem) in [
             (
                 "- {case: a, request: {}, steps: []}",
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_and_nesting_without_end_are_errors() {
+    fn excessive_aliases_and_nesting_are_errors() {
         let mut text = "- case: a\n  configuration:\n    a0: &a0 [x]\n".to_owned();
         for level in 1..30 {
             let below = level - 1;

@@ -90,7 +90,7 @@ impl Pattern {
         }
     }
 
-    /// The same, but a pattern that is only a string matches a part of the text.
+    /// The pattern for a part of a text: if it is the whole text, it becomes a part.
     pub fn as_part(&self) -> Self {
         match self {
             Self::Is(part) => Self::Contains(part.clone()),

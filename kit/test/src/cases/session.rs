@@ -10,7 +10,7 @@ use super::json::CaseConfiguration;
 use super::observed::{ObservedExchange, ObservedGrpcCall, ObservedMetrics, ObservedRequest};
 use crate::records::LogLine;
 
-/// Why a case cannot go on as it is written.
+/// Why a case cannot continue as it is written.
 #[derive(Clone, Debug)]
 pub enum Stop {
     /// The extension rejects the configuration, and has logged this.
@@ -98,7 +98,7 @@ impl Services {
         Some(call)
     }
 
-    /// The same for a gRPC call.
+    /// As [`Services::make`], for a gRPC call.
     pub fn make_grpc(&mut self, cluster: &str, made: ObservedGrpcCall) -> Option<GrpcCall> {
         let Some(place) = self
             .grpc

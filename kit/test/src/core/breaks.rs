@@ -4,11 +4,11 @@ use super::Core;
 use crate::context::{Direction, Part};
 use crate::error::Error;
 
-pub(super) const TWO_HEADS: &str = "\
+pub(super) const HEADERS_TWICE: &str = "\
      the extension calls proxy_continue_stream in a headers callback, or in \
      proxy_on_context_create, and the headers callback then continues: Envoy sends the \
      headers twice. Call it only from another callback, while the headers are held";
-pub(super) const TWO_ENDS: &str = "\
+pub(super) const END_TWICE: &str = "\
      the extension calls proxy_continue_stream for a message that has ended, or in a callback \
      that then ends it, or it adds trailers to a request whose body it holds: Envoy sends the \
      end twice. Return Continue without the call, and add trailers only to a body that is not \
@@ -20,11 +20,11 @@ pub(super) const LOST_BODY: &str = "\
 pub(super) const NO_RESPONSE: &str = "\
      the extension calls proxy_continue_stream for a response that has not begun: Envoy \
      crashes. Call it only while the response is held";
-pub(super) const ENDLESS: &str = "\
+pub(super) const ENDLESS_CALLS: &str = "\
      the extension calls proxy_continue_stream in a callback of a message that is being \
      resumed: Envoy calls the callback again and again, until the stack overflows. Return \
      Continue without the call";
-pub(super) const STUCK: &str = "\
+pub(super) const HELD_FOREVER: &str = "\
      the extension calls proxy_continue_stream in a callback that then pauses: Envoy holds \
      the rest of the message forever. Return Continue without the call, or make the call \
      later, from another callback";
@@ -91,7 +91,7 @@ pub(super) fn wrong_length(direction: Direction, declared: &[u8], length: usize)
 }
 
 impl Core {
-    /// The error for what breaks a stream in Envoy. The stream does not exist any more.
+    /// The error for an action that breaks Envoy. Removes the stream.
     pub(super) fn breaks(&mut self, id: u32, problem: &str) -> Error {
         self.breaks_with(id, problem.to_owned())
     }
@@ -104,7 +104,7 @@ impl Core {
         Error::BreaksEnvoy(problem)
     }
 
-    /// Checks a stream that has ended while a callback ran that returned this.
+    /// Checks a stream that has ended during a callback. `continues` is what the callback returned.
     pub(super) fn check_ended_in(
         &mut self,
         id: u32,

@@ -147,10 +147,10 @@ impl Core {
         if !std::mem::replace(&mut tcp.has_begun, true) && !self.begin(id)? {
             return Ok(());
         }
-        let has_news = self
+        let has_unseen = self
             .tcp(id)
-            .is_some_and(|tcp| tcp.from_downstream.has_news());
-        if has_news && !self.show(id, Side::Downstream)? {
+            .is_some_and(|tcp| tcp.from_downstream.has_unseen());
+        if has_unseen && !self.show(id, Side::Downstream)? {
             return Ok(());
         }
         self.continue_reading(id)

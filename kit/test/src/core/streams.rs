@@ -1,7 +1,7 @@
 //! Streams: their beginning, what arrives, and their end.
 
 use super::Core;
-use super::breaks::STUCK;
+use super::breaks::HELD_FOREVER;
 use crate::context::{
     Direction, DirectionState, Iteration, MessagePart, Part, Properties, StreamContext,
 };
@@ -200,8 +200,8 @@ impl Core {
     pub(crate) fn finish(&mut self, id: u32) -> Result<Response, Error> {
         let Some(stream) = self.host_mut().ended_streams.remove(&id) else {
             let stream = self.stream(id)?;
-            if stream.response.is_stuck() {
-                return Err(self.breaks(id, STUCK));
+            if stream.response.is_held_forever() {
+                return Err(self.breaks(id, HELD_FOREVER));
             }
             if stream.response.is_paused() {
                 return Err(Error::Paused("response"));
@@ -230,8 +230,8 @@ impl Core {
         if stream.is_local {
             return Ok(());
         }
-        if stream.request.is_stuck() {
-            return Err(self.breaks(id, STUCK));
+        if stream.request.is_held_forever() {
+            return Err(self.breaks(id, HELD_FOREVER));
         }
         if stream.request.forwarded_headers.is_none() {
             return Err(Error::Paused("request"));

@@ -61,7 +61,7 @@ impl Updates {
         let deadline = Instant::now() + self.timeout;
         loop {
             let counts = self.counts()?;
-            if counts.all_workers_follow(self.workers) {
+            if counts.are_workers_updated(self.workers) {
                 if counts.rejected > before.rejected {
                     return Ok(UpdateOutcome::Rejected);
                 }
@@ -109,7 +109,7 @@ impl Counts {
     }
 
     /// Whether all workers use the listeners. Envoy accepts a change before its workers apply it.
-    fn all_workers_follow(&self, workers: u32) -> bool {
+    fn are_workers_updated(&self, workers: u32) -> bool {
         self.changes_in_workers >= self.changes.saturating_mul(u64::from(workers))
     }
 }

@@ -261,7 +261,7 @@ impl Host {
             .and_then(|port| number::<i64>(port).ok()?))
     }
 
-    /// As [`Host::stream`], where there is one.
+    /// As [`Host::stream`]. `NOT_FOUND` if there is none.
     fn of_stream(&mut self) -> Result<&mut StreamContext, Status> {
         self.stream().ok_or(Status::NotFound)
     }

@@ -36,8 +36,8 @@ impl ActiveCall<'_> {
         self.write_u32(unused, 0)
     }
 
-    /// Changes a buffer: puts bytes in the place of its first ones, or after its last one. In the
-    /// middle, Envoy changes nothing.
+    /// Changes a buffer: replaces its first bytes, or appends bytes. Envoy rejects a change in the
+    /// middle.
     pub(super) fn set_buffer_bytes(
         &mut self,
         buffer: u32,
@@ -60,7 +60,7 @@ impl ActiveCall<'_> {
             if let Some(body) = host.buffer_mut(last) {
                 return change(body, start, size, bytes);
             }
-            // Envoy changes what does not belong to anything any more.
+            // Envoy changes a buffer that is no longer in use.
             return Ok(());
         }
         let body = host.buffer_mut(buffer).ok_or(Status::BadArgument)?;
@@ -68,7 +68,7 @@ impl ActiveCall<'_> {
     }
 }
 
-/// Puts bytes in the place of the first ones of a buffer, or after its last one.
+/// Replaces the first bytes of a buffer, or appends bytes.
 fn change(body: &mut Vec<u8>, start: u32, size: u32, bytes: Vec<u8>) -> HostCallResult {
     match to_usize(start) {
         0 => drop(body.splice(..to_usize(size).min(body.len()), bytes)),

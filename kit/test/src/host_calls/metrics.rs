@@ -22,7 +22,7 @@ impl ActiveCall<'_> {
 
     pub(super) fn record_metric(&mut self, metric: u32, value: u64) -> HostCallResult {
         match self.host().metrics.get(metric).ok_or(Status::NotFound)? {
-            // As in Envoy.
+            // As in Envoy, the value is added.
             Metric::Counter(current) => *current = current.wrapping_add(value),
             Metric::Gauge(current) => *current = value,
             Metric::Histogram(values) => values.push(value),

@@ -11,8 +11,8 @@ use crate::local_reply::LocalReply;
 const GRPC_STATUSES: std::ops::RangeInclusive<u32> = 0..=16;
 
 impl ActiveCall<'_> {
-    /// Resumes a message when the callback has returned. What the module could read and change of
-    /// the request, it no longer can.
+    /// Resumes a message when the callback has returned. From now on, the module cannot read or change
+    /// the request.
     pub(super) fn continue_stream(&mut self, stream: u32) -> HostCallResult {
         let direction = match StreamType::try_from(stream)? {
             StreamType::Request => Direction::Request,

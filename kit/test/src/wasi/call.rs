@@ -90,7 +90,7 @@ impl<'a> WasiCall<'a> {
         self.write_length(written, text.len())
     }
 
-    /// Subtracts the cost of a piece from the fuel. The same piece can be written many times.
+    /// Subtracts the cost of a buffer from the fuel. One call can write the same buffer many times.
     fn charge_for(&mut self, size: u32) -> Result<(), wasmi::Error> {
         charge(
             &mut self.caller,

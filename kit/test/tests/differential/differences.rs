@@ -84,7 +84,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         scenarios: &["time.now", "rare.monotonic_clock"],
         lines: &["log [Info] *"],
-        embedded: "Time stands still until a test moves it \
+        embedded: "Time passes only when a test advances it \
             ([`Proxy::advance`](crate::Proxy::advance)), and both clocks of WASI show the same time.",
         envoy: "time passes, and the monotonic clock counts from the start of the machine.",
         reason: "results are the same in each run.",

@@ -41,7 +41,7 @@ const DATA: &str = r#"(data (i32.const 0) "hello")"#;
 const SAY: &str = r#"(func $say (drop (call $log (i32.const 2) (i32.const 0) (i32.const 5))))
   (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (call $say) (i32.const 1))"#;
 
-/// A module with these imports, and these parts beside a marker and an allocator.
+/// A module with these imports and parts, a marker and an allocator.
 pub fn module(imports: &str, parts: &str) -> String {
     format!(
         r#"(module
@@ -50,7 +50,7 @@ pub fn module(imports: &str, parts: &str) -> String {
     )
 }
 
-/// A module with these parts beside a marker, an allocator and a memory, that logs `hello`.
+/// A module with these parts, a marker, an allocator and a memory, that logs `hello`.
 fn saying(parts: &str) -> String {
     module("", &format!("{MEMORY} {DATA} {SAY} {parts}"))
 }

@@ -51,7 +51,7 @@ pub struct EnvoySession<'a> {
     rejected_lines: Vec<(usize, Vec<LogLine>)>,
     /// The number of clients so far.
     clients: usize,
-    /// What clients have received for which nothing waits yet.
+    /// What clients have received, by the number of the client, until `run_exchange` takes it.
     responses: BTreeMap<usize, std::io::Result<Message>>,
     /// Calls to which no service responds, until the case ends.
     pending: Vec<ReceivedRequest>,
@@ -159,7 +159,7 @@ impl<'a> EnvoySession<'a> {
         match response {
             Some((delay, Some(reply))) => {
                 self.call_time = self.call_time.max(delay);
-                // The connection may have been closed since.
+                // The connection may be closed by now.
                 let _ = action.send(reply);
             }
             Some((_, None)) => {
@@ -208,7 +208,7 @@ impl<'a> EnvoySession<'a> {
                         meanwhile(self)?;
                     }
                     self.call_time = self.call_time.max(upstream.delay.0);
-                    // The connection may have been closed since.
+                    // The connection may be closed by now.
                     let _ = received.action.send(action_of_reply(upstream, &method));
                 }
                 Some(event) => self.on_event(event),
@@ -220,7 +220,7 @@ impl<'a> EnvoySession<'a> {
             }
         }
         self.call_time = Duration::ZERO;
-        self.settle()?;
+        self.wait_for_callbacks()?;
         Ok(exchange)
     }
 
@@ -234,7 +234,7 @@ impl<'a> EnvoySession<'a> {
     }
 
     /// Waits until the worker has called the callbacks at the end of a stream, and looks for traps.
-    fn settle(&self) -> Result<(), Stop> {
+    fn wait_for_callbacks(&self) -> Result<(), Stop> {
         let waited = self.envoy.barrier().wait();
         waited.map_err(|error| Stop::Failed(format!("Envoy does not respond: {error}")))?;
         match self.envoy.trap(self.log_start) {
@@ -280,7 +280,7 @@ impl ProxySession for EnvoySession<'_> {
         {
             Some(address) => {
                 self.address = Some(address);
-                self.settle()
+                self.wait_for_callbacks()
             }
             None => Err(self.rejection(log_start)),
         }
@@ -301,7 +301,7 @@ impl ProxySession for EnvoySession<'_> {
         let connection = connection.map_err(|error| Stop::Failed(error.to_string()))?;
         meanwhile(self)?;
         drop(connection);
-        self.settle()?;
+        self.wait_for_callbacks()?;
         Ok(ObservedExchange::default())
     }
 
@@ -311,7 +311,7 @@ impl ProxySession for EnvoySession<'_> {
             let rest = deadline.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(rest) {
                 Ok(event) => self.on_event(event),
-                Err(_) => return self.settle(),
+                Err(_) => return self.wait_for_callbacks(),
             }
         }
     }
@@ -331,7 +331,7 @@ impl ProxySession for EnvoySession<'_> {
                 None => break,
             }
         }
-        self.settle()
+        self.wait_for_callbacks()
     }
 
     fn log(&mut self) -> Result<Vec<LogLine>, Stop> {
@@ -351,7 +351,7 @@ impl ProxySession for EnvoySession<'_> {
         for name in names {
             let stat = format!("wasmcustom.{name}");
             if let Some(value) = values.get(&stat) {
-                // A gauge looks the same.
+                // Envoy's statistics do not distinguish counters and gauges.
                 metrics.insert((*name).to_owned(), Some(Metric::Counter(*value)));
             } else if !text
                 .lines()

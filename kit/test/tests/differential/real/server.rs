@@ -15,7 +15,7 @@ const STREAM_PATH: &str = "/Stream";
 pub struct Server {
     listener: TcpListener,
     connections: Vec<Connection>,
-    /// The requests that have ended since they were taken last.
+    /// The requests that have ended, until they are taken.
     requests: Vec<Received>,
 }
 
@@ -24,7 +24,7 @@ struct Connection {
     /// What is still to be sent.
     pieces: VecDeque<Vec<u8>>,
     closes: bool,
-    /// Whether there was a reaction to the request that has not ended.
+    /// Whether the server has reacted to a request that has not ended.
     is_early: bool,
 }
 
@@ -46,7 +46,7 @@ impl Peer {
         })
     }
 
-    /// Reads what has arrived. Returns whether that is anything.
+    /// Reads what has arrived. Returns whether bytes, or the end, have arrived.
     pub fn read(&mut self) -> bool {
         let mut buffer = [0; 65536];
         let mut has_progress = false;
@@ -125,7 +125,7 @@ impl Server {
         Ok(has_progress)
     }
 
-    /// Sends one piece of one reply. Returns whether there was any.
+    /// Sends one piece of one reply. Returns whether there was one.
     pub fn send_piece(&mut self) -> bool {
         let mut connections = self.connections.iter_mut();
         let Some(connection) = connections.find(|connection| connection.has_work()) else {
@@ -142,7 +142,7 @@ impl Server {
         self.requests.clear();
     }
 
-    /// What has arrived of a request whose connection is closed stays.
+    /// Removes closed connections, and keeps what has arrived of their requests.
     fn remove_closed(&mut self) {
         let closed = self
             .connections
