@@ -38,7 +38,7 @@ pub use find::{VERSION, binary_at, find_or_fetch};
 pub use resources::Configuration;
 
 use resources::Listener;
-use server::{Mark, Server};
+use server::{Server, UpdateState};
 
 /// The error for a listener that Envoy does not have.
 const UNKNOWN_LISTENER: Error = Error::InvalidState("Envoy has no listener of that name");
@@ -129,7 +129,7 @@ impl Builder {
             .and_then(|()| fs::write(&bootstrap, written.to_string()))
             .map_err(Error::io("write Envoy's files"))?;
         let server = Server::start(&binary, &bootstrap, self.workers, directory.path())?;
-        server.wait_for_update(&Mark::default())?;
+        server.wait_for_update(&UpdateState::default())?;
         let addresses = server.listener_addresses()?;
         let address = self
             .listeners
@@ -255,12 +255,12 @@ impl Envoy {
             .ok_or(UNKNOWN_LISTENER)?;
         listener.configuration = configuration.clone();
 
-        let mark = self.server.mark()?;
+        let state = self.server.update_state()?;
         resources::replace(
             &self.directory.path().join("listeners.json"),
             &resources::listeners(&self.module, &listeners),
         )?;
-        self.server.wait_for_update(&mark)?;
+        self.server.wait_for_update(&state)?;
         self.listeners = listeners;
         Ok(())
     }

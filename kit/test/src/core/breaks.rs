@@ -92,11 +92,11 @@ pub(super) fn wrong_length(direction: Direction, declared: &[u8], length: usize)
 
 impl Core {
     /// The error for an action that breaks Envoy. Removes the stream.
-    pub(super) fn breaks(&mut self, id: u32, problem: &str) -> Error {
-        self.breaks_with(id, problem.to_owned())
+    pub(super) fn breaks_envoy_error(&mut self, id: u32, problem: &str) -> Error {
+        self.breaks_envoy_error_with(id, problem.to_owned())
     }
 
-    pub(super) fn breaks_with(&mut self, id: u32, problem: String) -> Error {
+    pub(super) fn breaks_envoy_error_with(&mut self, id: u32, problem: String) -> Error {
         let host = self.host_mut();
         host.streams.remove(&id);
         host.ended_streams.remove(&id);
@@ -116,7 +116,7 @@ impl Core {
             .get(&id)
             .is_some_and(|stream| stream.response.resumed_itself);
         if direction == Direction::Response && continues && has_resumed_itself {
-            return Err(self.breaks(id, CRASHES_AT_END));
+            return Err(self.breaks_envoy_error(id, CRASHES_AT_END));
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Core {
     pub(super) fn check_can_respond(&mut self, id: u32) -> Result<(), Error> {
         self.check_is_open(id)?;
         if self.is_in_response_trailers(id) {
-            return Err(self.breaks(id, RESPONSE_IN_TRAILERS));
+            return Err(self.breaks_envoy_error(id, RESPONSE_IN_TRAILERS));
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Core {
         } else {
             return Ok(());
         };
-        Err(self.breaks(id, problem))
+        Err(self.breaks_envoy_error(id, problem))
     }
 
     fn check_is_open(&mut self, id: u32) -> Result<(), Error> {
@@ -151,7 +151,7 @@ impl Core {
         if stream.is_some_and(|stream| !stream.has_ended) {
             return Ok(());
         }
-        Err(self.breaks(id, ENDED))
+        Err(self.breaks_envoy_error(id, ENDED))
     }
 
     fn is_in_response_trailers(&self, id: u32) -> bool {

@@ -268,10 +268,10 @@ impl Core {
             return Ok(());
         };
         if !state.has_begun {
-            return Err(self.breaks(id, NO_RESPONSE));
+            return Err(self.breaks_envoy_error(id, NO_RESPONSE));
         }
         if state.from_extension && !state.has_seen_end {
-            return Err(self.breaks(id, ENDLESS_CALLS));
+            return Err(self.breaks_envoy_error(id, ENDLESS_CALLS));
         }
         state.from_extension |= state.iteration == Iteration::StoppedAll;
         state.iteration = Iteration::Continues;

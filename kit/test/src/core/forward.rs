@@ -37,7 +37,7 @@ impl Core {
             return Ok(());
         }
         if state.forwarded_headers.is_some() {
-            return Err(self.breaks(id, HEADERS_TWICE));
+            return Err(self.breaks_envoy_error(id, HEADERS_TWICE));
         }
         let reply = match direction {
             Direction::Request => check_request(&state.headers, state.has_forwarded_proto),
@@ -51,7 +51,7 @@ impl Core {
             problem = problem.or_else(|| check_status(&stream.response.headers));
         }
         if let Some(problem) = problem {
-            return Err(self.breaks_with(id, problem));
+            return Err(self.breaks_envoy_error_with(id, problem));
         }
         let state = stream.state(direction);
         state.forwarded_headers = Some(write(&mut state.headers, direction));
@@ -76,7 +76,7 @@ impl Core {
             return if data.is_empty() {
                 Ok(())
             } else {
-                Err(self.breaks(id, END_TWICE))
+                Err(self.breaks_envoy_error(id, END_TWICE))
             };
         }
         state.forwarded_body.extend(data);
@@ -99,17 +99,17 @@ impl Core {
             return if direction == Direction::Request && stream.response.end_of_stream {
                 Ok(())
             } else {
-                Err(self.breaks(id, END_TWICE))
+                Err(self.breaks_envoy_error(id, END_TWICE))
             };
         }
         let holds_body = state.buffer.as_ref().is_some_and(|body| !body.is_empty());
         let Some(headers) = state.forwarded_headers.as_ref().filter(|_| !holds_body) else {
-            return Err(self.breaks(id, LOST_BODY));
+            return Err(self.breaks_envoy_error(id, LOST_BODY));
         };
         // HTTP/1.1 has no trailers after a body whose length is declared.
         if headers.first("content-length").is_none() {
             if let Some(problem) = state.trailers.as_ref().and_then(check_trailers) {
-                return Err(self.breaks_with(id, problem));
+                return Err(self.breaks_envoy_error_with(id, problem));
             }
             state.forwarded_trailers.clone_from(&state.trailers);
         }
@@ -123,7 +123,7 @@ impl Core {
         };
         stream.state(direction).forwarded_all = true;
         if let Some(problem) = check_length(stream, direction) {
-            return Err(self.breaks_with(id, problem));
+            return Err(self.breaks_envoy_error_with(id, problem));
         }
         match direction {
             Direction::Request => Ok(()),

@@ -201,7 +201,7 @@ impl Core {
         let Some(stream) = self.host_mut().ended_streams.remove(&id) else {
             let stream = self.stream(id)?;
             if stream.response.is_held_forever() {
-                return Err(self.breaks(id, HELD_FOREVER));
+                return Err(self.breaks_envoy_error(id, HELD_FOREVER));
             }
             if stream.response.is_paused() {
                 return Err(Error::Paused("response"));
@@ -231,7 +231,7 @@ impl Core {
             return Ok(());
         }
         if stream.request.is_held_forever() {
-            return Err(self.breaks(id, HELD_FOREVER));
+            return Err(self.breaks_envoy_error(id, HELD_FOREVER));
         }
         if stream.request.forwarded_headers.is_none() {
             return Err(Error::Paused("request"));

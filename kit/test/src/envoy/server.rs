@@ -21,7 +21,7 @@ pub struct Server {
 /// The state before an update: the length of Envoy's log and its counts of updates. The default is the
 /// state at startup.
 #[derive(Debug, Default)]
-pub struct Mark {
+pub struct UpdateState {
     log_length: u64,
     before: Counts,
 }
@@ -98,21 +98,21 @@ impl Server {
     }
 
     /// Reads the state before an update.
-    pub fn mark(&self) -> Result<Mark, Error> {
-        Ok(Mark {
+    pub fn update_state(&self) -> Result<UpdateState, Error> {
+        Ok(UpdateState {
             log_length: self.process.log_length(),
             before: self.updates.counts()?,
         })
     }
 
-    /// Waits until Envoy has accepted the file that was written after the mark.
+    /// Waits until Envoy has accepted the file that was written after the state.
     ///
     /// # Errors
     ///
     /// [`Error::EnvoyRejected`] if Envoy keeps the listeners that it had.
-    pub fn wait_for_update(&self, mark: &Mark) -> Result<(), Error> {
-        let log = || self.process.log_from(mark.log_length);
-        match self.updates.wait(&mark.before) {
+    pub fn wait_for_update(&self, state: &UpdateState) -> Result<(), Error> {
+        let log = || self.process.log_from(state.log_length);
+        match self.updates.wait(&state.before) {
             Ok(UpdateOutcome::Accepted) => Ok(()),
             // Envoy's main thread logs, counts, and serves the admin interface, so that the log is
             // complete.
