@@ -105,7 +105,7 @@ impl Server {
         })
     }
 
-    /// Waits until Envoy has accepted the file that was written after the state.
+    /// Waits until Envoy has accepted the file that was written after this state.
     ///
     /// # Errors
     ///
