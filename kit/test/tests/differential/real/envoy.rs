@@ -141,9 +141,8 @@ impl RealEnvoy {
             drop(clients);
             self.connections.disconnect_clients();
             self.wait_until_idle(scenario, &mut [])?;
-            self.upstream.disconnect();
             self.connections.disconnect_upstream();
-            self.wait_until_idle(scenario, &mut [])?;
+            self.disconnect_upstream(scenario)?;
             let id = scenario.id();
             observation.calls = services::take_calls(&mut self.service, &id);
             if !scenario.metrics.is_empty() {
@@ -156,6 +155,24 @@ impl RealEnvoy {
             }
         }
         Ok((start, observation))
+    }
+
+    /// Closes the connections to the upstream, so that what one scenario leaves there does not disturb
+    /// another. Envoy closes its side when it has removed a connection from its pool: before that, it
+    /// could send the next scenario's request there.
+    fn disconnect_upstream(&mut self, scenario: &Scenario) -> Result<()> {
+        self.upstream.disconnect();
+        let deadline = Instant::now() + TIMEOUT;
+        self.wait_until_idle(scenario, &mut [])?;
+        while self.upstream.is_connected() {
+            ensure!(
+                Instant::now() < deadline,
+                "Envoy does not close a connection that the upstream has ended"
+            );
+            self.wait_until_idle(scenario, &mut [])?;
+        }
+        self.upstream.clear_requests();
+        Ok(())
     }
 
     fn step(

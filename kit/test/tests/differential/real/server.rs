@@ -62,6 +62,13 @@ impl Peer {
         has_progress
     }
 
+    /// Sends nothing more. What the other end still sends can be read.
+    fn end(&mut self) {
+        if self.stream.shutdown(Shutdown::Write).is_err() {
+            self.is_closed = true;
+        }
+    }
+
     pub fn disconnect(&mut self) {
         // It fails only if the other end has disconnected.
         let _ = self.stream.shutdown(Shutdown::Both);
@@ -136,9 +143,22 @@ impl Server {
         true
     }
 
-    /// Closes all connections, so that what one scenario leaves there does not disturb another.
+    /// Begins to close all connections. The proxy closes its side when it has noticed.
     pub fn disconnect(&mut self) {
-        self.connections.clear();
+        for connection in &mut self.connections {
+            connection.pieces.clear();
+            connection.closes = false;
+            connection.peer.end();
+        }
+    }
+
+    /// Whether a connection is open on at least one side.
+    pub fn is_connected(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Drops the requests that nobody has taken.
+    pub fn clear_requests(&mut self) {
         self.requests.clear();
     }
 
