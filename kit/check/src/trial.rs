@@ -27,8 +27,8 @@ const MAX_QUOTED_LENGTH: usize = 300;
 pub struct Trial {
     /// Whether it starts. `None` if that is not known.
     pub started: Option<bool>,
-    /// Whether it accepts the configuration. `None` without a configuration, or if it does not
-    /// start.
+    /// Whether it accepts the configuration. `None` without a configuration, or if that is not
+    /// known.
     pub configured: Option<bool>,
     /// The last 100 lines that it logged.
     pub log: Vec<TrialLogLine>,

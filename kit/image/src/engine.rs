@@ -106,7 +106,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Engine`] if the engine fails.
+    /// [`Error::Engine`] if the engine fails, and [`Error::File`] if the file for the digest cannot be
+    /// created or read.
     pub fn push(self, image: &ImageReference) -> Result<String> {
         let mut command = self.subcommand("push");
         if self == Self::Docker {

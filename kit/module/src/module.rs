@@ -154,7 +154,7 @@ impl ModuleInfo {
             .filter(|name| name.starts_with("proxy_on_"))
     }
 
-    /// The memory that it exports as `memory`, the name that proxies look for.
+    /// The memory that it exports as `memory`. Only V8, Envoy's engine, accepts other names.
     pub fn memory(&self) -> Option<Memory> {
         match self.export("memory") {
             Some(Item::Memory(memory)) => Some(*memory),

@@ -34,8 +34,8 @@ use crate::tcp::{Received, Side, TcpState, UpstreamState};
 ///
 /// The proxy connects to the upstream when the extension continues the new connection. A connection is
 /// closed, and `proxy_on_downstream_connection_close`, `proxy_on_done`, `proxy_on_log` and
-/// `proxy_on_delete` are called, when both sides have ended it, one has reset it, or the extension closes
-/// it. If it is dropped before, the client resets it.
+/// `proxy_on_delete` are called, when both sides have ended it, one has reset it, or the extension or
+/// the proxy closes it. If it is dropped before, the client resets it.
 pub struct Connection {
     core: Rc<RefCell<Core>>,
     id: u32,

@@ -265,11 +265,11 @@ impl Envoy {
         Ok(())
     }
 
-    /// Waits until Envoy has logged a text, and returns its whole log.
+    /// Waits until Envoy's log contains `text`, and returns the whole log.
     ///
     /// # Errors
     ///
-    /// If it does not log the text within a minute: the error contains the log.
+    /// If the log does not contain it within a minute: the error contains the log.
     pub fn log_until(&self, text: &str) -> Result<String, Error> {
         self.server.log_until(text)
     }

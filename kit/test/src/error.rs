@@ -10,7 +10,8 @@ use crate::records::LogLine;
 /// [`Error::BreaksEnvoy`] and, after a trap, [`Error::VmTerminated`]. Its documentation may list
 /// only the first.
 ///
-/// Its `Debug` text is that of `Display`, because Rust shows the former if a test returns the error.
+/// The `Debug` text of an error is that of `Display`, because Rust shows the former if a test returns
+/// the error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -9,8 +9,8 @@ use crate::records::HostCall;
 
 /// The response of an upstream, or of a service that the extension calls, over HTTP/1.1.
 ///
-/// If an upstream's response ends with a body, the extension sees the end as an empty chunk. As in
-/// HTTP/1.1, a message with `content-length` has no trailers.
+/// If an upstream's response ends with a body, the extension sees the end as an empty chunk. Trailers
+/// of a message with `content-length` are not forwarded, because HTTP/1.1 does not allow them.
 ///
 /// It converts from a number, which is its status.
 ///
@@ -45,7 +45,8 @@ impl Reply {
         self
     }
 
-    /// Adds a chunk of the body. The extension's body callback is called for each chunk.
+    /// Adds a chunk of the body. In an upstream's response, the extension's body callback is called for
+    /// each chunk; in the response to an HTTP call, the extension gets the whole body at once.
     pub fn body(mut self, chunk: impl AsRef<[u8]>) -> Self {
         self.chunks.push(chunk.as_ref().to_vec());
         self
@@ -130,7 +131,7 @@ impl Response {
     }
 }
 
-/// A request or a response, as far as the upstream or the client has received it.
+/// A message, as far as it has been received: see [`Stream::upstream`](crate::Stream::upstream).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its headers.

@@ -202,9 +202,11 @@ impl Options {
 
     /// How much fuel one step of a test may use before the module traps: see [Fuel](crate#fuel).
     ///
-    /// A step is one call of a method, for example [`Stream::send_body`](crate::Stream::send_body),
-    /// with all callbacks that it causes. For this limit, host calls cost fuel, too: 1,000 for each
-    /// call, and 10 for each byte that it copies. The default is 10,000,000,000.
+    /// A step is, for example, a call of [`Stream::send_body`](crate::Stream::send_body), with all
+    /// callbacks that it causes. [`Request::respond`](crate::Request::respond) has two steps, and
+    /// [`Proxy::advance`](crate::Proxy::advance) has one for each timer and timeout. For this limit,
+    /// host calls cost fuel, too: 1,000 for each call, and 10 for each byte that it copies. The
+    /// default is 10,000,000,000.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.fuel_limit = fuel;
         self

@@ -82,7 +82,7 @@ impl Proxy {
     /// # Errors
     ///
     /// [`Error::Rejected`], with what the extension logged, if it returns false; the plugin keeps
-    /// running. [`Error::Trap`] if it traps.
+    /// running. [`Error::Trap`] if it traps, [`Error::InvalidState`] if it has been shut down.
     pub fn reconfigure(&self, configuration: impl AsRef<[u8]>) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.configure(self.id, configuration.as_ref())
@@ -136,7 +136,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] if the module traps.
+    /// [`Error::Trap`] if the module traps, [`Error::InvalidState`] if the plugin has been shut down.
     pub fn connect(&self) -> Result<Connection, Error> {
         Connection::open(Rc::clone(&self.core), self.id)
     }
@@ -145,7 +145,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] if the module traps.
+    /// [`Error::Trap`] if the module traps, [`Error::InvalidState`] if the plugin has been shut down.
     pub fn tick(&self) -> Result<(), Error> {
         self.core.borrow_mut().tick(self.id)
     }

@@ -103,7 +103,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// As for [`Stream::respond`].
+    /// As for [`Request::send`] and [`Stream::respond`].
     pub fn respond(self, reply: impl Into<Reply>) -> Result<Response, Error> {
         self.send()?.respond(reply)
     }
@@ -144,7 +144,8 @@ impl Stream {
     /// # Errors
     ///
     /// [`Error::Trap`] if the module traps, [`Error::BreaksEnvoy`] if the extension does something
-    /// that breaks Envoy, [`Error::InvalidState`] if the stream has been reset or finished.
+    /// that breaks Envoy, [`Error::InvalidState`] if [`Stream::respond`] or [`Stream::finish`] has
+    /// returned the response or [`Error::StreamReset`].
     pub fn send_body(&self, chunk: impl AsRef<[u8]>, end: bool) -> Result<(), Error> {
         let chunk = chunk.as_ref().to_vec();
         self.receive(Direction::Request, vec![MessagePart::Body(chunk, end)])
@@ -218,9 +219,8 @@ impl Stream {
     /// has resumed the request. If the response is held, [`Stream::finish`] returns it when the
     /// extension has resumed it.
     ///
-    /// [`Error::StreamReset`] if the stream is reset before the response is complete,
-    /// [`Error::BreaksEnvoy`] if the extension does something that breaks Envoy, [`Error::Trap`] if it
-    /// traps.
+    /// [`Error::StreamReset`] if the stream is reset before the response is complete; otherwise as
+    /// for [`Stream::send_body`].
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
         self.receive_reply(MessagePart::of_reply(reply.into()))?;
         self.finish()
@@ -231,7 +231,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As for [`Stream::respond`].
+    /// [`Error::Paused`] if the extension holds the request's headers; otherwise as for
+    /// [`Stream::send_body`].
     pub fn begin_response(&self, reply: impl Into<Reply>) -> Result<(), Error> {
         let reply = reply.into();
         self.receive_reply(MessagePart::of_beginning(reply.headers, reply.chunks))
