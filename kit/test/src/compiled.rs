@@ -1,5 +1,5 @@
-//! A module that is ready for the interpreter. Making it takes most of the time that loading takes, so
-//! that a module is compiled once for all its VMs.
+//! A module that is ready for the interpreter. Compiling takes most of the time of loading, so a module
+//! is compiled once for all its VMs.
 
 use std::fmt;
 
@@ -61,7 +61,7 @@ impl fmt::Debug for Compiled {
     }
 }
 
-/// The interpreter's configuration. Its other defaults are the proposals of V8 in Envoy.
+/// The interpreter's configuration. By default, it enables proposals that V8 in Envoy has, too.
 fn configuration() -> Config {
     let mut config = Config::default();
     config

@@ -101,7 +101,7 @@ pub(crate) struct DirectionState {
     pub(crate) has_forwarded_proto: bool,
 
     pub(crate) iteration: Iteration,
-    /// Whether the extension's headers callback lets the headers pass, or has been resumed.
+    /// Whether the headers callback has continued, or the message has been resumed.
     pub(crate) headers_continued: bool,
     /// Whether the extension has not seen the held body and trailers, so that a resumed message passes
     /// through it first.
@@ -274,7 +274,7 @@ pub(crate) struct StreamContext {
     /// Whether the extension, or Envoy, has responded instead of the upstream.
     pub(crate) is_local: bool,
     pub(crate) is_closed: bool,
-    /// Whether `proxy_on_log` and the callbacks that follow it have been called, or are.
+    /// Whether `proxy_on_log` has been called, or is being called.
     pub(crate) has_ended: bool,
     /// Whether `proxy_on_log` runs, which can read all maps.
     pub(crate) is_logging: bool,

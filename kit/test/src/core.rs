@@ -1,8 +1,8 @@
 //! Plugins and streams: which callbacks are called, and in which order.
 //!
-//! A callback never runs inside another. What a module asks for while it runs (to resume a stream,
-//! to send a response) is done when the callback has returned; what concerns others (to notify a
-//! plugin of a queue), when no callback runs.
+//! A callback never runs inside another. What a module requests in a callback, such as a local
+//! response, happens when the callback has returned. What follows from it, such as the notification
+//! of a plugin about a queue, happens when no callback runs.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ impl Core {
         self.run_pending()
     }
 
-    /// Deletes a plugin's context and its HTTP calls.
+    /// Deletes a plugin's context, and its HTTP and gRPC calls.
     fn delete_plugin(&mut self, id: u32) -> Result<(), Error> {
         let deleted = self.call("proxy_on_delete", id, &[]);
         let host = self.host_mut();

@@ -75,7 +75,7 @@ fn property_key(path: &[u8]) -> Vec<u8> {
     [PREFIX, path].concat()
 }
 
-/// What can be read of an object that Envoy 1.40 makes of this value. `None` if it cannot be read.
+/// What can be read of the object that Envoy 1.40 creates from this value. `None` if nothing can.
 ///
 /// # Errors
 ///
@@ -104,7 +104,7 @@ pub(crate) fn object(key: &str, value: &str) -> Result<Option<Vec<u8>>, Status> 
             let address = value.parse::<IpAddr>().ok();
             address.map(|address| SocketAddr::new(address, 0).to_string())
         }
-        // They can be read as a map whose keys are not listed: an empty one.
+        // They are read as an empty map, because Envoy does not list their fields.
         "envoy.filters.listener.original_dst.local_ip"
         | "envoy.filters.listener.original_dst.remote_ip"
         | "envoy.network.transport_socket.original_dst_address" => {

@@ -1,8 +1,8 @@
 //! The target of a gRPC call: what Envoy expects as the parameter "upstream name" of `proxy_grpc_call` and
 //! `proxy_grpc_stream`.
 //!
-//! Envoy reads the bytes as an encoded `envoy.config.core.v3.GrpcService`. Only if that fails, they
-//! are the name of a cluster. Every byte sequence of protocol buffers' wire format is a valid message
+//! Envoy reads the bytes as an encoded `envoy.config.core.v3.GrpcService`. If that fails, they are the
+//! name of a cluster. Every byte sequence of protocol buffers' wire format is a valid message
 //! with unknown fields, and many short names are such a sequence, for example `hi` and `authorize`.
 
 use crate::protobuf::{self, FieldValue};

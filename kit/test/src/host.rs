@@ -158,7 +158,8 @@ impl Host {
         }
     }
 
-    /// The memory for a call of a function that uses it or the context, if the module may call it now.
+    /// The memory, for a function that uses the memory or the context. Checks that the module may call
+    /// the function now.
     pub(crate) fn callable_memory(&self, function: &str) -> Result<Memory, wasmi::Error> {
         self.phase.check(function)?;
         let memory = self.memory;

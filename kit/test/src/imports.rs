@@ -21,7 +21,7 @@ pub(crate) struct Imports {
 }
 
 impl Imports {
-    /// Provides nothing yet to a module of this ABI version.
+    /// The imports of a module of this ABI version. None is provided yet.
     pub(crate) fn new(engine: &Engine, module: &Module, version: AbiVersion) -> Self {
         let imports = module.imports();
         Self {

@@ -1,7 +1,7 @@
 //! The names that a map of Envoy 1.40 holds only once ("inline headers"), sorted.
 //!
-//! Those of Envoy's core and of the filters that Envoy is distributed with, as tried: each name was
-//! added twice to each map, and read. An Envoy with other filters can have others.
+//! They are the names of Envoy's core and of the filters in its releases. Each was tried in Envoy: added
+//! twice to each map, and read. An Envoy with other filters can have others.
 
 /// In the headers of a request.
 pub(crate) const REQUEST: [&str; 66] = [

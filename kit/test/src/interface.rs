@@ -49,7 +49,7 @@ pub(crate) fn check_exports(module: &Module, version: AbiVersion) -> Result<(), 
     Ok(())
 }
 
-/// The allocators. The first one that a module exports is called.
+/// The allocators. If a module exports both, `malloc` is called.
 pub(crate) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 
 /// Checks that the ABI has all that a module imports, with the same signatures, and that this host

@@ -3,7 +3,7 @@
 use crate::header_map::{MapKind, set_in_place};
 use crate::headers::Headers;
 
-/// A local reply: what it is made of, before it is known for which request it is.
+/// A local reply that is not yet written for a certain request.
 #[derive(Debug, Default)]
 pub(crate) struct LocalReply {
     pub(crate) status: u16,

@@ -188,7 +188,7 @@ impl Vm {
         }
     }
 
-    /// Ends the VM, and says why.
+    /// Terminates the VM, and returns the trap.
     fn trap(&mut self, callback: &str, error: &wasmi::Error) -> Trap {
         self.has_ended = true;
         let mut reason = error.to_string();

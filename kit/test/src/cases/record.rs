@@ -18,7 +18,8 @@ use crate::headers::Headers;
 use crate::message::{Message, Reply};
 use crate::upstream::Upstream;
 
-/// Headers of a connection, and of the length of a body, which each connection sets itself.
+/// Headers about a connection, or about the length of a body. They are not passed on: each connection
+/// has its own.
 const FRAMING: [&str; 6] = [
     "connection",
     "content-length",

@@ -52,7 +52,7 @@ pub trait ProxySession {
     fn host_calls(&mut self) -> Option<BTreeMap<&'static str, u64>>;
 }
 
-/// The services that the extension calls: what is expected of the calls, and what was made of them.
+/// The services that the extension calls: which calls are expected, and which have been made.
 #[derive(Debug, Default)]
 pub struct Services {
     next: usize,
@@ -81,7 +81,8 @@ impl Services {
         id
     }
 
-    /// Marks the first expected call to a cluster that has not been made as made, and returns it.
+    /// Records a call to a cluster. Returns the expected call that it matches: the first one to this
+    /// cluster that has not been made. `None` if the case does not describe the call.
     pub fn make(&mut self, cluster: &str, request: ObservedRequest) -> Option<Call> {
         let Some(place) = self
             .http

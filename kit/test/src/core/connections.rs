@@ -65,9 +65,9 @@ impl Core {
         self.run_pending()
     }
 
-    /// Reads what has been sent, and processes it. Envoy does not read before it has connected to the
-    /// upstream, while the extension holds more than the limit, or after the end, and so it does not
-    /// notice a reset there.
+    /// Reads what has been sent, and processes it. Envoy does not read, and does not notice a reset,
+    /// before it has connected to the upstream, while the extension holds more than the limit, and
+    /// after the end.
     fn process(&mut self, id: u32, source: Side) -> Result<(), Error> {
         let limit = self.host().options.buffer_limit;
         let Some(tcp) = self.tcp(id) else {

@@ -17,8 +17,8 @@ use crate::local_reply::LocalReply;
 /// The actions that a callback returns.
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
-/// Of a headers callback: Envoy knows it, and continues. Of a body callback: holds the body without
-/// showing it again.
+/// If a headers callback returns it, Envoy continues. If a body callback returns it, Envoy holds the
+/// body without showing it again.
 const CONTINUE_OR_WATERMARK: u32 = 2;
 /// Replaces the action if the extension has sent a response. It differs from all actions.
 const STOPPED: u32 = u32::MAX;

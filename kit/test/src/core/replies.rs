@@ -6,16 +6,18 @@ use crate::error::Error;
 use crate::header_map::MapKind;
 use crate::local_reply::LocalReply;
 
-/// What Envoy tells the client when the upstream has failed, before the reason.
+/// The beginning of Envoy's response if the upstream fails. The reason follows.
 pub(super) const UPSTREAM_RESET: &str =
     "upstream connect error or disconnect/reset before headers. reset reason: ";
 
 impl Core {
     /// Sends a response instead of the upstream's.
     ///
-    /// If no response has begun, it passes through the extension; in a callback of the request,
-    /// when that has returned. If one has begun and its headers are held, it replaces that one,
-    /// without the extension. Otherwise the stream is closed.
+    /// If no response has begun, the local reply passes through the extension. If a callback of the
+    /// request runs, that happens when the callback has returned.
+    ///
+    /// If a response has begun and its headers are held, the local reply replaces it, and does not
+    /// pass through the extension. If the headers have been forwarded, the stream is closed.
     pub(super) fn send_local_reply(&mut self, id: u32, reply: LocalReply) -> Result<(), Error> {
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {
             return Ok(());

@@ -114,8 +114,7 @@ impl Server {
         let log = || self.process.log_from(state.log_length);
         match self.updates.wait(&state.before) {
             Ok(UpdateOutcome::Accepted) => Ok(()),
-            // Envoy's main thread logs, counts, and serves the admin interface, so that the log is
-            // complete.
+            // The log is complete: the thread that logs also counts and serves the admin interface.
             Ok(UpdateOutcome::Rejected) => Err(Error::EnvoyRejected { log: log() }),
             Err(error) => Err(Error::Envoy(format!("{error}; Envoy's log:\n{}", log()))),
         }

@@ -191,7 +191,7 @@ impl Host {
     fn upstream_property(&mut self, path: &[&[u8]]) -> PropertyResult {
         match path {
             [] => return unreadable(),
-            // The cluster is known.
+            // For HTTP, the cluster is known before the request is forwarded. For TCP, it is not.
             [b"num_endpoints"] if self.is_tcp() && !self.is_forwarded() => {
                 return Err(Status::NotFound);
             }
@@ -311,8 +311,8 @@ impl Host {
         Ok(Some(maps::serialize(&unique)))
     }
 
-    /// The gRPC status of the response: that of its trailers, of its headers, or what Envoy makes of
-    /// its code.
+    /// The gRPC status of the response: that of its trailers, of its headers, or the one to which its
+    /// code maps.
     fn grpc_status(&mut self) -> Option<i64> {
         for map in [MapType::ResponseTrailers, MapType::ResponseHeaders] {
             let status = self.map(map).and_then(|fields| fields.first("grpc-status"));

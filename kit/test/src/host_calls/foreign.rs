@@ -33,8 +33,8 @@ impl ActiveCall<'_> {
         outcome
     }
 
-    /// Runs a foreign function. As in Envoy, the result is written even if there is none, unless the
-    /// addresses are 0.
+    /// Runs a foreign function, and writes the address and the length of its result. As in Envoy, zeros
+    /// are written if there is no result, and nothing is written to the address 0.
     fn run_foreign(
         &mut self,
         name: &[u8],

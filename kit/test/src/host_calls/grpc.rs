@@ -64,7 +64,7 @@ impl ActiveCall<'_> {
         self.start_grpc(texts, (metadata, metadata_size), None, stream)
     }
 
-    /// Starts a call with a message and a time-out, or a stream. The other arguments are addresses
+    /// Starts a call with a message and a timeout, or a stream. The other arguments are addresses
     /// and sizes: of target, service and method, and of the initial metadata.
     fn start_grpc(
         &mut self,

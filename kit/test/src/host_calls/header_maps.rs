@@ -64,7 +64,7 @@ impl ActiveCall<'_> {
         };
         match value {
             Some(value) => self.return_bytes(&value, data, size),
-            // As in Envoy: the older ABI has an empty value.
+            // As in Envoy, a value that does not exist is empty in the older ABI.
             None if self.host().version == AbiVersion::V0_1_0 => self.return_bytes(&[], data, size),
             None => Err(Status::NotFound.into()),
         }

@@ -7,7 +7,7 @@ use proxy_wasm_abi::Status;
 use super::{ActiveCall, HostCallResult};
 use crate::records::HttpCall;
 
-/// Envoy reads the time-out as a signed number, in milliseconds.
+/// Envoy reads the timeout as a signed number, in milliseconds.
 const MAX_TIMEOUT: u32 = i32::MAX.cast_unsigned();
 
 impl ActiveCall<'_> {

@@ -12,7 +12,7 @@ const GRPC_STATUSES: std::ops::RangeInclusive<u32> = 0..=16;
 
 impl ActiveCall<'_> {
     /// Resumes a message when the callback has returned. From now on, the module cannot read or change
-    /// the request.
+    /// the request, even if it resumes the response.
     pub(super) fn continue_stream(&mut self, stream: u32) -> HostCallResult {
         let direction = match StreamType::try_from(stream)? {
             StreamType::Request => Direction::Request,

@@ -1,4 +1,4 @@
-//! A number that tells bytes from others.
+//! A checksum of bytes.
 
 /// FNV-1a.
 pub fn checksum(bytes: &[u8]) -> u32 {

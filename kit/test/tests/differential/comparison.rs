@@ -7,14 +7,14 @@ use crate::observation::{Failure, Observation};
 
 /// The lines of both observations to compare.
 ///
-/// Where Envoy does not survive, the embedded proxy returns an error that says so. Then only what was
+/// If a scenario breaks Envoy, the embedded proxy returns an error that says so. Then only what was
 /// logged before is compared.
 pub fn lines_of(
     envoy: &Observation,
     embedded: &Observation,
     is_unfiltered: bool,
 ) -> (Vec<String>, Vec<String>) {
-    if embedded.failure != Some(Failure::SaysCrash) || !envoy.is_broken() {
+    if embedded.failure != Some(Failure::BreaksEnvoy) || !envoy.is_broken() {
         let mut left = envoy.lines(is_unfiltered);
         // An error of the embedded proxy has what the last callback has logged.
         if !embedded.has_started {

@@ -134,8 +134,9 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         scenarios: &["rare.validated_filter_state"],
         lines: &["*"],
-        embedded: "`set_envoy_filter_state` accepts every value.",
-        envoy: "some keys, such as `envoy.ai.llm_protocol.request`, accept only some values.",
+        embedded: "`set_envoy_filter_state` accepts every value for some keys, such as \
+            `envoy.ai.llm_protocol.request`.",
+        envoy: "it rejects some of these values.",
         reason: "extensions do not set them.",
     },
     Difference {

@@ -75,7 +75,7 @@ pub fn run(scenario: &Scenario) -> (Observation, Vec<Progress>) {
 fn note(error: &Error, observation: &mut Observation) {
     match error {
         Error::Trap(trap) if trap.reason.contains("Envoy crashes") => {
-            observation.failure = Some(Failure::SaysCrash);
+            observation.failure = Some(Failure::BreaksEnvoy);
         }
         Error::Trap(trap) => {
             // Envoy accepts such a plugin, and then does not serve.
@@ -83,10 +83,10 @@ fn note(error: &Error, observation: &mut Observation) {
             observation.trap = Some(trap.callback.clone());
         }
         Error::Load(reason) if reason.contains("Envoy crashes") => {
-            observation.failure = Some(Failure::SaysCrash);
+            observation.failure = Some(Failure::BreaksEnvoy);
         }
         Error::VmTerminated | Error::Load(_) | Error::Rejected { .. } => {}
-        Error::BreaksEnvoy(_) => observation.failure = Some(Failure::SaysCrash),
+        Error::BreaksEnvoy(_) => observation.failure = Some(Failure::BreaksEnvoy),
         error => observation.failure = Some(Failure::Error(error.to_string())),
     }
 }

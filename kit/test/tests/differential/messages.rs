@@ -76,8 +76,8 @@ impl Request {
         self
     }
 
-    /// The fields that a client sends after the request line and `host`. With the last one, Envoy does
-    /// not add one of its own.
+    /// The fields that a client sends after the request line and `host`. Because `x-forwarded-proto` is
+    /// among them, Envoy does not add it.
     pub fn all_fields(&self) -> Vec<Field> {
         let mut fields = self.fields.clone();
         if !self.trailers.is_empty() || self.is_unfinished {
@@ -186,7 +186,7 @@ pub fn field(name: &str, value: &str) -> Field {
     (name.to_owned(), value.to_owned())
 }
 
-/// A message of gRPC as a body contains it: whether it is compressed, its length, and itself.
+/// A gRPC message as a body contains it: a flag for compression, the length, and the message.
 pub fn grpc_frame(message: &str) -> String {
     let length = u32::try_from(message.len())
         .unwrap_or_default()

@@ -143,7 +143,7 @@ fn trace(name: &str, version: AbiVersion) -> String {
         panic!("there is no callback {name} among {}", CALLBACKS.len());
     };
     let mut text = format!("(call $text @\"{name}\")");
-    // Queues are counted through all VMs of a proxy.
+    // A queue's ID depends on the queues of all VMs, so it is not logged.
     let parameters = callback.signature.parameters.iter();
     for parameter in parameters.filter(|parameter| parameter.name != "queue_id") {
         let _ = write!(

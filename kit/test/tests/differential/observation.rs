@@ -34,8 +34,8 @@ pub struct Observation {
 pub enum Failure {
     /// Envoy crashes.
     Crash,
-    /// The embedded proxy returns an error that says that Envoy would not survive.
-    SaysCrash,
+    /// The embedded proxy returns an error that says how the scenario breaks Envoy.
+    BreaksEnvoy,
     /// The embedded proxy returns another error.
     Error(String),
 }
@@ -90,7 +90,7 @@ impl Observation {
         }
         lines.extend(self.failure.as_ref().map(|failure| match failure {
             Failure::Crash => "Envoy crashes".to_owned(),
-            Failure::SaysCrash => "an error says that Envoy does not survive".to_owned(),
+            Failure::BreaksEnvoy => "an error says that Envoy breaks".to_owned(),
             Failure::Error(error) => format!("an error: {error}"),
         }));
         if self.trap.is_some() || self.failure.is_some() {

@@ -30,7 +30,7 @@ pub fn run(scenarios: &[&Scenario]) -> Result<Vec<Observation>> {
     let (before, after) = (&scenarios[..index], &scenarios[index + 1..]);
     if scenarios.len() > 1 {
         println!(
-            "{} crashes Envoy: it takes less time alone",
+            "{} crashes Envoy: add it to CRASHES, or mark it with alone(), to save time",
             scenarios[index].name
         );
     }

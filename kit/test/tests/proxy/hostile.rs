@@ -58,7 +58,8 @@ fn available_functions() -> Vec<(String, &'static Function)> {
         .collect()
 }
 
-/// Some host calls with arguments from the generator, and at times another result.
+/// Some host calls with arguments from the generator. Sometimes the callback also returns a number
+/// from it.
 fn body(
     numbers: &mut Numbers,
     callback: &Function,

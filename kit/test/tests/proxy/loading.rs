@@ -59,7 +59,7 @@ fn start_section_that_calls_the_host_is_rejected_with_advice() {
 }
 
 #[test]
-fn first_allocator_that_is_exported_is_called() -> Result<(), Error> {
+fn malloc_is_called_if_both_allocators_are_exported() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_configure",
         "(call $number (call $proxy_get_buffer_bytes #7 #0 #100 @out)) (call $say @result)",

@@ -577,7 +577,8 @@ const WASI: &[(&str, &str)] = &[
     ("sched_yield", "0"),
 ];
 
-/// Calls of WASI functions, and words of memory that they write, which contain ones before.
+/// Calls of WASI functions, and words of memory with their values after the call. Before it, each word
+/// is 1.
 const WASI_RESULTS: &[(&str, &str, &[&str])] = &[
     (
         "fd_fdstat_get #1 #200",

@@ -10,7 +10,7 @@ use super::barrier::Barrier;
 use crate::http1::{read_request, write_beginning, write_reply_with};
 use crate::message::{Message, Reply};
 
-/// A request that a service has received. It waits for an [`ServiceAction`].
+/// A request that a service has received. It waits for a [`ServiceAction`].
 #[derive(Debug)]
 pub struct ReceivedRequest {
     pub cluster: String,

@@ -122,7 +122,7 @@ impl<'a> EnvoySession<'a> {
         self.address.ok_or_else(failed)
     }
 
-    /// Waits for the next event. `None`: nothing happens, although Envoy's worker is idle.
+    /// Waits for the next event. `None`: Envoy's worker is idle, and no event follows.
     fn next(&mut self) -> Option<SessionEvent> {
         if let Ok(event) = self.events.recv_timeout(QUIET_TIME + self.call_time) {
             return Some(event);

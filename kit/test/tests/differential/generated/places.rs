@@ -15,7 +15,7 @@ pub struct Place {
 enum Kind {
     /// A callback of each stream with a body and trailers in both directions.
     Stream(&'static str),
-    /// A callback that each plugin has, for the plugin (true) or for a stream.
+    /// A callback that plugins and streams both have: the plugin's (true), or a stream's.
     Context(&'static str, bool),
     Plugin(&'static str),
     Tick,
@@ -128,7 +128,7 @@ impl Place {
                     &format!("(if {condition} (then {body}))"),
                 )
             }
-            // The plugin's context is the first.
+            // The plugin is configured before these callbacks are called.
             Kind::Context(callback, is_plugin) => {
                 let compare = if is_plugin { "i32.eq" } else { "i32.ne" };
                 let condition = format!("({compare} (local.get $context_id) (global.get $plugin))");

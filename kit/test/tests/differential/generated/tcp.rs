@@ -114,7 +114,7 @@ fn callback(place: &str) -> String {
     format!("proxy_on_{place}")
 }
 
-/// The body of a callback that plugins have, too, is only for connections.
+/// Runs the body only for connections: plugins have some of the callbacks, too.
 fn in_stream(place: &str, body: &str) -> String {
     match place {
         "context_create" => format!("(if (local.get $parent_context_id) (then {body}))"),

@@ -1,4 +1,4 @@
-//! The functions of WASI, and those that only Envoy has.
+//! The functions of WASI, and two that modules compiled by Emscripten import.
 
 use proxy_wasm_abi::{Function, ValueType, WASI_FUNCTIONS};
 
@@ -41,7 +41,8 @@ pub fn scenarios() -> Vec<Scenario> {
     scenarios
 }
 
-/// Arguments for a function: zeros, and what its use makes of them.
+/// The arguments of each call of a function, and its results: zeros and usual arguments, or a list for
+/// this function.
 fn calls(function: &Function) -> Vec<(String, Vec<Out>)> {
     let number = vec![Out::Number(8)];
     let both = vec![Out::Number(8), Out::Number(12)];

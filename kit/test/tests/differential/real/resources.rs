@@ -65,7 +65,7 @@ fn listener(
     http_listener(name, &routes, Some(filter), scenario.is_unfiltered)
 }
 
-/// A listener that Envoy responds to by itself.
+/// The listener on which Envoy responds itself.
 pub fn barrier() -> Value {
     let routes = json!([{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]);
     http_listener(BARRIER, &routes, None, false)
