@@ -54,7 +54,7 @@ impl RootContext for Plugin {
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(BodyFilter {
             config: Rc::clone(&self.config),
-            looks: false,
+            is_searched: false,
         }))
     }
 
@@ -66,7 +66,7 @@ impl RootContext for Plugin {
 struct BodyFilter {
     config: Rc<Config>,
     /// Whether this response's body is searched.
-    looks: bool,
+    is_searched: bool,
 }
 
 impl Context for BodyFilter {}
@@ -77,8 +77,8 @@ impl HttpContext for BodyFilter {
         let is_encoded = self
             .get_http_response_header_bytes("content-encoding")
             .is_some();
-        self.looks = !end_of_stream && !is_encoded;
-        if self.looks {
+        self.is_searched = !end_of_stream && !is_encoded;
+        if self.is_searched {
             // The headers are forwarded before the body, whose length will change.
             self.set_http_response_header("content-length", None);
         }
@@ -86,7 +86,7 @@ impl HttpContext for BodyFilter {
     }
 
     fn on_http_response_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
-        if !self.looks {
+        if !self.is_searched {
             return Action::Continue;
         }
         // While we pause, the proxy keeps the chunks, and `body_size` is the size of all of them.
@@ -95,7 +95,7 @@ impl HttpContext for BodyFilter {
                 "a body is larger than {} bytes, so it is not changed",
                 self.config.limit
             );
-            self.looks = false;
+            self.is_searched = false;
             return Action::Continue;
         }
         if !end_of_stream {

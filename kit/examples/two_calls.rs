@@ -103,7 +103,7 @@ impl PermissionFilter {
 
 impl Context for PermissionFilter {
     fn on_http_call_response(&mut self, _: u32, header_count: usize, body_size: usize, _: usize) {
-        // Without headers the response was cut off, and reading a header would panic.
+        // Without headers, the call has failed, and reading a header would panic.
         let status = if header_count > 0 {
             self.get_http_call_response_header_bytes(":status")
         } else {

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn start_functions_and_allocators_exclude_each_other() {
+    fn callbacks_are_ignored_because_of_other_exports() {
         let with = |export: &'static str| move |name: &str| name == export;
         assert!(is_looked_up("_start", with("main")));
         assert!(!is_looked_up("_start", with("_initialize")));

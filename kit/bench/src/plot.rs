@@ -8,7 +8,7 @@ use crate::report::{BenchReport, Row};
 use crate::subject::{HEADER_MUTATION, THIS_EXTENSION};
 
 const WIDTH: i32 = 760;
-/// In the library's units; about 13 pixels.
+/// The font size in the library's units: about 13 pixels.
 const FONT: i32 = 16;
 const ROW: i32 = 24;
 const TITLE: i32 = 40;

@@ -117,8 +117,8 @@ impl Project {
         self.stage(&strip(&module)?, self.image_root(), shrunk)
     }
 
-    /// Writes the image's files into a directory. If they differ, the directory is replaced
-    /// atomically.
+    /// Writes the image's files into a directory. If they differ from its files, a complete new
+    /// directory replaces it.
     fn stage(&self, module: &[u8], image_root: PathBuf, shrunk: Option<Shrunk>) -> Result<Built> {
         let directory = tempfile::Builder::new()
             .prefix("image-")

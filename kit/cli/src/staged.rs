@@ -38,7 +38,8 @@ pub struct StagingDirectory {
     containerfile: Option<PathBuf>,
     target: Option<PathBuf>,
     report: Report,
-    /// Removed with this, if the files were only written to be packaged.
+    /// The temporary directory, if the files were written only to be packaged. Dropping it removes
+    /// them.
     _temporary: Option<TempDir>,
 }
 

@@ -131,7 +131,7 @@ fn abi_version_is_checked() {
 }
 
 #[test]
-fn missing_export_is_reported() {
+fn missing_or_wrong_export_is_reported() {
     assert_module(
         r#"(memory (export "memory") 4)"#,
         "(memory 4)",
@@ -247,7 +247,7 @@ fn only_the_first_of_many_wrong_imports_are_listed() {
 }
 
 #[test]
-fn proposal_that_old_proxies_do_not_support_is_a_warning() {
+fn proposal_that_some_proxies_lack_and_large_memory_are_reported() {
     assert_module(
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func (param externref))"#,

@@ -9,7 +9,7 @@ use proxy_wasm_image::read;
 const MANIFEST: &str =
     "schemaVersion: 1\nname: a\nphase: PreStats\npriority: 1\nmodule: lib/a.wasm\n";
 
-/// The least that a proxy loads.
+/// A module with only what a proxy requires.
 const MODULE: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "malloc") (param i32) (result i32) i32.const 0)

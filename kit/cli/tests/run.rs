@@ -25,7 +25,7 @@ use package::write_package;
 /// The first build compiles the SDK, on a machine that may be busy.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// In the last line that is printed once Envoy serves.
+/// A part of the last line that is printed once Envoy serves.
 const SERVES: &str = "stops it";
 
 /// Appends `answer: first:CONFIGURATION` to responses, and rejects one configuration.

@@ -308,7 +308,7 @@ fn every_callback_is_kept_without_an_analysis_build() {
 
 #[test]
 fn shrunk_module_needs_only_proposals_of_old_proxies() {
-    // V8 8.9, as in Envoy 1.17 and 1.18.
+    // The proposals of V8 8.8 and 9.0, as in Envoy 1.17 and 1.18.
     let features = WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SIGN_EXTENSION
         | WasmFeatures::SATURATING_FLOAT_TO_INT
@@ -375,8 +375,8 @@ fn rewritten(
         let Some((kind, range)) = payload.as_section() else {
             continue;
         };
-        let place = |place: u64| usize::try_from(place).expect("a place");
-        let content = &module[place(range.start)..place(range.end)];
+        let offset = |offset: u64| usize::try_from(offset).expect("an offset");
+        let content = &module[offset(range.start)..offset(range.end)];
         if let Some(content) = change(kind, name, content) {
             rewritten.push(kind);
             wasm_encoder::Encode::encode(content.as_slice(), &mut rewritten);
@@ -434,10 +434,10 @@ fn data_is_kept_if_the_relocations_are_wrong() {
         Some(content)
     });
     for changed in [moved, damaged] {
-        let is_there = wasmparser::Parser::new(0).parse_all(&changed).any(|payload| {
+        let has_linking_section = wasmparser::Parser::new(0).parse_all(&changed).any(|payload| {
             matches!(payload, Ok(wasmparser::Payload::CustomSection(s)) if s.name() == "linking")
         });
-        assert!(is_there);
+        assert!(has_linking_section);
         let shrunk = shrink(&changed, Some(analysis_build)).expect("a module that can be shrunk");
         assert_eq!(memory(&shrunk.module), memory(&changed));
     }

@@ -97,8 +97,8 @@ fn build(name: &str, source: &str, arguments: &[&str]) -> Result<(Output, PathBu
     Ok((output, directory.join("target/image/extension.wasm")))
 }
 
-/// Builds an extension for WASI. `None` if rustup cannot install the target, because no other tool
-/// can. Then `build` must say how to install it.
+/// Builds an extension for WASI. `None` if the target is missing and rustup cannot install it. In
+/// that case, asserts that `build` says how to install it.
 fn build_with_wasi(name: &str, source: &str) -> Result<Option<(Output, PathBuf)>> {
     let (output, module) = build(name, source, &["--target", "wasm32-wasip1"])?;
     if output.status.success() {
@@ -116,7 +116,7 @@ fn warns(output: &Output) -> bool {
     String::from_utf8_lossy(&output.stderr).contains(WARNING)
 }
 
-/// The value of the header, as the embedded proxy has it.
+/// The value of the header `time` in the embedded proxy.
 fn time(module: &Path) -> Result<String, Error> {
     let module = fs::read(module).expect("a module");
     let proxy = Proxy::load(module)?.configure("")?;
@@ -135,7 +135,7 @@ fn clock_of_the_standard_library_traps_without_wasi_and_build_warns() -> Result<
 }
 
 #[test]
-fn host_call_has_the_time_without_a_warning() -> Result<()> {
+fn host_call_returns_the_time_and_build_does_not_warn() -> Result<()> {
     let now = "proxy_wasm::hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH)";
     let (output, module) = build("host-call", &clock(now), &[])?;
     assert!(output.status.success(), "{output:?}");

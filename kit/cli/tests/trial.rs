@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// Accepts a configuration of three bytes, and logs its first word of memory: `aye`.
+/// Accepts a configuration of three bytes, and logs `aye`.
 const MODULE: &str = r#"(module
     (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
     (memory (export "memory") 1)

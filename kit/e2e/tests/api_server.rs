@@ -1,4 +1,5 @@
-//! The files under `deploy/` in a real API server, with the definitions of Istio and Envoy Gateway.
+//! The files under `deploy/` in a real API server, with the CustomResourceDefinitions of Istio and
+//! Envoy Gateway.
 
 use std::fs;
 use std::io::Write;
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 const ISTIO: &str = "istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad";
 const ENVOY_GATEWAY: &str = "github.com/envoyproxy/gateway@v1.9.1";
 
-/// The files whose resource is defined, and what kubectl calls it.
+/// The files whose resource has a definition, and the name of its kind for kubectl.
 const MESHES: [(&str, &str); 4] = [
     ("envoy-gateway", "envoyextensionpolicy"),
     ("istio", "wasmplugin"),
@@ -234,9 +235,9 @@ fn sample(schema: &Value, unknown: bool) -> Value {
     if schema["x-kubernetes-preserve-unknown-fields"] == true {
         return json!({});
     }
-    let words = schema["allOf"].get(0).unwrap_or(schema).get("enum");
-    if let Some(word) = words.and_then(|words| words.get(1).or_else(|| words.get(0))) {
-        return word.clone();
+    let values = schema["allOf"].get(0).unwrap_or(schema).get("enum");
+    if let Some(value) = values.and_then(|values| values.get(1).or_else(|| values.get(0))) {
+        return value.clone();
     }
     match schema["type"].as_str() {
         Some("string") => json!("a"),

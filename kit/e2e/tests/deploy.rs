@@ -174,7 +174,7 @@ fn configuration_that_the_module_rejects_is_not_applied() -> Result<()> {
     for mesh in MESHES {
         let file = project.path().join(format!("deploy/{mesh}.yaml"));
         let text = fs::read_to_string(&file)?;
-        // It frames the message, so it must not be appended.
+        // `host` routes the message, so the module rejects it.
         let changed = match mesh {
             "maistra-2.0" => text.replace("config: test", "config: '{\"host\": \"test\"}'"),
             _ => text.replace("custom-header", "host"),
@@ -262,7 +262,7 @@ fn after_a_push_its_digest_is_deployed() -> Result<()> {
 
 #[test]
 #[cfg_attr(missing_kubectl, ignore = "needs kubectl: install it")]
-fn without_a_cluster_kubectl_says_so() -> Result<()> {
+fn without_a_cluster_the_error_names_the_kubectl_command() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let missing = directory.path().join("none");
     let output = command(template(), &["--mesh", "istio", "--image", IMAGE, "--yes"])

@@ -60,7 +60,8 @@ fn start() -> Result<KillOnDrop> {
 #[test]
 fn file_for_envoy_is_served_unchanged() -> Result<()> {
     let _envoy = start()?;
-    // If nothing listens at the upstream's address, Envoy responds with 503, also with the header.
+    // If nothing listens at the upstream's address, Envoy responds with 503, which has the header,
+    // too.
     deployed::assert_configured(&http::get("http://127.0.0.1:18000/")?);
     Ok(())
 }

@@ -47,7 +47,7 @@ const TRAP_PATH: &str = "/panic";
 /// How many clients send requests at the same time.
 const CLIENTS: usize = 4;
 
-/// How many responses have to be alike if a state lasts.
+/// How many responses in a row have to be the same to show that a state lasts.
 const RESPONSES: usize = 500;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -216,7 +216,7 @@ impl BackgroundLoad<'_> {
         }
     }
 
-    /// Waits for many responses, which have to be alike.
+    /// Waits for many responses. All have to be the expected one.
     fn check_lasts(&self, expected: Seen) -> Result<()> {
         let seen = self.wait(Instant::now(), |seen| seen.len() >= RESPONSES)?;
         let other = seen.iter().find(|(_, response)| *response != expected);
@@ -232,7 +232,7 @@ impl BackgroundLoad<'_> {
     }
 }
 
-/// The statistics of Wasm that differ.
+/// The Wasm statistics that differ.
 fn changed(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<String> {
     let differs = |(name, value): &(&String, &u64)| before.get(*name) != Some(*value);
     let changed = after.iter().filter(differs).map(|(name, _)| name.clone());
@@ -248,7 +248,7 @@ fn fail_closed_rejects_every_request_until_the_configuration_changes() -> Result
         load.trap()?;
         load.check_lasts(Seen::Unavailable)?;
         let after = proxy.stats()?;
-        // No statistic of Wasm shows it.
+        // No Wasm statistic shows the trap.
         assert_eq!(changed(&before, &after), [""; 0]);
         let errors = "http.http.downstream_rq_5xx";
         assert!(after[errors] >= before[errors] + RESPONSES as u64);

@@ -90,7 +90,8 @@ fn test(project: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Replaces src/, tests/ and deploy/ with those of another filter. Everything passes.
+/// Replaces src/ and tests/ with those of another filter, and the configuration in deploy/.
+/// Everything passes.
 fn replace_filter(project: &Path) -> Result<()> {
     step("another filter");
     for path in own_files(Path::new(OTHER_FILTER))? {

@@ -264,7 +264,7 @@ fn each_disagreement_is_an_error_with_its_place() -> Result<()> {
             .lines()
             .filter(|line| line.starts_with("error: "))
             .collect();
-        // The last error is the command's own.
+        // manifest.yaml is compared with Cargo.toml, so the error is there.
         let place = if file == "Cargo.toml" {
             "manifest.yaml"
         } else {

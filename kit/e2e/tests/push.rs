@@ -50,7 +50,7 @@ fn push_by_command(engine: &str, image: &ImageReference) -> Result<String> {
     Ok(digest.to_owned())
 }
 
-/// Asserts that skopeo and podman find the digest by the tag.
+/// Asserts that skopeo finds the digest by the tag, and that podman pulls the image by the digest.
 fn assert_pulls(image: &ImageReference, digest: &str) -> Result<()> {
     let source = format!("docker://{image}");
     let inspect = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}"];
@@ -71,7 +71,7 @@ fn raw_manifest(image: &ImageReference) -> Result<String> {
     )
 }
 
-/// Asserts that the registry has a single image manifest, not an index, and that its last layer is
+/// Asserts that the registry has a single image manifest, not an index, and that its only layer is
 /// compressed with gzip and has exactly the image's files.
 fn assert_is_what_consumers_read(image: &ImageReference) -> Result<()> {
     let manifest: Value = serde_json::from_str(&raw_manifest(image)?)?;

@@ -34,7 +34,7 @@ fn target_of_task(project: &Path, task: &str, default_target: Option<&str>) -> R
     }
     let output = command.output().context("cannot run cargo-make")?;
     ensure!(output.status.success(), "{output:?}");
-    // Before it, cargo-make asks which subcommands are installed.
+    // The task's call is the last one: cargo-make first asks which subcommands are installed.
     let calls = fs::read_to_string(log)?;
     Ok(calls.lines().last().unwrap_or_default().to_owned())
 }

@@ -1,4 +1,4 @@
-//! Reads any bytes as a manifest: the check and the reader accept the same ones.
+//! Checks any bytes as a manifest: the reader accepts each manifest that the check returns.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -55,7 +55,7 @@ pub struct ImageManifest {
     pub schema_version: u32,
 }
 
-/// An image configuration (`config.md`).
+/// An image configuration that this crate writes (`config.md`).
 #[derive(Debug, Serialize)]
 pub struct ImageConfig {
     pub architecture: &'static str,
@@ -77,13 +77,13 @@ pub struct SavedImage {
     pub layers: Vec<String>,
 }
 
-/// An image configuration, with the digests of the uncompressed layers.
+/// What this crate reads of the image configuration that a [`SavedImage`] names.
 #[derive(Debug, Deserialize)]
 pub struct SavedConfig {
     pub rootfs: Option<SavedRootFs>,
 }
 
-/// The uncompressed layers of an image.
+/// The uncompressed layers in a [`SavedConfig`].
 #[derive(Debug, Deserialize)]
 pub struct SavedRootFs {
     /// Their digests.
@@ -95,7 +95,7 @@ pub struct SavedRootFs {
 #[derive(Debug, Serialize)]
 pub struct Empty {}
 
-/// The uncompressed layers of an image.
+/// The uncompressed layers in an [`ImageConfig`].
 #[derive(Debug, Serialize)]
 pub struct RootFs {
     #[serde(rename = "type")]

@@ -16,7 +16,7 @@ pub struct Proposal {
     pub(crate) features: WasmFeatures,
 }
 
-/// V8 8.8, since 1.17.1 9.0. Envoy 1.18 also has V8 9.0.
+/// V8 8.8 in 1.17.0 and 1.17.1, and 9.0 in later patch releases. Envoy 1.18 has V8 9.0.
 const ENVOY_1_17: EnvoyVersion = EnvoyVersion::OLDEST;
 /// V8 9.2. Envoy 1.20 has the same.
 const ENVOY_1_19: EnvoyVersion = EnvoyVersion::new(1, 19);

@@ -22,7 +22,7 @@ pub fn outcomes(envoy: &Path, cases: &[&ModuleCase]) -> Vec<bool> {
     let (crashing, others): (Vec<usize>, Vec<usize>) =
         (0..cases.len()).partition(|index| cases[*index].crashes);
     let mut outcomes = vec![false; cases.len()];
-    // After a crash, the modules are tried one at a time.
+    // Each module that crashes Envoy gets an Envoy of its own.
     let batches = others
         .chunks(SIZE)
         .chain(crashing.chunks(1))

@@ -53,7 +53,7 @@ impl ModuleCase {
         Self::new(name, &[imports, MEMORY, MARKER, ALLOCATOR, fields])
     }
 
-    /// The bytes of a module.
+    /// A module in the binary format.
     pub fn binary(name: impl Into<String>, module: Vec<u8>) -> Self {
         Self {
             name: name.into(),

@@ -81,7 +81,8 @@ fn memories() -> Vec<ModuleCase> {
     add(r#"(import "env" "proxy_log" (memory 1))"#, "");
     let two = r#"(import "env" "a" (memory 1)) (import "env" "b" (memory 1))"#;
     add(two, EXPORT);
-    // A host call writes to address 0 of the process, or V8 uses memory that has been freed.
+    // These crash Envoy: a host call writes to address 0 of the process, or V8 uses memory that has
+    // been freed.
     let crashes = |case: &ModuleCase| {
         case.name.contains(two) || case.name.contains(r#"(func (export "memory"))"#)
     };

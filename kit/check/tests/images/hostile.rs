@@ -1,4 +1,4 @@
-//! Malicious input is an error, in bounded time and memory.
+//! Malicious input is an error or is not checked, in bounded time and memory.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -252,7 +252,7 @@ fn large_module_is_not_checked() {
 }
 
 #[test]
-fn pipe_in_place_of_a_file_is_an_error() {
+fn path_that_does_not_exist_is_an_error() {
     let directory = tempfile::tempdir().expect("a directory");
     let report = check(&directory.path().join("missing"), None);
     assert_verdicts("missing", &report, "rejects", "rejects");

@@ -144,8 +144,7 @@ pub fn check_files(files: &[(&str, &[u8])]) -> Report {
 }
 
 /// A tar of files, in this order. `name -> target` is a symbolic link, `name => target` a hard
-/// link,
-/// `name/` a directory, and `name|` a pipe.
+/// link, `name/` a directory, and `name|` a pipe.
 pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, bytes) in files {

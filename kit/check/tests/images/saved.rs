@@ -114,7 +114,7 @@ fn damaged_archives_are_errors() {
             "layer.tar is missing",
         ),
         (
-            "a circle",
+            "a cycle",
             vec![
                 ("layer.tar -> other", &b""[..]),
                 ("other -> layer.tar", b""),

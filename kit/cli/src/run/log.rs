@@ -40,7 +40,7 @@ pub struct Line {
     pub continues: bool,
 }
 
-/// Parses a log line by line.
+/// Parses a log, one line at a time.
 #[derive(Debug)]
 pub struct Reader {
     min_level: EnvoyLogLevel,

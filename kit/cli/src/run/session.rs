@@ -99,7 +99,8 @@ struct Pending {
 /// The last module that was built.
 #[derive(Debug)]
 struct BuiltModule {
-    /// The file that Envoy loads. Each module has a different path, so that Envoy loads it.
+    /// The file that Envoy loads. Each module has its own path, because Envoy ignores an update in
+    /// which the listener is unchanged.
     path: PathBuf,
     /// The file name in manifest.yaml.
     name: String,

@@ -86,7 +86,8 @@
     (drop (call $log (i32.const 2) (i32.const 1056) (i32.const 42)))
     (i32.const 1))
 
-  ;; Makes a context, for which the heap grows. Envoy does not allow that in a `malloc` of its own.
+  ;; Allocates a context, so that the heap grows here: while Envoy itself calls `malloc`, it does not
+  ;; allow the host call that reports the growth.
   ;; Looks up the root ID, as the SDK does.
   (func (export "proxy_on_context_create") (param $context i32) (param $root i32)
     (local $frame i32)

@@ -202,8 +202,8 @@ impl Calls {
     }
 }
 
-/// Whether a function of this demangled name belongs to the standard library, and so do all types
-/// in its name: a generic function may have been compiled for a type of the extension.
+/// Whether a function of this demangled name, and every type in the name, belongs to the standard
+/// library: a generic function may have been compiled for a type of the extension.
 fn is_standard(name: &str) -> bool {
     let is_path_character = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '.';
     let paths = name
