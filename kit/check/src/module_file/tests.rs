@@ -107,8 +107,8 @@ fn memory_may_have_another_name_and_a_marker_is_a_function() {
         [
             "error: a.wasm: its export for ABI 0.2.1 is not a function; build it with a Proxy-Wasm \
              SDK for ABI 0.2.1",
-            "warning: a.wasm: it does not export its memory as memory, which only V8 accepts; export \
-             it as memory"
+            "warning: a.wasm: it exports its memory under another name than \"memory\", which only V8 \
+             accepts; export it as \"memory\""
         ]
     );
 }

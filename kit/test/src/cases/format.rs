@@ -17,11 +17,11 @@ pub struct Case {
     #[serde(rename = "case")]
     #[cfg_attr(test, schemars(with = "super::schema::Text"))]
     pub name: Text,
-    /// The configuration of the extension. A text is passed as it is, anything else as JSON.
+    /// The configuration of the extension. A string is passed as it is, anything else as JSON.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Configuration"))]
     pub configuration: Configuration,
-    /// The configuration, if it is not a text: its bytes in base64.
+    /// The configuration, if it is not a string: its bytes in base64.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub configuration_base64: Option<Text>,
@@ -182,7 +182,7 @@ pub struct Request {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
     pub headers: Map<OneOrMany<Text>>,
-    /// The body: a text, `{base64: …}`, or a list of chunks that arrive one after another.
+    /// The body: a string, `{base64: …}`, or a list of chunks that arrive one after another.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Body"))]
     pub body: OneOrMany<Bytes>,
@@ -207,7 +207,7 @@ pub struct Reply {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
     pub headers: Map<OneOrMany<Text>>,
-    /// The body: a text, `{base64: …}`, or a list of chunks that are sent one after another.
+    /// The body: a string, `{base64: …}`, or a list of chunks that are sent one after another.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Body"))]
     pub body: OneOrMany<Bytes>,

@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
-/// The configuration of the extension: a text as it is, anything else as JSON.
+/// The configuration of the extension: a string as it is, anything else as JSON.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Configuration {
     #[default]
@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Property {
             Json::Bool(value) => Self::Bool(value),
             _ => {
                 return Err(D::Error::custom(
-                    "write a text, a whole number, or true or false",
+                    "write a string, a whole number, or true or false",
                 ));
             }
         })

@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use super::json::Json;
 use super::text::Text;
 
-/// Bytes: a text, or `{base64: …}`.
+/// Bytes: a string, or `{base64: …}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -139,7 +139,7 @@ impl fmt::Display for BodyPattern {
     }
 }
 
-/// A type that is written as a text or as an object.
+/// A type that is written as a string or as an object.
 pub trait TextOrObject: Sized {
     const EXPECTED: &'static str;
     fn of_text(text: Text) -> Self;
@@ -147,7 +147,7 @@ pub trait TextOrObject: Sized {
 }
 
 impl TextOrObject for Bytes {
-    const EXPECTED: &'static str = "a text, or {base64: TEXT}";
+    const EXPECTED: &'static str = "a string, or {base64: TEXT}";
 
     fn of_text(text: Text) -> Self {
         Self(text.0.into_bytes())
@@ -160,7 +160,7 @@ impl TextOrObject for Bytes {
 }
 
 impl TextOrObject for Pattern {
-    const EXPECTED: &'static str = "a text, {contains: TEXT}, or {matches: REGEX}";
+    const EXPECTED: &'static str = "a string, {contains: TEXT}, or {matches: REGEX}";
 
     fn of_text(text: Text) -> Self {
         Self::Is(text.0)
@@ -174,7 +174,7 @@ impl TextOrObject for Pattern {
 
 impl TextOrObject for BodyPattern {
     const EXPECTED: &'static str =
-        "a text, {contains: TEXT}, {matches: REGEX}, {json: VALUE}, or {base64: TEXT}";
+        "a string, {contains: TEXT}, {matches: REGEX}, {json: VALUE}, or {base64: TEXT}";
 
     fn of_text(text: Text) -> Self {
         Self::Is(text.0.into_bytes())

@@ -74,8 +74,8 @@ impl Call<'_> {
         match address {
             Err(Failure::Status(_)) if result.is_empty() => Ok(0),
             Err(Failure::Status(_)) => Err(wasmi::Error::new(
-                "its allocator returns no memory for the result of a foreign function, at which \
-                 Envoy crashes",
+                "its allocator returns no memory for the result of a foreign function, and Envoy \
+                 crashes",
             )
             .into()),
             other => other,

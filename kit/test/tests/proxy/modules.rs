@@ -123,7 +123,7 @@ fn required_exports() -> Vec<Case> {
         case(
             "allocator of another type",
             module("", MEMORY).replace("(param i32)", "(param i64)"),
-            Rejected("malloc with another type than ABI 0.2.1's function (i32) -> i32"),
+            Rejected("malloc with another type than ABI 0.2.1 defines: (i32) -> i32"),
         ),
         case(
             "malloc that is no function beside the other allocator",
@@ -438,7 +438,7 @@ fn callbacks() -> Vec<Case> {
         case(
             "callback of another type",
             exporting("proxy_on_tick", "(param i64)"),
-            Rejected("proxy_on_tick with another type than ABI 0.2.1's function (i32)"),
+            Rejected("proxy_on_tick with another type than ABI 0.2.1 defines: (i32)"),
         ),
         case(
             "callback of another type, which is never called",
