@@ -233,8 +233,8 @@ fn is_token_character(byte: u8) -> bool {
 
 /// Whether this looks like a `google.protobuf.Struct`, which Envoy passes as encoded bytes.
 ///
-/// Such a message begins with the tag of an entry (0x0A, a line feed in text), and each entry contains
-/// the tag of a value (0x12, a control character that no valid configuration contains).
+/// Such a message begins with the tag of an entry (0x0A, a line feed in text), and each entry
+/// contains the tag of a value (0x12, a control character that no valid configuration contains).
 fn is_encoded_struct(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x0A]) && bytes.contains(&0x12)
 }

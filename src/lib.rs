@@ -8,7 +8,8 @@
 //! - `filter` processes traffic: the root context and the HTTP contexts.
 
 mod config;
-// Unit tests in wasm run without a proxy, so nothing provides the host calls that this module imports.
+// Unit tests in wasm run without a proxy, so nothing provides the host calls that this module
+// imports.
 #[cfg(not(all(test, target_family = "wasm")))]
 mod filter;
 

@@ -3,7 +3,8 @@
 
 use proxy_wasm_test::{Error, Proxy, cases, extension};
 
-/// The most memory, in pages of 64 KiB. Rust reserves 16 of them for the stack; `cargo make build` one.
+/// The maximum memory, in pages of 64 KiB. Rust reserves 16 of them for the stack, and
+/// `cargo make build` reserves one.
 const MAX_PAGES: u64 = 20;
 
 #[test]

@@ -89,7 +89,7 @@ impl HttpContext for BodyFilter {
         if !self.looks {
             return Action::Continue;
         }
-        // While we pause, the proxy keeps the parts, and `body_size` is the size of all of them.
+        // While we pause, the proxy keeps the chunks, and `body_size` is the size of all of them.
         if body_size > self.config.limit {
             warn!(
                 "a body is larger than {} bytes, so it is not changed",

@@ -89,7 +89,7 @@ impl HttpContext for BodyToHeader {
         Action::Continue
     }
 
-    /// If there are trailers, they end the body, and no part of it has `end_of_stream`.
+    /// If there are trailers, they end the body, and no chunk of it has `end_of_stream`.
     fn on_http_request_trailers(&mut self, _trailer_count: usize) -> Action {
         self.set_header();
         Action::Continue

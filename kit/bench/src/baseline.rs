@@ -1,11 +1,11 @@
-//! Modules written by hand. They append headers that are constants, and do nothing else, so that they show
-//! the cost of the calls between Envoy and a module.
+//! Modules written by hand. They append headers that are constants, and do nothing else, so that
+//! they show the cost of the calls between Envoy and a module.
 
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use proxy_wasm_abi::AbiVersion;
-use proxy_wasm_module::Module;
+use proxy_wasm_module::ModuleInfo;
 
 /// The callback that appends the headers.
 const APPENDING: &str = "proxy_on_response_headers";
@@ -13,7 +13,7 @@ const APPENDING: &str = "proxy_on_response_headers";
 /// Callbacks that return true if all is well.
 const RETURNING_TRUE: [&str; 3] = ["proxy_on_vm_start", "proxy_on_configure", "proxy_on_done"];
 
-/// Where memory that the proxy allocates begins. Its content is never read.
+/// The start of the memory that the proxy allocates. Its content is never read.
 const FREE_MEMORY: u32 = 65536;
 
 /// A module with one callback, which makes one host call for each header.
@@ -32,7 +32,7 @@ pub fn one_callback(headers: &[(String, String)]) -> Result<Vec<u8>> {
 /// If the other is not a module.
 pub fn same_callbacks(module: &[u8], headers: &[(String, String)]) -> Result<Vec<u8>> {
     let mut callbacks = String::new();
-    for name in Module::read(module)?.callbacks() {
+    for name in ModuleInfo::read(module)?.callbacks() {
         let Some(callback) = proxy_wasm_abi::callback(name, AbiVersion::V0_2_1) else {
             continue;
         };
@@ -96,7 +96,7 @@ mod tests {
     use crate::subject::Workload;
 
     fn callbacks(module: &[u8]) -> Result<Vec<String>> {
-        let module = Module::read(module)?;
+        let module = ModuleInfo::read(module)?;
         Ok(module.callbacks().map(str::to_owned).collect())
     }
 
@@ -104,7 +104,7 @@ mod tests {
     fn smallest_module_exports_one_callback_and_imports_one_host_call() -> Result<()> {
         let module = one_callback(&Workload::new(100, None).headers)?;
         assert_eq!(callbacks(&module)?, ["proxy_on_memory_allocate", APPENDING]);
-        assert_eq!(Module::read(&module)?.imports.len(), 1);
+        assert_eq!(ModuleInfo::read(&module)?.imports.len(), 1);
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use crate::load;
 use crate::proxy::EnvoyProcess;
 use crate::subject::{Filter, Workload};
 
-/// Requests that are sent before counting: V8 first compiles functions that are called often again,
-/// and before that, counts vary by 50 %.
+/// Requests that are sent before counting. V8 compiles frequently called functions a second time;
+/// until then, counts vary by 50 %.
 const WARM_UP: usize = 60_000;
 
 /// Requests that are counted.

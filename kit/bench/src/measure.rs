@@ -8,7 +8,7 @@ use proxy_wasm_test::envoy::find_or_fetch;
 
 use crate::build::{self, Build};
 use crate::cli::Arguments;
-use crate::report::Report;
+use crate::report::BenchReport;
 use crate::subject::{
     DYNAMIC_MODULE, EXT_PROC, Filter, HEADER_MUTATION, LUA, Subject, THIS_EXTENSION, Workload,
 };
@@ -19,9 +19,9 @@ use crate::{baseline, callgrind, dynamic_module, ext_proc, load, plot};
 ///
 /// # Errors
 ///
-/// If the extension is not built, if there is no Envoy, load generator or callgrind, with how to get
-/// them; if Envoy rejects a module or a request fails.
-pub fn run(build: &Build, arguments: &Arguments) -> Result<Report> {
+/// If the extension is not built; if Envoy, the load generator or callgrind is missing (the message
+/// says how to get it); or if Envoy rejects a module or a request fails.
+pub fn run(build: &Build, arguments: &Arguments) -> Result<BenchReport> {
     load::check_installed()?;
     callgrind::check_installed()?;
     let output = build.output();
@@ -39,7 +39,7 @@ pub fn run(build: &Build, arguments: &Arguments) -> Result<Report> {
     eprintln!("Counting instructions: no filter");
     let without_filter = callgrind::count(&envoy, &Filter::None, &Workload::new(0, None))
         .context("Envoy without a filter cannot be measured")?;
-    let mut report = Report::new(without_filter.per_request);
+    let mut report = BenchReport::new(without_filter.per_request);
     for (workload, subjects) in &runs {
         let headers = workload.headers.len();
         for Subject { name, filter } in subjects {
@@ -89,7 +89,7 @@ fn subjects(build: &Build, workload: &Workload, modules: &[PathBuf]) -> Result<V
     Ok(subjects)
 }
 
-fn write(report: &Report, output: &Path) -> Result<()> {
+fn write(report: &BenchReport, output: &Path) -> Result<()> {
     let json = serde_json::to_string_pretty(report)?;
     for (name, text) in [("cost.json", json), ("cost.svg", plot::draw(report)?)] {
         let path = output.join(name);

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::report::{Report, Row};
+use crate::report::{BenchReport, Row};
 use crate::subject::{HEADER_MUTATION, THIS_EXTENSION};
 
 const WIDTH: i32 = 760;
@@ -31,7 +31,7 @@ const DARK: &str = "<style>@media (prefers-color-scheme: dark) { text { fill: #e
 /// # Errors
 ///
 /// If the plotting library fails.
-pub fn draw(report: &Report) -> Result<String> {
+pub fn draw(report: &BenchReport) -> Result<String> {
     let mut numbers: Vec<usize> = report.rows.iter().map(|row| row.headers).collect();
     numbers.dedup();
     let titles = i32::try_from(numbers.len())?;
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_row_has_a_bar_and_a_figure() -> Result<()> {
-        let mut report = Report::new(70_000);
+        let mut report = BenchReport::new(70_000);
         report.add(HEADER_MUTATION, 1, 1, 74_000);
         report.add(THIS_EXTENSION, 1, 1, 80_000);
         report.add("a<b>.wasm", 10, 10, 81_234);
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn report_without_rows_is_an_empty_plot() -> Result<()> {
-        assert!(draw(&Report::new(0))?.starts_with("<svg"));
+        assert!(draw(&BenchReport::new(0))?.starts_with("<svg"));
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! An Envoy with one filter, which responds to every request itself, so that only Envoy and the filter are
-//! measured.
+//! An Envoy with one filter, which responds to every request itself, so that only Envoy and the
+//! filter are measured.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use proxy_wasm_test::envoy::process::{Launch, Process};
 use proxy_wasm_test::envoy::resources::{bootstrap, discovery_response, http_listener};
-use proxy_wasm_test::envoy::updates::{Counts, Outcome, Updates};
+use proxy_wasm_test::envoy::updates::{Counts, UpdateOutcome, Updates};
 use proxy_wasm_test::http;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -35,8 +35,8 @@ pub struct EnvoyProcess {
 }
 
 impl EnvoyProcess {
-    /// Starts Envoy, by the command that `wrap` makes of Envoy's own and of the directory for its
-    /// files, and waits until it serves.
+    /// Starts Envoy, and waits until it serves. `wrap` gets Envoy's command and the directory for
+    /// its files, and returns the command to run.
     ///
     /// # Errors
     ///
@@ -73,8 +73,8 @@ impl EnvoyProcess {
         let updates = Updates::new(process.admin().clone(), WORKERS).timeout(TIMEOUT);
         let log = || process.log_from(0);
         match updates.wait(&Counts::default()) {
-            Ok(Outcome::Accepted) => {}
-            Ok(Outcome::Rejected) => bail!("Envoy rejects the filter; its log:\n{}", log()),
+            Ok(UpdateOutcome::Accepted) => {}
+            Ok(UpdateOutcome::Rejected) => bail!("Envoy rejects the filter; its log:\n{}", log()),
             Err(error) => bail!("{error}; Envoy's log:\n{}", log()),
         }
         let address = process.admin().listener_addresses()?.remove(LISTENER);
@@ -117,8 +117,9 @@ impl EnvoyProcess {
     }
 }
 
-/// Envoy's bootstrap. What Envoy does by the clock would be counted with the requests, and more of it
-/// on a slow machine, so statistics and watchdogs are put off until the count is over.
+/// Envoy's bootstrap. What Envoy does on timers would be counted with the requests, and on a slow
+/// machine there would be more of it. So statistics and watchdogs have intervals that are longer
+/// than a measurement.
 fn bootstrap_without_timers(listeners: &Path, filter: &Filter) -> Value {
     // No request reaches this upstream.
     let mut bootstrap = bootstrap(listeners, 0, ("127.0.0.1", 9));

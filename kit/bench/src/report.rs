@@ -27,14 +27,14 @@ pub struct Row {
 
 /// All figures.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct BenchReport {
     /// Instructions of Envoy for one request without a filter.
     pub without_filter: u64,
     /// The rows, in the order in which they were measured.
     pub rows: Vec<Row>,
 }
 
-impl Report {
+impl BenchReport {
     /// A report without rows.
     pub fn new(without_filter: u64) -> Self {
         Self {
@@ -76,7 +76,7 @@ fn ratio(added: u64, reference: Option<u64>) -> Option<f64> {
     Some((added as f64 / reference as f64 * 1000.0).round() / 1000.0)
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for BenchReport {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let names = self.rows.iter().map(|row| row.name.len());
         let width = names.max().unwrap_or_default().max(10);
@@ -115,8 +115,8 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn report() -> Report {
-        let mut report = Report::new(70_000);
+    fn report() -> BenchReport {
+        let mut report = BenchReport::new(70_000);
         report.add(HEADER_MUTATION, 1, 1, 74_000);
         report.add(LUA, 1, 1, 90_000);
         report.add("ours", 1, 1, 80_000);

@@ -1,7 +1,7 @@
 //! The capabilities of a module: Envoy's `capability_restriction_config`.
 
 use proxy_wasm_abi::{AbiVersion, HOST_MODULE, callback, host_function, is_looked_up};
-use proxy_wasm_module::Module;
+use proxy_wasm_module::ModuleInfo;
 
 /// Envoy restricts host calls and callbacks with this prefix, and WASI functions. It always allows
 /// the start functions, `malloc`, and functions that are not in the specification.
@@ -14,7 +14,7 @@ const ALLOCATOR: &str = "proxy_on_memory_allocate";
 const NEVER_CALLED: &str = "proxy_validate_configuration";
 
 /// The capabilities that a module needs: imports, then callbacks, both in the order of the module.
-pub fn of(module: &Module, version: AbiVersion) -> Vec<&'static str> {
+pub fn of(module: &ModuleInfo, version: AbiVersion) -> Vec<&'static str> {
     let imports = module.imports.iter().filter_map(|import| {
         let name = host_function(&import.module, &import.name, version)?.name;
         (import.module != HOST_MODULE || name.starts_with(PREFIX)).then_some(name)
@@ -68,7 +68,7 @@ mod tests {
 
     fn capabilities(marker: &str, text: &str) -> Vec<&'static str> {
         let text = format!("(module {text} (func (export \"proxy_abi_version_{marker}\")))");
-        let module = Module::read(&wat::parse_str(&text).expect(&text)).expect(&text);
+        let module = ModuleInfo::read(&wat::parse_str(&text).expect(&text)).expect(&text);
         of(&module, module.abi_version().expect(marker))
     }
 

@@ -39,8 +39,8 @@ pub fn check(path: &Path, manifest: Option<&Path>) -> Report {
     )
 }
 
-/// Checks a path: a directory with the files of an image's root, an OCI layout, an OCI archive, or
-/// a module.
+/// Checks a path: a directory with the files of an image's root, an OCI layout, an OCI archive, an
+/// archive of `docker save` or `podman save`, or a module.
 ///
 /// A module in a file is checked without an image, for all consumers.
 ///

@@ -114,10 +114,10 @@ fn unknown_files(report: &mut Report, root: &ContainerRoot, read: &[String], kno
         read.iter()
             .any(|read| read == path || read.starts_with(&directory))
     };
-    let excused = |path: &str| !knows_module && path.ends_with(".wasm");
+    let may_be_the_module = |path: &str| !knows_module && path.ends_with(".wasm");
     let others: Vec<_> = root
         .keys()
-        .filter(|path| !path.is_empty() && !is_read(path) && !excused(path))
+        .filter(|path| !path.is_empty() && !is_read(path) && !may_be_the_module(path))
         .collect();
     for path in others.iter().take(MAX_COUNT) {
         report.warning(

@@ -2,7 +2,7 @@
 
 use proxy_wasm_abi::{AbiVersion, EnvoyVersion};
 use proxy_wasm_image::sha256;
-use proxy_wasm_module::{Error, Module};
+use proxy_wasm_module::{Error, ModuleInfo};
 
 use crate::capabilities;
 use crate::consumers::{Consumer, Consumers};
@@ -29,7 +29,7 @@ pub fn check(
     bytes: &[u8],
 ) -> EnvoyVersion {
     check_length(report, readers, place, bytes.len() as u64);
-    let module = match Module::read(bytes) {
+    let module = match ModuleInfo::read(bytes) {
         Ok(module) => module,
         Err(error) => {
             let remedy = match error {
@@ -100,7 +100,7 @@ pub fn check_length(report: &mut Report, readers: &[&'static Consumer], place: &
 }
 
 /// The oldest Envoy that has all proposals and functions that a module needs.
-fn oldest_envoy(module: &Module, version: AbiVersion) -> EnvoyVersion {
+fn oldest_envoy(module: &ModuleInfo, version: AbiVersion) -> EnvoyVersion {
     let proposals = module.proposals.iter().map(|proposal| proposal.since);
     let functions = module
         .imports

@@ -131,7 +131,7 @@ pub struct Verdict {
     pub accepts: bool,
     /// The oldest known release that accepts it. `None` if it is not accepted.
     pub since: Option<&'static str>,
-    /// The module that it reads: a path in the image, or a layer.
+    /// The module that it reads: a path in the image, a layer, or the file. `None` if there is none.
     pub reads: Option<String>,
     /// Why it does not accept the input, or why that is not known, and how to fix it.
     pub reasons: Vec<String>,
@@ -158,7 +158,7 @@ pub struct ModuleFacts {
     pub proposals: Vec<&'static str>,
     /// The oldest release of Envoy that loads it, once its errors are fixed.
     pub oldest: String,
-    /// The size of its memory when it starts, in bytes.
+    /// The size of its memory when it starts, in bytes. `None` if it has none.
     pub memory: Option<u64>,
     /// The size to which its memory can grow, in bytes. `None` if the module sets no limit.
     pub memory_bound: Option<u64>,

@@ -2,7 +2,7 @@
 
 /// The known word that is most similar to another one.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    // A long word is similar to none, and comparing it would take long.
+    // A long word is not similar to any known word, and comparing it would take too long.
     if word.len() > 32 {
         return None;
     }

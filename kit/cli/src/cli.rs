@@ -8,7 +8,7 @@ use proxy_wasm_check::CONSUMERS;
 
 #[cfg(feature = "run")]
 use crate::commands::test;
-use crate::package::Target;
+use crate::package::WasmTarget;
 #[cfg(feature = "run")]
 use crate::run;
 use crate::staged::Variant;
@@ -28,7 +28,7 @@ pub enum Command {
     Build {
         /// What the module is compiled for
         #[arg(long, env = "WASM_TARGET", value_enum, default_value_t)]
-        target: Target,
+        target: WasmTarget,
         /// Do not shrink the module
         #[arg(long, env = "NO_SHRINK")]
         no_shrink: bool,
@@ -115,21 +115,21 @@ pub enum Command {
         #[arg(long, conflicts_with = "format")]
         capabilities: bool,
         /// The format of the report
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
+        #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+        format: CheckFormat,
     },
     /// Run the extension in an Envoy on this machine, and reload it on each save, until Ctrl-C
     #[cfg(feature = "run")]
     #[command(
         after_help = "Example:\n  cargo proxy-wasm run --configuration test --upstream 127.0.0.1:8080"
     )]
-    Run(run::Options),
+    Run(run::RunOptions),
     /// Run cases (tests in YAML, for modules in any language) in the embedded proxy or in Envoy
     #[cfg(feature = "run")]
     #[command(
         after_help = "Example:\n  cargo proxy-wasm test --module filter.wasm --proxy both tests/cases"
     )]
-    Test(test::Options),
+    Test(test::TestOptions),
     /// Run cargo for the target wasm32-unknown-unknown, with a toolchain that has it
     #[command(after_help = "Example:\n  cargo proxy-wasm cargo clippy --lib")]
     Cargo {
@@ -220,7 +220,7 @@ pub struct Packaging {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-pub enum Format {
+pub enum CheckFormat {
     /// A line for each proxy and mesh, then the findings, and facts about the module
     Text,
     /// One JSON object

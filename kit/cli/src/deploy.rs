@@ -62,11 +62,13 @@ impl Deployment {
         &self.text
     }
 
-    /// Validates it in the cluster, without changing anything. A diff would leave out unknown fields.
+    /// Validates it in the cluster, without changing anything. A diff would leave out unknown
+    /// fields.
     ///
     /// # Errors
     ///
-    /// If kubectl is missing, or if the cluster rejects it; kubectl has written why to standard error.
+    /// If kubectl is missing, or if the cluster rejects it; kubectl has written why to standard
+    /// error.
     pub fn validate(&self) -> Result<()> {
         let status = self.kubectl(
             &["apply", "--dry-run=server", "--filename", "-"],
@@ -83,7 +85,8 @@ impl Deployment {
     ///
     /// # Errors
     ///
-    /// If kubectl is missing, or if the cluster rejects it; kubectl has written why to standard error.
+    /// If kubectl is missing, or if the cluster rejects it; kubectl has written why to standard
+    /// error.
     pub fn show_changes(&self) -> Result<bool> {
         let status = self.kubectl(&["diff", "--filename", "-"], Stdio::inherit())?;
         match status.code() {
@@ -124,8 +127,8 @@ impl Deployment {
     }
 }
 
-/// The image to deploy: the given one, or that of the last push. If the given one has been pushed from
-/// here, it is named by its digest.
+/// The image to deploy: the given one, or that of the last push. If the given one has been pushed
+/// from here, it is named by its digest.
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@ use crate::files::{read, write_whole};
 use crate::toolchain::{TARGET, Toolchain, WASI_TARGET};
 
 /// Makes the linker write relocations, which show [`shrink`] which data is used.
-const REFERENCES: &str = "-Clink-arg=--emit-relocs";
+const EMIT_RELOCS: &str = "-Clink-arg=--emit-relocs";
 
 /// The size of the module's stack, in bytes. Each worker thread of a proxy would need Rust's
 /// default of 1 MiB.
@@ -32,7 +32,7 @@ enum Profile {
 
 /// What a module is compiled for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Target {
+pub enum WasmTarget {
     /// Plain WebAssembly, without a clock, random numbers or files
     #[default]
     #[value(name = TARGET)]
@@ -42,7 +42,7 @@ pub enum Target {
     Wasi,
 }
 
-impl Target {
+impl WasmTarget {
     /// Its name in Cargo.
     fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Target {
 #[derive(Debug)]
 pub struct CargoPackage {
     /// What its modules are compiled for.
-    pub target_platform: Target,
+    pub target_platform: WasmTarget,
     metadata: Metadata,
     package: cargo_metadata::Package,
     root: PathBuf,
@@ -82,7 +82,7 @@ impl CargoPackage {
         };
         let root = package.manifest_path.parent().map(ToOwned::to_owned);
         Ok(Self {
-            target_platform: Target::default(),
+            target_platform: WasmTarget::default(),
             metadata,
             package,
             root: root.unwrap_or_default().into_std_path_buf(),
@@ -202,15 +202,15 @@ impl CargoPackage {
     /// Compiles the library or the examples, and returns the directory of the modules.
     fn compile(&self, which: &str, profile: Profile) -> Result<PathBuf> {
         let toolchain = match self.target_platform {
-            Target::Unknown => Toolchain::find_or_install()?,
-            Target::Wasi => Toolchain::find_or_install_wasi()?,
+            WasmTarget::Unknown => Toolchain::find_or_install()?,
+            WasmTarget::Wasi => Toolchain::find_or_install_wasi()?,
         };
         let target = self.target_platform.name();
         let flags = match profile {
             Profile::Ship { for_shrinking } => {
                 let mut flags = self.rustflags();
                 flags.extend(toolchain.path_flags());
-                flags.extend(for_shrinking.then(|| REFERENCES.to_owned()));
+                flags.extend(for_shrinking.then(|| EMIT_RELOCS.to_owned()));
                 flags
             }
             Profile::Development | Profile::Analysis => Vec::new(),

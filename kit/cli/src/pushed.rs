@@ -9,7 +9,8 @@ use proxy_wasm_image::ImageReference;
 
 use crate::files::write_whole;
 
-/// The file in Cargo's target directory. Its two lines are the reference, and the reference by digest.
+/// The file in Cargo's target directory. Its two lines are the reference, and the reference by
+/// digest.
 const FILE: &str = "pushed.txt";
 
 /// An image that was pushed.

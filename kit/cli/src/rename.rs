@@ -89,9 +89,9 @@ pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
 fn ensure_valid(name: &str) -> Result<()> {
     let is_valid = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_valid);
-    let starts_well = name.starts_with(char::is_alphabetic) && name.len() <= MAX_LENGTH;
+    let has_valid_start = name.starts_with(char::is_alphabetic) && name.len() <= MAX_LENGTH;
     ensure!(
-        name.split('-').all(is_word) && starts_well,
+        name.split('-').all(is_word) && has_valid_start,
         "the name {name:?} is not valid; use at most {MAX_LENGTH} characters: a letter from a to z, then a-z, 0-9, and single dashes between them"
     );
     if RESERVED.split(' ').any(|reserved| reserved == name) {

@@ -3,8 +3,8 @@
 //! - `session`: the event loop;
 //! - `build`: compiles the extension in a process that can be stopped;
 //! - `settings`: ports, upstream and configuration, from the options;
-//! - `envoy_file`: the same from the author's own Envoy configuration;
-//! - `discovery`: Wasm filters in it whose configuration is discovered (ECDS);
+//! - `envoy_file`: the author's own Envoy configuration, changed so that it loads the built module;
+//! - `discovery`: Wasm filters in that file whose configuration is discovered (ECDS);
 //! - `field`: the two names of a field in JSON;
 //! - `proxy`: the Envoy process;
 //! - `log`: separates the extension's log lines from Envoy's;
@@ -26,5 +26,5 @@ mod session;
 mod settings;
 pub mod watch;
 
-pub use options::Options;
+pub use options::RunOptions;
 pub use session::run;

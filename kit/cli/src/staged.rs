@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use proxy_wasm_check::{Report, check};
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_image::{Annotations, Engine, Package, StoredImage, VARIANT, WasmConfig};
-use proxy_wasm_module::Module;
+use proxy_wasm_module::ModuleInfo;
 
 use crate::annotations;
 use crate::files::{read, write_whole};
@@ -80,8 +80,8 @@ impl StagingDirectory {
         })
     }
 
-    /// A module in any language with its manifest, in a temporary directory. Archives are written to
-    /// the current directory.
+    /// A module in any language with its manifest, in a temporary directory. Archives are written
+    /// to the current directory.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl StagingDirectory {
         let mut annotations = self.annotations.clone();
         annotations.remove(VARIANT);
         let module = read(&self.root.join(&self.manifest.module))?;
-        let versions = Module::read(&module)?.abi;
+        let versions = ModuleInfo::read(&module)?.abi;
         let config = WasmConfig {
             abi_versions: versions
                 .iter()

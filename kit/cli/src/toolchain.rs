@@ -32,11 +32,11 @@ const DISTRIBUTION_CARGO: &str = "/usr/bin/cargo";
 /// A toolchain that has the target.
 #[derive(Debug)]
 pub struct Toolchain {
-    kind: Kind,
+    kind: ToolchainKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum ToolchainKind {
     /// The toolchain in use.
     InUse,
     /// The distribution's toolchain, and the standard library that it lacks.
@@ -54,22 +54,26 @@ impl Toolchain {
     /// If there is none and none can be installed. The message says how to install one.
     pub fn find_or_install() -> Result<Self> {
         if has_target("rustc".as_ref()) {
-            return Ok(Self { kind: Kind::InUse });
+            return Ok(Self {
+                kind: ToolchainKind::InUse,
+            });
         }
         // An earlier build made this because rustup could not add the target. Do not try rustup for
         // each build.
         if let Ok(version) = version_of(DISTRIBUTION_RUSTC.as_ref()) {
-            let completed = Completed::new(&version, &cache()?);
-            if completed.is_there() {
-                return Ok(completed.into_toolchain());
+            let debian = DebianToolchain::new(&version, &cache()?);
+            if debian.is_complete() {
+                return Ok(debian.into_toolchain());
             }
         }
         if add_with_rustup() {
-            return Ok(Self { kind: Kind::InUse });
+            return Ok(Self {
+                kind: ToolchainKind::InUse,
+            });
         }
         if has_target(DISTRIBUTION_RUSTC.as_ref()) {
             return Ok(Self {
-                kind: Kind::Distribution {
+                kind: ToolchainKind::Distribution {
                     linker: None,
                     sysroot: None,
                 },
@@ -85,19 +89,19 @@ impl Toolchain {
         let version = version_of(DISTRIBUTION_RUSTC.as_ref())?;
         let lld = format!("lld-{}", version.llvm_major);
         install_packages(&missing_packages(&[&lld]))?;
-        let completed = Completed::new(&version, &cache()?);
-        if !completed.sysroot.exists() {
-            build_standard_library(&completed.sysroot, &version.release)?;
+        let debian = DebianToolchain::new(&version, &cache()?);
+        if !debian.sysroot.exists() {
+            build_standard_library(&debian.sysroot, &version.release)?;
         }
-        Ok(completed.into_toolchain())
+        Ok(debian.into_toolchain())
     }
 
-    /// Finds a toolchain that has WebAssembly with WASI, or brings its standard library here with
-    /// rustup. That of the distribution cannot be compiled here: it needs a C library for WASI.
+    /// Finds a toolchain that has [`WASI_TARGET`], or adds the target with rustup. The
+    /// distribution's standard library cannot be compiled for it without a C library for WASI.
     ///
     /// # Errors
     ///
-    /// If there is none: what to install, and how.
+    /// If there is no such toolchain. The message says what to install, and how.
     pub fn find_or_install_wasi() -> Result<Self> {
         let is_available = has_target_library("rustc".as_ref(), WASI_TARGET)
             || add_target_with_rustup(WASI_TARGET);
@@ -105,7 +109,9 @@ impl Toolchain {
             is_available,
             "no Rust standard library for {WASI_TARGET}. Install it: `rustup target add {WASI_TARGET}`"
         );
-        Ok(Self { kind: Kind::InUse })
+        Ok(Self {
+            kind: ToolchainKind::InUse,
+        })
     }
 
     /// A Cargo command with this toolchain. `rustflags` apply only to the target.
@@ -114,8 +120,8 @@ impl Toolchain {
     pub fn cargo(&self, rustflags: &[String]) -> Command {
         let mut flags = rustflags.to_vec();
         let mut command = match &self.kind {
-            Kind::InUse => Command::new("cargo"),
-            Kind::Distribution { linker, sysroot } => {
+            ToolchainKind::InUse => Command::new("cargo"),
+            ToolchainKind::Distribution { linker, sysroot } => {
                 if let Some(linker) = linker {
                     flags.push(format!("-Clinker={}", linker.display()));
                 }
@@ -135,7 +141,7 @@ impl Toolchain {
     /// installed (the component `rust-src`), the compiler otherwise writes the path of that
     /// directory.
     pub fn path_flags(&self) -> Vec<String> {
-        if !matches!(self.kind, Kind::InUse) {
+        if !matches!(self.kind, ToolchainKind::InUse) {
             return Vec::new(); // set when it was built
         }
         let output = Command::new("rustc").args(["--print", "sysroot"]).output();
@@ -164,13 +170,14 @@ pub fn cache() -> Result<PathBuf> {
     Ok(home.join("proxy-wasm"))
 }
 
-/// Debian's toolchain, completed for the target.
-struct Completed {
+/// Debian's toolchain: the linker for the target, and the standard library that was compiled for
+/// it.
+struct DebianToolchain {
     linker: PathBuf,
     sysroot: PathBuf,
 }
 
-impl Completed {
+impl DebianToolchain {
     fn new(version: &CompilerVersion, cache: &Path) -> Self {
         Self {
             linker: PathBuf::from(format!("/usr/bin/wasm-ld-{}", version.llvm_major)),
@@ -178,13 +185,13 @@ impl Completed {
         }
     }
 
-    fn is_there(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.linker.exists() && self.sysroot.exists()
     }
 
     fn into_toolchain(self) -> Toolchain {
         Toolchain {
-            kind: Kind::Distribution {
+            kind: ToolchainKind::Distribution {
                 linker: Some(self.linker),
                 sysroot: Some(self.sysroot),
             },

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -146,9 +146,8 @@ impl Watching {
         Ok(Self { process, lines })
     }
 
-    /// Waits for a run and for a line of it, and returns how long that took.
-    fn run(&self, expected: &str) -> Result<Duration> {
-        let start = Instant::now();
+    /// Waits for a run and for a line of it.
+    fn run(&self, expected: &str) -> Result<()> {
         let mut output = String::new();
         let (mut has_line, mut has_ended) = (false, false);
         while !has_line || !has_ended {
@@ -159,50 +158,24 @@ impl Watching {
             has_ended |= line.contains("waiting for the next save");
             output += &format!("{line}\n");
         }
-        Ok(start.elapsed())
+        Ok(())
     }
 }
 
 #[test]
-fn cases_run_again_within_two_seconds_after_a_save() -> Result<()> {
+fn cases_run_again_after_a_save() -> Result<()> {
     let directory = directory(PASSES)?;
     let path = |name: &str| directory.path().join(name);
     let watching = Watching::start(directory.path())?;
     watching.run("1 passed; 0 failed")?;
 
     fs::write(path("tests/cases/b.yaml"), PASSES)?;
-    let new_file = watching.run("2 passed; 0 failed")?;
+    watching.run("2 passed; 0 failed")?;
     fs::write(path("tests/cases/b.yaml"), "- cases: a")?;
-    let broken_file = watching.run("unknown key cases; write case")?;
+    watching.run("unknown key cases; write case")?;
     fs::remove_file(path("tests/cases/b.yaml"))?;
     watching.run("1 passed; 0 failed")?;
-    let other = MODULE.replace("custom-header", "custom-hesder");
+    let other = MODULE.replace("custom-header", "other-header");
     fs::write(path("module.wasm"), wat::parse_str(other)?)?;
-    let new_module = watching.run("0 passed; 1 failed")?;
-    for duration in [new_file, broken_file, new_module] {
-        assert!(duration < Duration::from_secs(2), "{duration:?}");
-    }
-    Ok(())
-}
-
-#[test]
-fn hundred_cases_take_less_than_a_second() -> Result<()> {
-    let directory = directory(&PASSES.repeat(100))?;
-    // The machine may be busy: the fastest of three runs counts.
-    let mut times = Vec::new();
-    for _ in 0..3 {
-        let start = Instant::now();
-        let output = command(directory.path(), &[]).output()?;
-        times.push(start.elapsed());
-        assert!(
-            text(&output.stdout).contains("100 passed"),
-            "{}",
-            text(&output.stderr)
-        );
-    }
-    assert!(
-        times.iter().min() < Some(&Duration::from_secs(1)),
-        "{times:?}"
-    );
-    Ok(())
+    watching.run("0 passed; 1 failed")
 }

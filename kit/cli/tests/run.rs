@@ -192,7 +192,8 @@ fn answer(url: &str) -> Result<String> {
     Ok(response.header("answer").join(", "))
 }
 
-/// Sends requests one after the other until `stop` is set, and returns how many. Each has to succeed.
+/// Sends requests one after the other until `stop` is set, and returns how many. Each has to
+/// succeed.
 fn send_requests(url: &str, stop: &AtomicBool) -> Result<u32> {
     let mut requests = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -203,7 +204,7 @@ fn send_requests(url: &str, stop: &AtomicBool) -> Result<u32> {
 }
 
 #[test]
-fn each_save_is_served_without_a_lost_request_and_a_broken_one_is_not() -> Result<()> {
+fn each_save_is_served_without_losing_requests_and_a_broken_save_is_not_served() -> Result<()> {
     let directory = extension("saves")?;
     let settings = directory.join("settings.txt");
     let source = directory.join("src/lib.rs");
@@ -291,8 +292,8 @@ fn built_module_replaces_the_one_in_an_envoy_configuration() -> Result<()> {
     Ok(())
 }
 
-/// The lines of the filter's configuration in envoy.yaml, as a discovery response, and envoy.yaml with a
-/// filter that discovers it.
+/// Moves the filter's configuration out of envoy.yaml. Returns a discovery response with it, and
+/// envoy.yaml with a filter that discovers it.
 fn discovered(text: &str) -> Result<(String, String)> {
     let typed = "                    typed_config:\n                      \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n";
     let (before, rest) = text.split_once(typed).context("a Wasm filter")?;

@@ -406,7 +406,7 @@ fn unreferenced_data_is_removed() {
 #[test]
 fn data_is_kept_without_relocations() {
     let (module, analysis_build) = &fixtures()["on_tick"];
-    // Without all relocations, without those of code, and without the data symbols.
+    // Without any relocations, without the relocations of code, and without the data symbols.
     for left_out in [&["linking", "reloc."][..], &["reloc.CODE"], &["linking"]] {
         let module = rewritten(module, |_, name, content| {
             let is_left_out = |start: &&str| name.is_some_and(|name| name.starts_with(start));
@@ -425,7 +425,7 @@ fn data_is_kept_if_the_relocations_are_wrong() {
         .expect("a module")
         .emit_wasm();
     // One byte of the linker's sections is wrong.
-    let spoiled = rewritten(module, |_, name, content| {
+    let damaged = rewritten(module, |_, name, content| {
         let mut content = content.to_vec();
         if name == Some("reloc.DATA") {
             let last = content.last_mut().expect("a section with references");
@@ -433,7 +433,7 @@ fn data_is_kept_if_the_relocations_are_wrong() {
         }
         Some(content)
     });
-    for changed in [moved, spoiled] {
+    for changed in [moved, damaged] {
         let is_there = wasmparser::Parser::new(0).parse_all(&changed).any(|payload| {
             matches!(payload, Ok(wasmparser::Payload::CustomSection(s)) if s.name() == "linking")
         });

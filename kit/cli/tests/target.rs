@@ -1,4 +1,4 @@
-//! What `cargo proxy-wasm build` makes for each target, of extensions that use the standard library.
+//! `cargo proxy-wasm build` for each target, with extensions that use the standard library.
 
 #[path = "support/package.rs"]
 mod package;
@@ -45,8 +45,8 @@ impl HttpContext for Http {
 }
 "#;
 
-/// Logs what parts of the standard library do. With the configuration `spawn` or `sleep`, it does that,
-/// too.
+/// Logs what parts of the standard library do. With the configuration `spawn` or `sleep`, it also
+/// starts a thread or sleeps.
 const STANDARD_LIBRARY: &str = r#"
 use proxy_wasm::hostcalls::log;
 use proxy_wasm::traits::{Context, RootContext};
@@ -97,8 +97,8 @@ fn build(name: &str, source: &str, arguments: &[&str]) -> Result<(Output, PathBu
     Ok((output, directory.join("target/image/extension.wasm")))
 }
 
-/// The same with WASI. `None` if the target cannot be installed: without rustup's server there is no
-/// other source. Then `build` must say how to install it.
+/// Builds an extension for WASI. `None` if rustup cannot install the target, because no other tool
+/// can. Then `build` must say how to install it.
 fn build_with_wasi(name: &str, source: &str) -> Result<Option<(Output, PathBuf)>> {
     let (output, module) = build(name, source, &["--target", "wasm32-wasip1"])?;
     if output.status.success() {
@@ -168,8 +168,9 @@ fn configured(module: &[u8], configuration: &str) -> Result<(Vec<String>, bool),
     Ok((log.into_iter().map(|line| line.message).collect(), traps))
 }
 
+/// The table in kit/docs/limits.md.
 #[test]
-fn standard_library_without_wasi_does_what_the_guide_says() -> Result<()> {
+fn standard_library_without_wasi_has_no_environment_and_panics_in_spawn_and_sleep() -> Result<()> {
     let (output, module) = build("unknown-library", STANDARD_LIBRARY, &[])?;
     assert!(output.status.success(), "{output:?}");
     let module = fs::read(module)?;
@@ -184,8 +185,9 @@ fn standard_library_without_wasi_does_what_the_guide_says() -> Result<()> {
     Ok(())
 }
 
+/// The table in kit/docs/limits.md.
 #[test]
-fn standard_library_with_wasi_does_what_the_guide_says() -> Result<()> {
+fn standard_library_with_wasi_has_the_environment_and_panics_only_in_spawn() -> Result<()> {
     let Some((_, module)) = build_with_wasi("wasi-library", STANDARD_LIBRARY)? else {
         return Ok(());
     };

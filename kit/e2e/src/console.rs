@@ -7,9 +7,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{copy, toolkit};
 
-/// Runs the command after the `$` in a directory, with the toolkit's command on `PATH`, and looks for
-/// the lines below it in what it prints. A `…` at the end of a line stands for
-/// anything.
+/// Runs the command after the `$` in a directory, with the toolkit's command on `PATH`, and looks
+/// for the lines below it in what it prints. A `…` at the end of a line stands for anything.
 ///
 /// # Errors
 ///

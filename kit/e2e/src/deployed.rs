@@ -27,11 +27,11 @@ pub fn read(project: &Path, mesh: &str) -> Result<Value> {
 /// If there is no such file.
 pub fn configuration(project: &Path) -> Result<Configuration> {
     let file = read(project, "istio")?;
-    Ok(as_handed_over(&file["spec"]["pluginConfig"]))
+    Ok(as_passed_by_mesh(&file["spec"]["pluginConfig"]))
 }
 
 /// A configuration as a mesh passes it: text, or an object in JSON.
-pub fn as_handed_over(configuration: &Value) -> Configuration {
+pub fn as_passed_by_mesh(configuration: &Value) -> Configuration {
     Configuration::Text(match configuration {
         Value::String(text) => text.clone(),
         object => object.to_string(),

@@ -106,8 +106,8 @@ impl Archive {
     }
 }
 
-/// Copies the files out of a container, with the same commands as Maistra's controller. `engine` can also
-/// be docker.
+/// Copies the files out of a container, with the same commands as Maistra's controller. `engine`
+/// can also be docker.
 ///
 /// # Errors
 ///

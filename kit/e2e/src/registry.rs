@@ -19,8 +19,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry, with more lines of configuration. In these, `DIRECTORY` is a directory with
-    /// the file `htpasswd`: user `me`, password `open sesame`.
+    /// Starts a registry, with more lines of configuration. In these, `DIRECTORY` is a directory
+    /// with the file `htpasswd`: user `me`, password `open sesame`.
     ///
     /// # Errors
     ///

@@ -228,7 +228,8 @@ fn contains(value: &Value, other: &Value) -> bool {
     }
 }
 
-/// A value with each field of a schema. Each object has one that the schema lacks, if `unknown` is set.
+/// A value with each field of a schema. Each object has one that the schema lacks, if `unknown` is
+/// set.
 fn sample(schema: &Value, unknown: bool) -> Value {
     if schema["x-kubernetes-preserve-unknown-fields"] == true {
         return json!({});

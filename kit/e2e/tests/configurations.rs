@@ -81,7 +81,7 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
             .request("GET", "/")
             .respond(200)
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let on_the_wire: Lines = response
+        let appended: Lines = response
             .headers()
             .bytes()
             .filter(|(name, _)| *name != b":status")
@@ -90,13 +90,13 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
                 (text(name), text(value))
             })
             .collect();
-        prop_assert_eq!(&on_the_wire, &*last_accepted.borrow());
+        prop_assert_eq!(&appended, &*last_accepted.borrow());
         Ok(())
     });
     let (checked, accepted) = (checked.into_inner(), accepted.into_inner());
-    let (refused, traps) = (checked.saturating_sub(accepted), traps.into_inner());
+    let (rejected, traps) = (checked.saturating_sub(accepted), traps.into_inner());
     print_line(&format!(
-        "{what}: {checked} configurations, {accepted} accepted, {refused} rejected, {traps} traps"
+        "{what}: {checked} configurations, {accepted} accepted, {rejected} rejected, {traps} traps"
     ));
     if let Err(error) = result {
         panic!("{what}: {error}\ncommit the seed in {REGRESSIONS}");
@@ -127,14 +127,14 @@ fn quoted(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> 
     })
 }
 
-fn good_name() -> impl Strategy<Value = String> {
+fn valid_name() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[a-zA-Z][a-zA-Z0-9-]{0,12}",
         1 => "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,6}",
     ]
 }
 
-fn bad_name() -> impl Strategy<Value = String> {
+fn invalid_name() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
         "[a-z]{0,4}[ \"(),/:;<=>?@\\[\\]{}\\\\\r\n\u{0}\u{7f}é漢][a-z]{0,4}",
@@ -146,11 +146,11 @@ fn bad_name() -> impl Strategy<Value = String> {
     ]
 }
 
-fn good_value() -> impl Strategy<Value = String> {
+fn valid_value() -> impl Strategy<Value = String> {
     prop_oneof!["[ -~]{0,20}", "[ \t]{0,2}[ -~é漢😀\t]{0,10}[ \t]{0,2}"]
 }
 
-fn bad_value() -> impl Strategy<Value = String> {
+fn invalid_value() -> impl Strategy<Value = String> {
     "[ -~]{0,5}[\u{0}-\u{8}\u{a}-\u{1f}\u{7f}-\u{9f}][ -~]{0,5}"
 }
 
@@ -191,7 +191,10 @@ fn json() -> impl Strategy<Value = String> {
         any::<f64>().prop_map(|number| number.to_string()),
     ];
     leaf.prop_recursive(4, 24, 5, |inner| {
-        let member = (quoted(prop_oneof![good_name(), bad_name()]), inner.clone())
+        let member = (
+            quoted(prop_oneof![valid_name(), invalid_name()]),
+            inner.clone(),
+        )
             .prop_map(|(name, value)| format!("{name}:{value}"));
         prop_oneof![
             prop::collection::vec(inner, 0..4).prop_map(|values| format!("[{}]", values.join(","))),
@@ -254,7 +257,7 @@ fn encoded_struct() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn random_bytes() {
+fn random_bytes_follow_the_contract() {
     check(
         15_000,
         "random bytes",
@@ -263,31 +266,31 @@ fn random_bytes() {
 }
 
 #[test]
-fn plain_text() {
+fn plain_text_follows_the_contract() {
     let text = prop_oneof![
         any::<String>(),
-        good_value(),
-        bad_value(),
+        valid_value(),
+        invalid_value(),
         "\\s*\\PC{0,20}\\s*"
     ];
     check(15_000, "plain text", bytes(text));
 }
 
 #[test]
-fn encoded_structs() {
+fn encoded_structs_follow_the_contract() {
     check(5_000, "encoded structs", encoded_struct());
 }
 
 #[test]
-fn valid_objects() {
-    let objects = object(good_name(), one_or_more(good_value().boxed()));
+fn valid_objects_follow_the_contract() {
+    let objects = object(valid_name(), one_or_more(valid_value().boxed()));
     check(20_000, "valid objects", bytes(objects));
 }
 
 #[test]
-fn invalid_names_and_values() {
-    let names = prop_oneof![2 => good_name(), 1 => bad_name()];
-    let values = prop_oneof![2 => good_value(), 1 => bad_value()].boxed();
+fn invalid_names_and_values_follow_the_contract() {
+    let names = prop_oneof![2 => valid_name(), 1 => invalid_name()];
+    let values = prop_oneof![2 => valid_value(), 1 => invalid_value()].boxed();
     check(
         20_000,
         "invalid names and values",
@@ -296,29 +299,29 @@ fn invalid_names_and_values() {
 }
 
 #[test]
-fn random_json() {
+fn random_json_follows_the_contract() {
     check(15_000, "random JSON", bytes(json()));
 }
 
 #[test]
-fn almost_valid_json() {
+fn almost_valid_json_follows_the_contract() {
     let text = prop_oneof![
-        object(good_name(), one_or_more(good_value().boxed())),
-        quoted(good_value()),
+        object(valid_name(), one_or_more(valid_value().boxed())),
+        quoted(valid_value()),
         json(),
     ];
     check(20_000, "almost valid JSON", damaged(text));
 }
 
 #[test]
-fn names_that_repeat() {
+fn repeated_names_follow_the_contract() {
     let few_names = select(vec!["x-a", "X-A", "x-b", "x-c"]).prop_map(str::to_owned);
-    let objects = object(few_names, one_or_more(good_value().boxed()));
+    let objects = object(few_names, one_or_more(valid_value().boxed()));
     check(5_000, "names that repeat", bytes(objects));
 }
 
 #[test]
-fn deep_nesting() {
+fn deep_nesting_follows_the_contract() {
     let opening = select(vec![
         "[", "{\"a\":", "[{\"b\":", "{\"a\":[", "[[", "\"", "{\"\\",
     ]);
@@ -334,7 +337,7 @@ fn deep_nesting() {
 }
 
 #[test]
-fn megabytes() {
+fn megabytes_follow_the_contract() {
     let size = 1 << 20..3usize << 20;
     let large = (
         select(vec!["value", "values", "members", "name", "text", "spaces"]),

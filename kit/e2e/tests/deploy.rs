@@ -1,4 +1,4 @@
-//! The command `cargo proxy-wasm deploy`, with a kubectl that writes down its arguments, and with the
+//! The command `cargo proxy-wasm deploy`, with a kubectl that records its arguments, and with the
 //! real one where there is no cluster.
 
 use std::fs;
@@ -23,7 +23,7 @@ const MESHES: [&str; 6] = [
     "maistra-2.0",
 ];
 
-/// Runs the command where kubectl is a script that writes down its arguments and its input, and that
+/// Runs the command where kubectl is a script that records its arguments and its input, and that
 /// ends with `diff_status` if its command is `diff`, and with success otherwise.
 fn deploy(project: &Path, diff_status: u8, arguments: &[&str]) -> Result<(Output, String)> {
     let directory = tempfile::tempdir()?;
@@ -198,7 +198,7 @@ fn configuration_that_the_module_rejects_is_not_applied() -> Result<()> {
 }
 
 #[test]
-fn unknown_field_is_shown_before_it_is_applied() -> Result<()> {
+fn unknown_field_is_reported_by_a_dry_run() -> Result<()> {
     let project = project()?;
     let file = project.path().join("deploy/istio.yaml");
     let text = fs::read_to_string(&file)?;
@@ -264,9 +264,9 @@ fn after_a_push_its_digest_is_deployed() -> Result<()> {
 #[cfg_attr(missing_kubectl, ignore = "needs kubectl: install it")]
 fn without_a_cluster_kubectl_says_so() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    let nowhere = directory.path().join("none");
+    let missing = directory.path().join("none");
     let output = command(template(), &["--mesh", "istio", "--image", IMAGE, "--yes"])
-        .env("KUBECONFIG", &nowhere)
+        .env("KUBECONFIG", &missing)
         .output()?;
     let error = error(&output);
     assert!(!output.status.success());

@@ -28,7 +28,7 @@ fn configuration_for_each_mesh_applies() -> Result<()> {
         let configuration = file
             .pointer(pointer)
             .with_context(|| format!("deploy/{mesh}.yaml has no {pointer}"))?;
-        let configuration = deployed::as_handed_over(configuration);
+        let configuration = deployed::as_passed_by_mesh(configuration);
         let envoy = Envoy::start(&module_path(), &configuration, start_upstream()?)?;
         deployed::assert_configured(&http::get(&envoy.url("/"))?);
     }
@@ -60,7 +60,7 @@ fn start() -> Result<KillOnDrop> {
 #[test]
 fn file_for_envoy_is_served_unchanged() -> Result<()> {
     let _envoy = start()?;
-    // Whether or not a service listens behind it.
+    // If nothing listens at the upstream's address, Envoy responds with 503, also with the header.
     deployed::assert_configured(&http::get("http://127.0.0.1:18000/")?);
     Ok(())
 }
@@ -88,7 +88,7 @@ fn options_of_the_file_for_envoy_are_valid() -> Result<()> {
 /// What Istio makes of the EnvoyFilter: a filter whose configuration is discovered, and this
 /// configuration, in which the agent has replaced the image by a file.
 #[test]
-fn envoy_filter_is_in_force() -> Result<()> {
+fn envoy_filter_of_istio_appends_the_header() -> Result<()> {
     let file = deployed::read(template(), "istio-envoyfilter")?;
     let patch = |index: usize| file["spec"]["configPatches"][index]["patch"]["value"].clone();
     let directory = tempfile::tempdir()?;

@@ -15,7 +15,7 @@ use proxy_wasm_test::envoy::process::{Launch, Process};
 use proxy_wasm_test::envoy::resources::{
     Configuration, bootstrap, discovery_response, http_listener, replace, wasm_filter,
 };
-use proxy_wasm_test::envoy::updates::{Outcome, Updates};
+use proxy_wasm_test::envoy::updates::{UpdateOutcome, Updates};
 use proxy_wasm_test::http;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -42,12 +42,12 @@ const MODULE: &str = r#"(module
         (i32.const 2) (i32.const 8) (i32.const 8) (i32.const 16) (i32.const 2)))
       i32.const 0))"#;
 
-const TRAPPING: &str = "/panic";
+const TRAP_PATH: &str = "/panic";
 
 /// How many clients send requests at the same time.
 const CLIENTS: usize = 4;
 
-/// How many responses are awaited where a state lasts.
+/// How many responses have to be alike if a state lasts.
 const RESPONSES: usize = 500;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,12 +60,12 @@ enum Seen {
     /// 200, without it.
     Bypassed,
     /// 503.
-    Rejected,
+    Unavailable,
     Other(u16),
 }
 
 /// An Envoy with one worker thread, and with the module.
-struct Proxy {
+struct EnvoyUnderTest {
     process: Process,
     directory: TempDir,
     module: PathBuf,
@@ -73,7 +73,7 @@ struct Proxy {
     url: String,
 }
 
-impl Proxy {
+impl EnvoyUnderTest {
     /// Starts Envoy with these fields of the plugin.
     fn start(policy: Value) -> Result<Self> {
         let directory = tempfile::tempdir()?;
@@ -107,12 +107,12 @@ impl Proxy {
         })
     }
 
-    fn see(&self, path: &str) -> Result<Seen> {
+    fn send(&self, path: &str) -> Result<Seen> {
         let response = http::get(&format!("{}{path}", self.url))?;
         Ok(match response.status {
             200 if response.header("x-filter") == ["on"] => Seen::Served,
             200 => Seen::Bypassed,
-            503 if response.body.is_empty() => Seen::Rejected,
+            503 if response.body.is_empty() => Seen::Unavailable,
             status => Seen::Other(status),
         })
     }
@@ -123,7 +123,10 @@ impl Proxy {
         let before = updates.counts()?;
         let listeners = self.directory.path().join("listeners.json");
         replace(&listeners, &resources(&self.module, &self.policy, "second"))?;
-        ensure!(updates.wait(&before)? == Outcome::Accepted, "rejected");
+        ensure!(
+            updates.wait(&before)? == UpdateOutcome::Accepted,
+            "rejected"
+        );
         Ok(())
     }
 
@@ -145,15 +148,19 @@ fn resources(module: &std::path::Path, policy: &Value, configuration: &str) -> V
     discovery_response(&[http_listener("http", 0, &[route], &[filter])])
 }
 
-/// What clients see, in the order of the responses, each with the time at which its request was sent.
-struct Load<'a> {
-    proxy: &'a Proxy,
+/// What clients see, in the order of the responses, each with the time at which its request was
+/// sent.
+struct BackgroundLoad<'a> {
+    proxy: &'a EnvoyUnderTest,
     seen: &'a Mutex<Vec<(Instant, Seen)>>,
 }
 
-impl Load<'_> {
+impl BackgroundLoad<'_> {
     /// Runs something under load.
-    fn run<T>(proxy: &Proxy, during: impl FnOnce(&Load) -> Result<T>) -> Result<T> {
+    fn run<T>(
+        proxy: &EnvoyUnderTest,
+        during: impl FnOnce(&BackgroundLoad) -> Result<T>,
+    ) -> Result<T> {
         let seen = Mutex::new(Vec::new());
         let stops = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -161,14 +168,14 @@ impl Load<'_> {
                 scope.spawn(|| {
                     while !stops.load(Ordering::Relaxed) {
                         let sent = Instant::now();
-                        let response = proxy.see("/").unwrap_or(Seen::Other(0));
+                        let response = proxy.send("/").unwrap_or(Seen::Other(0));
                         if let Ok(mut seen) = seen.lock() {
                             seen.push((sent, response));
                         }
                     }
                 });
             }
-            let result = during(&Load { proxy, seen: &seen });
+            let result = during(&BackgroundLoad { proxy, seen: &seen });
             stops.store(true, Ordering::Relaxed);
             result
         })
@@ -189,7 +196,7 @@ impl Load<'_> {
         seen
     }
 
-    /// Waits until what was seen of requests after `start` is enough.
+    /// Waits until `is_enough` accepts what was seen of the requests that were sent after `start`.
     fn wait(
         &self,
         start: Instant,
@@ -202,7 +209,7 @@ impl Load<'_> {
             }
             ensure!(
                 start.elapsed() < TIMEOUT,
-                "not seen in time: {:?}",
+                "not seen within the timeout: {:?}",
                 seen.last()
             );
             thread::yield_now();
@@ -210,17 +217,17 @@ impl Load<'_> {
     }
 
     /// Waits for many responses, which have to be alike.
-    fn lasts(&self, expected: Seen) -> Result<()> {
+    fn check_lasts(&self, expected: Seen) -> Result<()> {
         let seen = self.wait(Instant::now(), |seen| seen.len() >= RESPONSES)?;
         let other = seen.iter().find(|(_, response)| *response != expected);
         ensure!(other.is_none(), "{expected:?} does not last: {other:?}");
         Ok(())
     }
 
-    /// Makes the module trap. The request that does it is rejected, whatever the policy.
+    /// Makes the module trap. The request that causes the trap gets 503, whatever the policy.
     fn trap(&self) -> Result<Instant> {
-        let response = self.proxy.see(TRAPPING)?;
-        ensure!(response == Seen::Rejected, "{response:?}");
+        let response = self.proxy.send(TRAP_PATH)?;
+        ensure!(response == Seen::Unavailable, "{response:?}");
         Ok(Instant::now())
     }
 }
@@ -234,56 +241,56 @@ fn changed(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec
 
 #[test]
 fn fail_closed_rejects_every_request_until_the_configuration_changes() -> Result<()> {
-    let proxy = Proxy::start(json!({"failure_policy": "FAIL_CLOSED"}))?;
-    Load::run(&proxy, |load| {
-        load.lasts(Seen::Served)?;
+    let proxy = EnvoyUnderTest::start(json!({"failure_policy": "FAIL_CLOSED"}))?;
+    BackgroundLoad::run(&proxy, |load| {
+        load.check_lasts(Seen::Served)?;
         let before = proxy.stats()?;
         load.trap()?;
-        load.lasts(Seen::Rejected)?;
+        load.check_lasts(Seen::Unavailable)?;
         let after = proxy.stats()?;
         // No statistic of Wasm shows it.
         assert_eq!(changed(&before, &after), [""; 0]);
         let errors = "http.http.downstream_rq_5xx";
         assert!(after[errors] >= before[errors] + RESPONSES as u64);
         proxy.update()?;
-        load.lasts(Seen::Served)
+        load.check_lasts(Seen::Served)
     })
 }
 
 #[test]
 fn no_policy_is_the_same_as_fail_closed() -> Result<()> {
-    let proxy = Proxy::start(json!({}))?;
-    Load::run(&proxy, |load| {
-        load.lasts(Seen::Served)?;
+    let proxy = EnvoyUnderTest::start(json!({}))?;
+    BackgroundLoad::run(&proxy, |load| {
+        load.check_lasts(Seen::Served)?;
         load.trap()?;
-        load.lasts(Seen::Rejected)
+        load.check_lasts(Seen::Unavailable)
     })
 }
 
 #[test]
 fn fail_open_lets_every_later_request_pass_without_the_extension() -> Result<()> {
-    let proxy = Proxy::start(json!({"failure_policy": "FAIL_OPEN"}))?;
-    Load::run(&proxy, |load| {
-        load.lasts(Seen::Served)?;
+    let proxy = EnvoyUnderTest::start(json!({"failure_policy": "FAIL_OPEN"}))?;
+    BackgroundLoad::run(&proxy, |load| {
+        load.check_lasts(Seen::Served)?;
         let before = proxy.stats()?;
         load.trap()?;
-        load.lasts(Seen::Bypassed)?;
+        load.check_lasts(Seen::Bypassed)?;
         assert_eq!(changed(&before, &proxy.stats()?), [""; 0]);
         // The trapping request passes, too: the module does not run.
-        assert_eq!(proxy.see(TRAPPING)?, Seen::Bypassed);
+        assert_eq!(proxy.send(TRAP_PATH)?, Seen::Bypassed);
         proxy.update()?;
-        load.lasts(Seen::Served)
+        load.check_lasts(Seen::Served)
     })
 }
 
 #[test]
 fn fail_reload_starts_the_module_again_after_the_backoff() -> Result<()> {
-    let proxy = Proxy::start(json!({
+    let proxy = EnvoyUnderTest::start(json!({
         "failure_policy": "FAIL_RELOAD",
         "reload_config": {"backoff": {"base_interval": "2s"}},
     }))?;
-    Load::run(&proxy, |load| {
-        load.lasts(Seen::Served)?;
+    BackgroundLoad::run(&proxy, |load| {
+        load.check_lasts(Seen::Served)?;
         // The module has just started: the first trap is within the backoff, and so is the second.
         for reloads in 1..=2 {
             let trapped = load.trap()?;
@@ -296,14 +303,14 @@ fn fail_reload_starts_the_module_again_after_the_backoff() -> Result<()> {
             print_line(&format!(
                 "Reload {reloads}: served again after {after:?}; {} requests rejected",
                 seen.iter()
-                    .filter(|(_, response)| *response == Seen::Rejected)
+                    .filter(|(_, response)| *response == Seen::Unavailable)
                     .count()
             ));
             ensure!(
                 seen.iter()
-                    .all(|(_, response)| { matches!(response, Seen::Served | Seen::Rejected) })
+                    .all(|(_, response)| { matches!(response, Seen::Served | Seen::Unavailable) })
             );
-            load.lasts(Seen::Served)?;
+            load.check_lasts(Seen::Served)?;
             let stats = proxy.stats()?;
             assert_eq!(stats["wasm.extension.vm_reload_success"], reloads);
             assert!(stats["wasm.extension.vm_reload_backoff"] > 0);
@@ -315,12 +322,12 @@ fn fail_reload_starts_the_module_again_after_the_backoff() -> Result<()> {
 
 #[test]
 fn fail_reload_costs_one_request_if_the_module_has_run_longer_than_the_backoff() -> Result<()> {
-    let proxy = Proxy::start(json!({
+    let proxy = EnvoyUnderTest::start(json!({
         "failure_policy": "FAIL_RELOAD",
         "reload_config": {"backoff": {"base_interval": "0.1s"}},
     }))?;
     let start = Instant::now();
-    Load::run(&proxy, |load| {
+    BackgroundLoad::run(&proxy, |load| {
         load.wait(start, |seen| {
             seen.last()
                 .is_some_and(|(sent, _)| *sent > Duration::from_secs(1))

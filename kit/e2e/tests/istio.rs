@@ -1,5 +1,5 @@
-//! Istio's own code: its agent fetches what the toolkit and the engines push, and agrees with the check
-//! on generated images; istiod validates the files under `deploy/`.
+//! Istio's own code: its agent fetches what the toolkit and the engines push, and agrees with the
+//! check on generated images; istiod validates the files under `deploy/`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 mod layout;
 
 use layout::{
-    DOCKER_GZIP, DOCKER_INDEX, DOCKER_MANIFEST, DOCKER_TAR, Layout, MANIFEST, OCI_CONFIG, OCI_GZIP,
-    OCI_INDEX, OCI_MANIFEST, OCI_TAR, OCI_ZSTD, PAGE, WASM_CONFIG, WASM_CONTENT, gzip, hex, module,
-    on, tar, three_files, zstd,
+    DOCKER_GZIP, DOCKER_INDEX, DOCKER_MANIFEST, DOCKER_TAR, ERROR_PAGE, Layout, MANIFEST,
+    OCI_CONFIG, OCI_GZIP, OCI_INDEX, OCI_MANIFEST, OCI_TAR, OCI_ZSTD, WASM_CONFIG, WASM_CONTENT,
+    gzip, hex, module, tar, three_files, with_platform, zstd,
 };
 
 /// What the program prints, a line for each argument.
@@ -137,18 +137,18 @@ fn contents() -> Vec<(&'static str, Vec<u8>)> {
             "another-name",
             tar(&[("a.wasm", &module), ("manifest.yaml", MANIFEST)]),
         ),
-        ("no-module", tar(&[("plugin.wasm", PAGE)])),
+        ("no-module", tar(&[("plugin.wasm", ERROR_PAGE)])),
         (
             "link",
             tar(&[("a.wasm", &module), ("plugin.wasm -> a.wasm", b"")]),
         ),
         (
             "first-is-page",
-            tar(&[("b/plugin.wasm", PAGE), ("plugin.wasm", &module)]),
+            tar(&[("b/plugin.wasm", ERROR_PAGE), ("plugin.wasm", &module)]),
         ),
         (
             "first-is-module",
-            tar(&[("b/plugin.wasm", &module), ("plugin.wasm", PAGE)]),
+            tar(&[("b/plugin.wasm", &module), ("plugin.wasm", ERROR_PAGE)]),
         ),
         (
             "whiteout",
@@ -209,7 +209,7 @@ fn several_layers(images: &mut Images) -> Result<()> {
         ("artifact-of-three", vec![bare(), config(), text()]),
         (
             "artifact-of-page",
-            vec![(WASM_CONTENT, PAGE.to_vec()), config()],
+            vec![(WASM_CONTENT, ERROR_PAGE.to_vec()), config()],
         ),
         ("artifact-twice", vec![bare(), bare()]),
         ("cncf", vec![("application/wasm", module())]),
@@ -248,7 +248,7 @@ fn indexes(images: &mut Images) -> Result<()> {
                         let image = layout.image(OCI_MANIFEST, &layers);
                         match *platform {
                             "" => image,
-                            platform => on(image, platform),
+                            platform => with_platform(image, platform),
                         }
                     })
                     .collect();
@@ -293,7 +293,8 @@ fn agent_agrees_with_the_check_on_generated_images() -> Result<()> {
                 _ => "not checked",
             })
             .or_default() += 1;
-        // By its digest, an index is rejected: Istio compares the digest with that of the image in it.
+        // By its digest, an index is rejected: Istio compares the digest with that of the image in
+        // it.
         let by_digest = fetched["digestError"].as_str().unwrap_or_default();
         let agrees = agrees
             && match name.starts_with("index-") {

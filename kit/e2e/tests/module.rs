@@ -2,10 +2,10 @@
 
 use proxy_wasm_abi::EnvoyVersion;
 use proxy_wasm_e2e::extension;
-use proxy_wasm_module::{Module, measure};
+use proxy_wasm_module::{ModuleInfo, measure};
 
-fn facts() -> Module {
-    Module::read(extension().bytes()).expect("a module")
+fn facts() -> ModuleInfo {
+    ModuleInfo::read(extension().bytes()).expect("a module")
 }
 
 #[test]

@@ -339,12 +339,12 @@ fn missing_repository_is_reported() -> Result<()> {
 
 #[test]
 fn missing_registry_is_reported() -> Result<()> {
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    let image = ImageReference::parse(&format!("{nobody}/a:1"))?;
+    let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let image = ImageReference::parse(&format!("{unused}/a:1"))?;
     let error = problem(push(&package()?, &image, None));
     assert!(
         error.starts_with(&format!(
-            "the connection to {nobody} failed; push again: blobs that the registry has already are not \
+            "the connection to {unused} failed; push again: blobs that the registry has already are not \
              sent again"
         )),
         "{error}"

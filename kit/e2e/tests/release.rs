@@ -1,5 +1,5 @@
-//! The steps of .github/workflows/release.yml, with a registry on this machine. What signs and publishes
-//! is a script that writes down how it is called.
+//! The steps of .github/workflows/release.yml, with a registry on this machine. What signs and
+//! publishes is a script that records how it is called.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 const VERSION: &str = "0.1.0";
 
-/// Programs in place of the real ones. `LOG` is a file, `CARGO` the real Cargo, `TOOLKIT` the command.
+/// Programs in place of the real ones. `LOG` is a file, `CARGO` the real Cargo, `TOOLKIT` the
+/// command.
 const PROGRAMS: [(&str, &str); 5] = [
     ("rustup", ":"),
     ("docker", "echo \"docker $* $(cat)\" >> LOG"),

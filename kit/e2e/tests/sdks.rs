@@ -179,7 +179,7 @@ fn module_of_emscripten_runs_in_both_proxies() -> Result<()> {
 }
 
 #[test]
-fn heap_of_emscripten_grows_and_tells_the_proxy() -> Result<()> {
+fn module_of_emscripten_reports_memory_growth_to_the_proxy() -> Result<()> {
     let module = wat::parse_str(EMSCRIPTEN)?;
     let proxy = Proxy::load(module)?.configure("test")?;
     let response = proxy.request("GET", "/").respond(200)?;
@@ -216,8 +216,8 @@ fn every_mesh_reads_the_image_of_a_module_of_emscripten() -> Result<()> {
     Extension::emscripten(directory.path())?.assert_is_pulled()
 }
 
-/// How far a figure on the page may be from the measured one, in hundredths of it: versions of compilers
-/// differ.
+/// The accepted difference between a figure on the page and the measured one, in percent. It
+/// depends on the versions of the compilers.
 const TOLERANCE: u64 = 25;
 
 /// The figures of Rust, AssemblyScript and Go in a row of the page's table.

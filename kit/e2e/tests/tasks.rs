@@ -1,4 +1,4 @@
-//! The tasks of the template, run by cargo-make, with a cargo that writes down how it is called.
+//! The tasks of the template, run by cargo-make, with a cargo that records how it is called.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -43,7 +43,7 @@ fn assert_says(log: &str, messages: &[&str]) {
 
 #[track_caller]
 fn assert_rejects(module: &Path, configuration: &str, messages: &[&str]) {
-    let error = start(module, configuration).expect_err("a refusal");
+    let error = start(module, configuration).expect_err("a rejection");
     assert_says(&format!("{error:#}"), messages);
 }
 

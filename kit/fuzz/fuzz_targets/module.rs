@@ -3,21 +3,21 @@
 
 use libfuzzer_sys::fuzz_target;
 use proxy_wasm_check::check_module;
-use proxy_wasm_module::{Module, shrink, strip};
+use proxy_wasm_module::{ModuleInfo, shrink, strip};
 
 fuzz_target!(|bytes: &[u8]| {
     let report = check_module(bytes);
     for finding in &report.findings {
         assert!(!finding.to_string().contains(char::is_control), "{finding}");
     }
-    if Module::read(bytes).is_err() {
+    if ModuleInfo::read(bytes).is_err() {
         assert!(shrink(bytes, None).is_err());
         return;
     }
     let stripped = strip(bytes).expect("a valid module can be stripped");
-    Module::read(&stripped).expect("a stripped module is valid");
+    ModuleInfo::read(&stripped).expect("a stripped module is valid");
     if let Ok(shrunk) = shrink(bytes, None) {
         assert!(shrunk.after.bytes <= shrunk.before.bytes);
-        Module::read(&shrunk.module).expect("a shrunk module is valid");
+        ModuleInfo::read(&shrunk.module).expect("a shrunk module is valid");
     }
 });

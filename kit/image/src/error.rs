@@ -44,10 +44,10 @@ pub enum Error {
         /// The platforms that it has.
         platforms: String,
     },
-    /// A text is not an image reference with a registry.
+    /// A string is not an image reference with a registry.
     #[error("{reference:?} is not an image in a registry: {problem}; write {correct}")]
     Reference {
-        /// The text.
+        /// The string.
         reference: String,
         /// What is wrong with it.
         problem: &'static str,

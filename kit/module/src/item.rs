@@ -26,7 +26,7 @@ pub enum Item {
 
 /// The parameters and results of a function in a module.
 ///
-/// Its text is that of the WebAssembly text format: `(i32, i64) -> i32`.
+/// It is displayed like a [`Signature`](proxy_wasm_abi::Signature): `(i32, i64) -> i32`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FunctionType {
     parameters: Vec<ValType>,

@@ -19,7 +19,7 @@ pub use error::Error;
 pub use item::{FunctionType, Global, Item};
 pub use limits::MAX_LENGTH;
 pub use memory::{Memory, Table};
-pub use module::{Export, Import, MAGIC, Module};
+pub use module::{Export, Import, MAGIC, ModuleInfo};
 pub use proposals::{PROPOSALS, Proposal};
 pub use shrink::{Decision, Reason, Shrunk, shrink};
 pub use size::{Size, measure};

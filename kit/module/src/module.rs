@@ -18,7 +18,7 @@ pub const MAGIC: &[u8] = b"\0asm";
 /// What a valid module imports, exports and needs.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Module {
+pub struct ModuleInfo {
     /// Its size in bytes.
     pub size: usize,
     /// The ABI versions whose markers it exports, for example `0.2.1`. They may be unknown.
@@ -60,7 +60,7 @@ pub struct Export {
     pub item: Item,
 }
 
-impl Module {
+impl ModuleInfo {
     /// Validates and reads a module.
     ///
     /// # Errors

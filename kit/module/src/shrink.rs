@@ -44,8 +44,8 @@ pub struct Shrunk {
     pub before: Size,
     /// The size of the result.
     pub after: Size,
-    /// Whether the module is the original one, because the result would be larger: encoding a
-    /// module again can make it longer.
+    /// Whether the module is the original one, without custom sections except `name`, because the
+    /// result would be larger: encoding a module again can make it longer.
     pub is_unchanged: bool,
 }
 
@@ -59,8 +59,8 @@ pub struct Shrunk {
 ///
 /// # Errors
 ///
-/// If the module or the analysis build is not valid, or if the module needs a proposal that cannot
-/// be rewritten.
+/// If the module or the analysis build is not valid, or if the module uses a proposal that this
+/// function does not support.
 pub fn shrink(module: &[u8], analysis_build: Option<&[u8]>) -> Result<Shrunk, Error> {
     let before = measure(module)?;
     let analysis_build = analysis_build
@@ -92,14 +92,14 @@ pub fn shrink(module: &[u8], analysis_build: Option<&[u8]>) -> Result<Shrunk, Er
     })
 }
 
-/// Rewrites a module, and keeps the callbacks that receive the responses to its host calls.
+/// Rewrites a module until it exports the callbacks that receive the responses to its host calls.
 fn rewrite(
     module: &[u8],
     analysis_build: Option<&AnalysisBuild>,
 ) -> Result<(Vec<u8>, Vec<Decision>), Error> {
     let mut receiving = BTreeSet::new();
     loop {
-        let (rewritten, decisions) = attempt(module, analysis_build, &receiving)?;
+        let (rewritten, decisions) = rewrite_once(module, analysis_build, &receiving)?;
         let missing = missing_callbacks(&rewritten, &decisions);
         if missing.is_empty() {
             return Ok((encode(duplicates::merge(rewritten)?), decisions));
@@ -108,8 +108,8 @@ fn rewrite(
     }
 }
 
-/// Rewrites a module. Keeps the callbacks in `receiving`, which receive responses.
-fn attempt(
+/// Rewrites a module once. Keeps the callbacks in `receiving`, which receive responses.
+fn rewrite_once(
     bytes: &[u8],
     analysis_build: Option<&AnalysisBuild>,
     receiving: &BTreeSet<&'static str>,

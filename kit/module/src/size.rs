@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::item::Item;
-use crate::module::Module;
+use crate::module::ModuleInfo;
 use crate::strip::strip;
 
 /// The size of a page of memory, in bytes.
@@ -18,7 +18,7 @@ pub struct Size {
     pub imports: usize,
     /// The number of bytes, without function names and other custom sections.
     pub bytes: usize,
-    /// The memory with which a VM starts, in pages of 64 KiB.
+    /// The initial size of the exported memories, in pages of 64 KiB.
     pub pages: u64,
 }
 
@@ -26,9 +26,9 @@ pub struct Size {
 ///
 /// # Errors
 ///
-/// If [`Module::read`] cannot read it.
+/// If [`ModuleInfo::read`] cannot read it.
 pub fn measure(module: &[u8]) -> Result<Size, Error> {
-    let facts = Module::read(module)?;
+    let facts = ModuleInfo::read(module)?;
     let bytes = strip(module)?.len();
     let pages = facts.exports.iter().map(|export| match &export.item {
         Item::Memory(memory) => memory.initial / PAGE,

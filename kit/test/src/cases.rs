@@ -4,7 +4,7 @@
 //! A case says what a client sends, how the upstream responds, and what is expected:
 //!
 //! ```yaml
-//! - case: the header stands beside the upstream's own
+//! - case: the header is appended after the upstream's
 //!   configuration: {custom-header: test}
 //!   request: {path: /}
 //!   upstream: {headers: {custom-header: upstream}}
@@ -58,7 +58,7 @@ pub use file::ReadError;
 #[cfg(feature = "envoy")]
 #[doc(hidden)] // for the toolkit's own commands
 pub use record::Recorder;
-pub use report::{Outcome, Summary};
+pub use report::{CaseOutcome, Summary};
 
 use embedded::EmbeddedSession;
 use file::LocatedCase;
@@ -91,7 +91,7 @@ impl Cases {
     pub fn run_embedded(
         &self,
         module: &Module,
-        mut on_outcome: impl FnMut(Outcome),
+        mut on_outcome: impl FnMut(CaseOutcome),
     ) -> Result<(), Error> {
         module.compile()?;
         for located in &self.0 {
@@ -99,7 +99,7 @@ impl Cases {
                 Ok(mut session) => run::run(&located.case, &mut session),
                 Err(stop) => CaseResult::not_started(&located.case, stop),
             };
-            on_outcome(Outcome::new(located, "embedded", result));
+            on_outcome(CaseOutcome::new(located, "embedded", result));
         }
         Ok(())
     }
@@ -116,13 +116,13 @@ impl Cases {
     pub fn run_in_envoy(
         &self,
         module: &Path,
-        mut on_outcome: impl FnMut(Outcome),
+        mut on_outcome: impl FnMut(CaseOutcome),
     ) -> Result<(), Error> {
         let binary = crate::envoy::find_or_fetch()?;
         let mut runner = envoy::EnvoyRunner::new(binary, module);
         for located in &self.0 {
             let result = runner.run(&located.case)?;
-            on_outcome(Outcome::new(located, "envoy", result));
+            on_outcome(CaseOutcome::new(located, "envoy", result));
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Cases {
 /// As for [`check`], and if there is no Envoy.
 #[cfg(feature = "envoy")]
 pub fn check_in_envoy(module: &Path, path: impl AsRef<Path>) -> Result<(), Failed> {
-    let mut report = Report::default();
+    let mut report = Collector::default();
     let cases = Cases::read(path)?;
     cases.run_in_envoy(module, |outcome| report.add(&outcome))?;
     report.result()
@@ -147,13 +147,14 @@ pub fn check_in_envoy(module: &Path, path: impl AsRef<Path>) -> Result<(), Faile
 ///
 /// If a case fails, a file is not valid, or the module does not load.
 pub fn check(module: &Module, path: impl AsRef<Path>) -> Result<(), Failed> {
-    let mut report = Report::default();
+    let mut report = Collector::default();
     let cases = Cases::read(path)?;
     cases.run_embedded(module, |outcome| report.add(&outcome))?;
     report.result()
 }
 
-/// The error of [`check`]. Its text has, for each case that failed, what was expected and what was observed.
+/// The error of [`check`] and `check_in_envoy`. If cases have failed, its text contains, for each
+/// of them, what was expected and what was observed.
 pub struct Failed(String);
 
 impl fmt::Debug for Failed {
@@ -176,13 +177,13 @@ impl From<Error> for Failed {
 
 /// Collects failures, and prints everything else.
 #[derive(Default)]
-struct Report {
+struct Collector {
     summary: Summary,
     failures: Vec<String>,
 }
 
-impl Report {
-    fn add(&mut self, outcome: &Outcome) {
+impl Collector {
+    fn add(&mut self, outcome: &CaseOutcome) {
         self.summary.add(outcome);
         if outcome.has_passed() {
             println!("{outcome}");

@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::interface;
 use crate::validation::validate;
 
-/// The size of the interpreter's stack, in bytes. It is so large that the limit of the wrappers comes
-/// first.
+/// The size of the interpreter's stack, in bytes. It is so large that the limit of the wrappers is
+/// reached first.
 const STACK: usize = 16 << 20;
 
 /// A module that has been validated and compiled.

@@ -7,7 +7,7 @@ use crate::context::{Properties, StreamContext, property_path};
 use crate::core::Core;
 use crate::error::Error;
 use crate::records::HostCall;
-use crate::tcp::{Received, Source, TcpState, UpstreamState};
+use crate::tcp::{Received, Side, TcpState, UpstreamState};
 
 /// A TCP connection of a client (Envoy: "downstream connection"), and the proxy's connection to the
 /// upstream. The extension is a network filter, and Envoy's TCP proxy follows it.
@@ -54,7 +54,7 @@ impl Connection {
     /// [`Error::InvalidState`] if the connection is closed, or this side has ended it;
     /// [`Error::Trap`] if the module traps.
     pub fn send(&self, data: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.receive(Source::Downstream, data.as_ref(), false)
+        self.receive(Side::Downstream, data.as_ref(), false)
     }
 
     /// The client sends nothing more (FIN). The upstream still can.
@@ -63,17 +63,17 @@ impl Connection {
     ///
     /// As for [`Connection::send`].
     pub fn end(&self) -> Result<(), Error> {
-        self.receive(Source::Downstream, &[], true)
+        self.receive(Side::Downstream, &[], true)
     }
 
     /// The client resets the connection (RST).
     ///
     /// # Errors
     ///
-    /// As for [`Connection::send`].
+    /// [`Error::InvalidState`] if the connection is closed, [`Error::Trap`] if the module traps.
     pub fn reset(&self) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
-        core.reset_tcp(self.id, Source::Downstream)
+        core.reset_tcp(self.id, Side::Downstream)
     }
 
     /// The upstream sends bytes (ABI: `proxy_on_upstream_data`).
@@ -82,7 +82,7 @@ impl Connection {
     ///
     /// As for [`Connection::send`]; [`Error::InvalidState`] if the extension holds the new connection.
     pub fn send_from_upstream(&self, data: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.receive(Source::Upstream, data.as_ref(), false)
+        self.receive(Side::Upstream, data.as_ref(), false)
     }
 
     /// The upstream sends nothing more (FIN). The client still can.
@@ -91,29 +91,30 @@ impl Connection {
     ///
     /// As for [`Connection::send_from_upstream`].
     pub fn end_from_upstream(&self) -> Result<(), Error> {
-        self.receive(Source::Upstream, &[], true)
+        self.receive(Side::Upstream, &[], true)
     }
 
     /// The upstream resets its connection (RST), and then the proxy resets the client's.
     ///
     /// # Errors
     ///
-    /// As for [`Connection::send_from_upstream`].
+    /// As for [`Connection::reset`]; [`Error::InvalidState`] if the extension holds the new
+    /// connection.
     pub fn reset_from_upstream(&self) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
-        core.reset_tcp(self.id, Source::Upstream)
+        core.reset_tcp(self.id, Side::Upstream)
     }
 
     /// The proxy closes the connection, as Envoy does if it is idle, or if its listener is removed.
     ///
     /// # Errors
     ///
-    /// As for [`Connection::send`].
+    /// As for [`Connection::reset`].
     pub fn close(&self) -> Result<(), Error> {
         self.core.borrow_mut().close_tcp(self.id)
     }
 
-    fn receive(&self, source: Source, data: &[u8], end: bool) -> Result<(), Error> {
+    fn receive(&self, source: Side, data: &[u8], end: bool) -> Result<(), Error> {
         let mut core = self.core.borrow_mut();
         core.receive_tcp(self.id, source, data, end)
     }

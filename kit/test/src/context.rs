@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxy_wasm_abi::BufferType;
 
 use crate::filter_state::FilterState;
-use crate::header_map::Kind;
+use crate::header_map::MapKind;
 use crate::headers::Headers;
 use crate::local_reply::LocalReply;
 use crate::message::Reply;
@@ -127,7 +127,7 @@ pub(crate) struct DirectionState {
 
 impl DirectionState {
     /// Begins a message.
-    pub(crate) fn begin(&mut self, kind: Kind, headers: Headers, end: bool) {
+    pub(crate) fn begin(&mut self, kind: MapKind, headers: Headers, end: bool) {
         self.has_begun = true;
         self.end_of_stream = end;
         self.received_length = headers.first("content-length").map(<[u8]>::to_vec);
@@ -177,7 +177,7 @@ impl DirectionState {
     }
 
     /// Whether the whole message has arrived, and the extension holds it after it had resumed it.
-    pub(crate) fn is_stuck(&self) -> bool {
+    pub(crate) fn is_held_forever(&self) -> bool {
         self.is_paused() && self.resumed_itself && self.end_of_stream
     }
 }

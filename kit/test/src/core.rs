@@ -10,7 +10,7 @@ use proxy_wasm_abi::Status;
 
 use crate::context::{Direction, PluginContext};
 use crate::error::Error;
-use crate::host::{Action, Host, Posted};
+use crate::host::{Host, Posted, QueuedAction};
 use crate::module::Module;
 use crate::options::{MAX_TIME, Options};
 use crate::tcp::{Closer, End};
@@ -153,21 +153,23 @@ impl Core {
         self.host_mut().stops_iteration = false;
         while let Some(action) = self.host_mut().actions.pop_front() {
             match action {
-                Action::Resume(id, direction) => self.resume_by_extension(id, direction)?,
-                Action::LocalReply(id, reply) => {
+                QueuedAction::Resume(id, direction) => self.resume_by_extension(id, direction)?,
+                QueuedAction::LocalReply(id, reply) => {
                     self.check_can_respond(id)?;
                     self.send_local_reply(id, reply)?;
                 }
-                Action::Close(id) => {
+                QueuedAction::Close(id) => {
                     self.check_can_close(id)?;
                     self.close(id)?;
                 }
-                Action::ContinueReading(id) => self.continue_reading(id)?,
-                Action::CloseConnection(id) => {
+                QueuedAction::ContinueReading(id) => self.continue_reading(id)?,
+                QueuedAction::CloseConnection(id) => {
                     self.close_connection(id, Closer::Proxy, End::Ended)?;
                 }
-                Action::DeletePlugin(id) => self.delete_plugin(id)?,
-                Action::GrpcUnavailable { plugin, call } => self.grpc_unavailable(plugin, call)?,
+                QueuedAction::DeletePlugin(id) => self.delete_plugin(id)?,
+                QueuedAction::GrpcUnavailable { plugin, call } => {
+                    self.grpc_unavailable(plugin, call)?
+                }
             }
         }
         Ok(())

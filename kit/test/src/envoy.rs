@@ -13,8 +13,6 @@
 //!     Ok(())
 //! }
 //! ```
-//!
-//! The modules below are for tools that start an Envoy with a configuration of their own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,11 +34,11 @@ pub mod updates;
 
 #[doc(hidden)] // for the toolkit's own tests
 pub use find::fetched;
-pub use find::{VERSION, find_or_fetch, named};
+pub use find::{VERSION, binary_at, find_or_fetch};
 pub use resources::Configuration;
 
 use resources::Listener;
-use server::{Mark, Server};
+use server::{Server, UpdateState};
 
 /// The error for a listener that Envoy does not have.
 const UNKNOWN_LISTENER: Error = Error::InvalidState("Envoy has no listener of that name");
@@ -101,7 +99,7 @@ impl Builder {
             root_id: root_id.to_owned(),
             configuration: configuration.clone(),
             port: 0,
-            answers_direct: true,
+            has_direct_response: true,
             is_tcp,
             allow_on_headers_stop_iteration: false,
         });
@@ -131,7 +129,7 @@ impl Builder {
             .and_then(|()| fs::write(&bootstrap, written.to_string()))
             .map_err(Error::io("write Envoy's files"))?;
         let server = Server::start(&binary, &bootstrap, self.workers, directory.path())?;
-        server.wait_for_update(&Mark::default())?;
+        server.wait_for_update(&UpdateState::default())?;
         let addresses = server.listener_addresses()?;
         let address = self
             .listeners
@@ -257,12 +255,12 @@ impl Envoy {
             .ok_or(UNKNOWN_LISTENER)?;
         listener.configuration = configuration.clone();
 
-        let mark = self.server.mark()?;
+        let state = self.server.update_state()?;
         resources::replace(
             &self.directory.path().join("listeners.json"),
             &resources::listeners(&self.module, &listeners),
         )?;
-        self.server.wait_for_update(&mark)?;
+        self.server.wait_for_update(&state)?;
         self.listeners = listeners;
         Ok(())
     }

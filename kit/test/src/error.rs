@@ -5,7 +5,13 @@ use std::fmt;
 use crate::records::LogLine;
 
 /// The error of each function that runs a module, in the embedded proxy or in Envoy.
-#[derive(Debug, thiserror::Error)]
+///
+/// In the embedded proxy, every function that calls the module can return [`Error::Trap`],
+/// [`Error::BreaksEnvoy`] and, after a trap, [`Error::VmTerminated`]. Its documentation may list
+/// only the first.
+///
+/// Its `Debug` text is that of `Display`, because Rust shows the former if a test returns the error.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The module does not load. Envoy would not load it either, or would crash.
@@ -37,7 +43,7 @@ pub enum Error {
     /// The stream was reset before the response was complete: the extension has closed it, or has
     /// sent a local response after a response had begun, or the upstream has failed.
     #[error("the stream was reset before its response was complete")]
-    Closed,
+    StreamReset,
     /// The extension did something after which Envoy 1.40 crashes, corrupts a message, or holds one
     /// forever. The text says what the extension did, what Envoy does, and how to avoid it.
     #[error("{0}")]
@@ -76,6 +82,12 @@ pub enum Error {
     },
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
 #[cfg(feature = "envoy")]
 impl Error {
     /// Converts an error of the operating system to [`Error::Io`].
@@ -97,7 +109,8 @@ pub struct Trap {
     pub backtrace: Vec<Frame>,
     /// What the callback logged. A panic logs its message and location.
     pub log: Vec<LogLine>,
-    /// The limit that the module has reached. Envoy has none of these, so it might not trap there.
+    /// The limit of the embedded proxy that the module has reached. Envoy's limits can differ, so
+    /// the module might not trap there.
     pub limit: Option<Limit>,
 }
 

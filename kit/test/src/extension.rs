@@ -16,9 +16,11 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The module of the package whose tests run.
 ///
 /// If the environment variable `PROXY_WASM_MODULE` is set, the module is the file that it names.
-/// `PROXY_WASM_SYMBOLS` may name the same module before it was stripped, for backtraces. Otherwise
-/// Cargo compiles the package's library with `cargo build --release --lib --target
+/// Otherwise Cargo compiles the package's library with `cargo build --release --lib --target
 /// wasm32-unknown-unknown`, once for each test executable.
+///
+/// If the module is stripped, `PROXY_WASM_SYMBOLS` can name the same module before it was stripped.
+/// Backtraces then have its function names.
 ///
 /// # Panics
 ///
@@ -171,20 +173,21 @@ mod tests {
         Ok(directory)
     }
 
-    // The target has to be installed: if it is not, this fails with the advice.
+    // This test needs the target; if it is not installed, the failure says how to install it.
     #[test]
     fn package_is_compiled_for_wasm() -> Result<(), Box<dyn std::error::Error>> {
         let package = package("cdylib")?;
         let path = compile(package.path())?;
         assert_eq!(path.file_name(), Some("extension_under_test.wasm".as_ref()));
         assert!(fs::read(&path)?.starts_with(b"\0asm"));
-        // What is compiled already is found again.
+        // Cargo also reports a module that it does not compile again.
         assert_eq!(compile(package.path())?, path);
         Ok(())
     }
 
     #[test]
-    fn package_without_a_module_gets_advice() -> Result<(), Box<dyn std::error::Error>> {
+    fn package_without_a_module_is_rejected_with_advice() -> Result<(), Box<dyn std::error::Error>>
+    {
         let reason = compile(package("staticlib")?.path()).unwrap_err();
         assert!(
             reason.starts_with("add crate-type = [\"cdylib\"]"),

@@ -10,11 +10,11 @@ const PREFIX: &[u8] = b"wasm.";
 
 /// The filter state of a stream.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FilterState(BTreeMap<Vec<u8>, Object>);
+pub(crate) struct FilterState(BTreeMap<Vec<u8>, FilterStateObject>);
 
 /// An object of the filter state.
 #[derive(Clone, Debug)]
-struct Object {
+struct FilterStateObject {
     /// What `proxy_get_property` returns. `None` if that is `NOT_FOUND`.
     value: Option<Vec<u8>>,
     is_read_only: bool,
@@ -34,7 +34,7 @@ impl FilterState {
             Some(object) if object.is_read_only => return Err(Status::BadArgument),
             Some(object) => object.value = Some(value),
             None => {
-                let object = Object {
+                let object = FilterStateObject {
                     value: Some(value),
                     is_read_only,
                     life_span: 0,
@@ -51,7 +51,7 @@ impl FilterState {
     pub(crate) fn set_object(&mut self, key: &str, value: Option<Vec<u8>>, life_span: u64) {
         let object = self.0.get(key.as_bytes());
         if object.is_none_or(|object| object.life_span == life_span) {
-            let object = Object {
+            let object = FilterStateObject {
                 value,
                 is_read_only: false,
                 life_span,
@@ -136,7 +136,7 @@ mod tests {
 
     // Each was tried in Envoy 1.40.
     #[test]
-    fn objects_are_made_of_text_as_in_envoy() {
+    fn objects_are_created_from_text_as_in_envoy() {
         let readable = |key: &str, value: &str| {
             let value = object(key, value)?;
             Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))

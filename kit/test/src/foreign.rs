@@ -6,13 +6,13 @@ use proxy_wasm_abi::Status;
 
 use crate::filter_state;
 use crate::host::Host;
-use crate::protobuf::{self, Value};
+use crate::protobuf::{self, FieldValue};
 
 /// zlib's default compression level.
 const COMPRESSION_LEVEL: u8 = 6;
 
 /// Why a foreign function does not return a result.
-pub(crate) enum Problem {
+pub(crate) enum ForeignError {
     /// There is no such function.
     Unknown,
     /// Envoy has such a function, and the embedded proxy does not.
@@ -25,9 +25,9 @@ pub(crate) fn run(
     host: &mut Host,
     name: &[u8],
     arguments: &[u8],
-) -> Result<Option<Vec<u8>>, Problem> {
+) -> Result<Option<Vec<u8>>, ForeignError> {
     if let Some(function) = host.options.foreign_functions.get(name) {
-        let result = function.call(arguments).map_err(Problem::Status)?;
+        let result = function.call(arguments).map_err(ForeignError::Status)?;
         return Ok(Some(result).filter(|result| !result.is_empty()));
     }
     let done = match name {
@@ -37,18 +37,18 @@ pub(crate) fn run(
             let result = decompress_to_vec_zlib_with_limit(arguments, limit);
             return result
                 .map(Some)
-                .map_err(|_| Problem::Status(Status::SerializationFailure));
+                .map_err(|_| ForeignError::Status(Status::SerializationFailure));
         }
         // There are no routes to choose from.
         b"clear_route_cache" => Ok(()),
         b"declare_property" => declare_property(host, arguments),
         b"set_envoy_filter_state" => set_filter_state(host, arguments),
         b"expr_create" | b"expr_delete" | b"expr_evaluate" | b"sign" | b"verify_signature" => {
-            return Err(Problem::NotProvided);
+            return Err(ForeignError::NotProvided);
         }
-        _ => return Err(Problem::Unknown),
+        _ => return Err(ForeignError::Unknown),
     };
-    done.map(|()| None).map_err(Problem::Status)
+    done.map(|()| None).map_err(ForeignError::Status)
 }
 
 /// Declares a property (`DeclarePropertyArguments`). As in Envoy, this affects streams only if it is called
@@ -57,8 +57,8 @@ fn declare_property(host: &mut Host, arguments: &[u8]) -> Result<(), Status> {
     let (mut name, mut is_read_only) = (String::new(), false);
     protobuf::read(arguments, |number, value| {
         match (number, value) {
-            (1, Value::Bytes(text)) => name = std::str::from_utf8(text).ok()?.to_owned(),
-            (2, Value::Number(number)) => is_read_only = number != 0,
+            (1, FieldValue::Bytes(text)) => name = std::str::from_utf8(text).ok()?.to_owned(),
+            (2, FieldValue::Number(number)) => is_read_only = number != 0,
             _ => {}
         }
         Some(())
@@ -87,9 +87,9 @@ fn set_filter_state(host: &mut Host, arguments: &[u8]) -> Result<(), Status> {
     let (mut key, mut text, mut life_span) = (String::new(), String::new(), 0);
     protobuf::read(arguments, |number, value| {
         match (number, value) {
-            (1, Value::Bytes(bytes)) => key = std::str::from_utf8(bytes).ok()?.to_owned(),
-            (2, Value::Bytes(bytes)) => text = std::str::from_utf8(bytes).ok()?.to_owned(),
-            (3, Value::Number(number)) => life_span = number,
+            (1, FieldValue::Bytes(bytes)) => key = std::str::from_utf8(bytes).ok()?.to_owned(),
+            (2, FieldValue::Bytes(bytes)) => text = std::str::from_utf8(bytes).ok()?.to_owned(),
+            (3, FieldValue::Number(number)) => life_span = number,
             _ => {}
         }
         Some(())

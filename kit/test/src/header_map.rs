@@ -5,20 +5,20 @@ use crate::inline_headers;
 
 /// The kind of a map, which decides which names it holds only once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MapKind {
     Request,
     Response,
     RequestTrailers,
     ResponseTrailers,
 }
 
-impl Kind {
+impl MapKind {
     /// The name under which a map of this kind holds a field.
     fn key(self, name: &[u8]) -> Vec<u8> {
         self.key_of(name.to_ascii_lowercase())
     }
 
-    /// As [`Kind::key`], for a name in lower case.
+    /// As [`MapKind::key`], for a name in lower case.
     fn key_of(self, name: Vec<u8>) -> Vec<u8> {
         if self == Self::Request && name == b"host" {
             return b":authority".to_vec();
@@ -123,7 +123,7 @@ pub(crate) fn size(map: &Headers) -> usize {
 mod tests {
     use super::*;
 
-    fn map(kind: Kind, fields: &[(&str, &str)]) -> Headers {
+    fn map(kind: MapKind, fields: &[(&str, &str)]) -> Headers {
         let mut map = Headers::default();
         for (name, value) in fields {
             kind.add(&mut map, name.as_bytes(), value.as_bytes().to_vec());
@@ -138,9 +138,9 @@ mod tests {
     #[test]
     fn values_of_a_known_name_are_joined() {
         let vary = [("Vary", ""), ("vary", "a"), ("vary", "b"), ("vary", "")];
-        assert!(is(&map(Kind::Response, &vary), &[("vary", "a,b")]));
+        assert!(is(&map(MapKind::Response, &vary), &[("vary", "a,b")]));
         assert!(is(
-            &map(Kind::ResponseTrailers, &[("vary", "a"), ("vary", "b")]),
+            &map(MapKind::ResponseTrailers, &[("vary", "a"), ("vary", "b")]),
             &[("vary", "a"), ("vary", "b")]
         ));
     }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn pseudo_headers_come_first() {
         let mut map = map(
-            Kind::Request,
+            MapKind::Request,
             &[
                 (":authority", "a"),
                 ("x", "1"),
@@ -160,22 +160,22 @@ mod tests {
             &map,
             &[(":authority", "a,b"), (":path", "/"), ("x", "1")]
         ));
-        Kind::Request.replace(&mut map, b"Host", b"c".to_vec());
+        MapKind::Request.replace(&mut map, b"Host", b"c".to_vec());
         assert!(is(&map, &[(":path", "/"), (":authority", "c"), ("x", "1")]));
-        assert_eq!(Kind::Request.get(&map, b"HOST"), Some(b"c".as_slice()));
+        assert_eq!(MapKind::Request.get(&map, b"HOST"), Some(b"c".as_slice()));
     }
 
     #[test]
     fn a_replaced_field_moves_to_the_end() {
-        let mut map = map(Kind::Response, &[("a", "1"), ("b", "2"), ("A", "3")]);
-        Kind::Response.replace(&mut map, b"a", b"4".to_vec());
+        let mut map = map(MapKind::Response, &[("a", "1"), ("b", "2"), ("A", "3")]);
+        MapKind::Response.replace(&mut map, b"a", b"4".to_vec());
         assert!(is(&map, &[("b", "2"), ("a", "4")]));
-        Kind::Response.remove(&mut map, b"B");
+        MapKind::Response.remove(&mut map, b"B");
         assert!(is(&map, &[("a", "4")]));
     }
 
     #[test]
-    fn a_size_is_that_of_names_and_values() {
-        assert_eq!(size(&map(Kind::Response, &[("a", "22"), ("bc", "")])), 5);
+    fn size_counts_names_and_values() {
+        assert_eq!(size(&map(MapKind::Response, &[("a", "22"), ("bc", "")])), 5);
     }
 }

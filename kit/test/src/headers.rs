@@ -35,7 +35,7 @@ impl Headers {
     }
 
     fn find(&self, name: &[u8]) -> Option<&[u8]> {
-        // Without closures, which cost much where this crate is not optimized.
+        // Without closures, which are slow in unoptimized builds.
         for (other, value) in &self.0 {
             if other.len() == name.len() && other.eq_ignore_ascii_case(name) {
                 return Some(value);
@@ -61,7 +61,7 @@ impl Headers {
             .map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
 
-    /// The number in `:status`, as Envoy reads it. `None` if it is none.
+    /// The number in `:status`, as Envoy reads it. `None` if it is not a number.
     pub(crate) fn status(&self) -> Option<u64> {
         let status = std::str::from_utf8(self.first(":status")?).ok()?;
         status.trim_ascii().parse().ok()

@@ -9,15 +9,15 @@ use wasmi::{Caller, Memory, TypedFunc};
 use crate::backtrace;
 use crate::context::{Direction, LastBuffer, Part, PluginContext, StreamContext};
 use crate::grpc::GrpcCall;
-use crate::header_map::Kind;
+use crate::header_map::MapKind;
 use crate::headers::Headers;
 use crate::limits::Limits;
 use crate::local_reply::LocalReply;
 use crate::options::Options;
-use crate::phase::Phase;
+use crate::phase::ExecutionPhase;
 use crate::queue::Queue;
 use crate::records::{ForeignCall, HostCall, HttpCall, LogLine};
-use crate::tcp::Source;
+use crate::tcp::Side;
 
 mod metrics;
 mod properties;
@@ -40,7 +40,7 @@ const MAX_FOREIGN_CALLS: usize = 1_000;
 
 /// What the host does when a callback has returned, because no callback runs inside another.
 #[derive(Debug)]
-pub(crate) enum Action {
+pub(crate) enum QueuedAction {
     /// Forwards what the extension holds.
     Resume(u32, Direction),
     LocalReply(u32, LocalReply),
@@ -78,7 +78,7 @@ pub(crate) struct Host {
     pub(crate) limits: Limits,
     /// The version of the module's ABI.
     pub(crate) version: AbiVersion,
-    pub(crate) phase: Phase,
+    pub(crate) phase: ExecutionPhase,
     /// The memory that host calls read and write.
     pub(crate) memory: Option<Memory>,
     /// The function that allocates memory for what host calls return.
@@ -96,7 +96,7 @@ pub(crate) struct Host {
     pub(crate) effective: Option<u32>,
     /// The cost of the host calls that the running callback has made.
     pub(crate) host_fuel: u64,
-    pub(crate) actions: VecDeque<Action>,
+    pub(crate) actions: VecDeque<QueuedAction>,
     pub(crate) posted: VecDeque<Posted>,
     /// Whether the running callback has sent a response, so that its result does not count.
     pub(crate) stops_iteration: bool,
@@ -125,7 +125,7 @@ impl Host {
             // The limit also applies to the memory of the backtrace, which has a fixed size.
             limits: Limits::new(options.memory_limit.max(backtrace::SIZE)),
             version,
-            phase: Phase::Instantiating,
+            phase: ExecutionPhase::Instantiating,
             memory: None,
             allocator: None,
             exit_code: None,
@@ -281,14 +281,18 @@ impl Host {
 
     /// A map that the module can change now, and its kind. At the end of a body without trailers,
     /// there is an empty map of trailers.
-    pub(crate) fn map_mut(&mut self, map: MapType) -> Option<(&mut Headers, Kind)> {
+    pub(crate) fn map_mut(&mut self, map: MapType) -> Option<(&mut Headers, MapKind)> {
         let (direction, part, kind) = match map {
-            MapType::RequestHeaders => (Direction::Request, Part::Headers, Kind::Request),
-            MapType::ResponseHeaders => (Direction::Response, Part::Headers, Kind::Response),
-            MapType::RequestTrailers => (Direction::Request, Part::Trailers, Kind::RequestTrailers),
-            MapType::ResponseTrailers => {
-                (Direction::Response, Part::Trailers, Kind::ResponseTrailers)
+            MapType::RequestHeaders => (Direction::Request, Part::Headers, MapKind::Request),
+            MapType::ResponseHeaders => (Direction::Response, Part::Headers, MapKind::Response),
+            MapType::RequestTrailers => {
+                (Direction::Request, Part::Trailers, MapKind::RequestTrailers)
             }
+            MapType::ResponseTrailers => (
+                Direction::Response,
+                Part::Trailers,
+                MapKind::ResponseTrailers,
+            ),
             _ => return None,
         };
         let stream = self.stream()?;
@@ -360,15 +364,15 @@ impl Host {
         let direction = match buffer {
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,
-            BufferType::DownstreamData => return self.tcp_buffer(Source::Downstream),
-            BufferType::UpstreamData => return self.tcp_buffer(Source::Upstream),
+            BufferType::DownstreamData => return self.tcp_buffer(Side::Downstream),
+            BufferType::UpstreamData => return self.tcp_buffer(Side::Upstream),
             BufferType::GrpcMessage => return self.plugin()?.grpc_response.message.as_mut(),
             _ => return None,
         };
         self.stream()?.state(direction).body()
     }
 
-    fn tcp_buffer(&mut self, source: Source) -> Option<&mut Vec<u8>> {
+    fn tcp_buffer(&mut self, source: Side) -> Option<&mut Vec<u8>> {
         self.stream()?.tcp.as_mut()?.flow(source).open_buffer()
     }
 

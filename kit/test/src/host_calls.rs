@@ -1,6 +1,6 @@
 //! The host calls (ABI: "Functions exposed by the host").
 //!
-//! Each is a method of [`Call`] with the parameters of the ABI. A pair `data, size` is an address
+//! Each is a method of [`ActiveCall`] with the parameters of the ABI. A pair `data, size` is an address
 //! in the module's memory and a length; for a value that is returned, it is the addresses to which
 //! the host writes the two.
 
@@ -9,10 +9,10 @@ use wasmi::{Caller, Memory};
 
 use crate::headers::Headers;
 use crate::host::{Host, charge};
+use crate::imports::Imports;
 use crate::maps;
 use crate::memory;
-use crate::offer::Offer;
-use crate::phase::Phase;
+use crate::phase::ExecutionPhase;
 
 mod abi_0_1_0;
 mod buffers;
@@ -28,48 +28,48 @@ mod shared_data;
 mod streams;
 
 /// Why a host call fails.
-enum Failure {
+enum HostCallError {
     /// The host call returns this status.
     Status(Status),
     /// The callback ends with a trap.
     Trap(wasmi::Error),
 }
 
-impl From<Status> for Failure {
+impl From<Status> for HostCallError {
     fn from(status: Status) -> Self {
         Self::Status(status)
     }
 }
 
-impl From<UnknownNumber> for Failure {
+impl From<UnknownNumber> for HostCallError {
     fn from(error: UnknownNumber) -> Self {
         Self::Status(error.into())
     }
 }
 
-impl From<wasmi::Error> for Failure {
+impl From<wasmi::Error> for HostCallError {
     fn from(error: wasmi::Error) -> Self {
         Self::Trap(error)
     }
 }
 
-type Outcome<T = ()> = Result<T, Failure>;
+type HostCallResult<T = ()> = Result<T, HostCallError>;
 
 /// A host call that runs.
-struct Call<'a> {
+struct ActiveCall<'a> {
     caller: Caller<'a, Host>,
     memory: Memory,
 }
 
-/// Offers host calls: the name of each is that of a method of [`Call`].
+/// Defines host calls: the name of each is that of a method of [`ActiveCall`].
 macro_rules! define {
-    ($offer:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
-        $($offer.function(
+    ($imports:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $($imports.function(
             HOST_MODULE,
             concat!("proxy_", stringify!($name)),
             |caller: Caller<'_, Host>, $($argument: $type),*| -> Result<u32, wasmi::Error> {
                 let name = concat!("proxy_", stringify!($name));
-                let mut call = Call::new(caller, name)?;
+                let mut call = ActiveCall::new(caller, name)?;
                 let outcome = call.$name($($argument),*);
                 call.finish(name, outcome)
             },
@@ -77,9 +77,9 @@ macro_rules! define {
     };
 }
 
-/// Offers the host calls.
-pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
-    define! { offer,
+/// Defines the host calls.
+pub(crate) fn define_imports(imports: &mut Imports) -> Result<(), wasmi::Error> {
+    define! { imports,
         log(level: u32, data: u32, size: u32);
         get_log_level(level: u32);
         set_effective_context(context: u32);
@@ -142,7 +142,7 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
         );
     }
     // C++ modules that Emscripten has compiled import these two.
-    offer.function(
+    imports.function(
         HOST_MODULE,
         "emscripten_notify_memory_growth",
         |caller: Caller<'_, Host>, _: u32| {
@@ -150,7 +150,7 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
             phase.check_constant("emscripten_notify_memory_growth")
         },
     )?;
-    offer.function(
+    imports.function(
         HOST_MODULE,
         "pthread_equal",
         |caller: Caller<'_, Host>, left: u32, right: u32| {
@@ -161,18 +161,18 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
     )
 }
 
-impl<'a> Call<'a> {
+impl<'a> ActiveCall<'a> {
     fn new(mut caller: Caller<'a, Host>, name: &'static str) -> Result<Self, wasmi::Error> {
         let memory = caller.data().callable_memory(name)?;
         charge(&mut caller, 0)?;
         Ok(Self { caller, memory })
     }
 
-    fn finish(&mut self, name: &'static str, outcome: Outcome) -> Result<u32, wasmi::Error> {
+    fn finish(&mut self, name: &'static str, outcome: HostCallResult) -> Result<u32, wasmi::Error> {
         let status = match outcome {
             Ok(()) => Status::Ok,
-            Err(Failure::Status(status)) => status,
-            Err(Failure::Trap(error)) => return Err(error),
+            Err(HostCallError::Status(status)) => status,
+            Err(HostCallError::Trap(error)) => return Err(error),
         };
         self.host().record(name, status);
         Ok(status.into())
@@ -183,46 +183,46 @@ impl<'a> Call<'a> {
     }
 
     /// Reads from the module's memory.
-    fn read(&mut self, data: u32, size: u32) -> Outcome<Vec<u8>> {
+    fn read(&mut self, data: u32, size: u32) -> HostCallResult<Vec<u8>> {
         let bytes = self.memory_slice(data, size)?.to_vec();
         charge(&mut self.caller, bytes.len())?;
         Ok(bytes)
     }
 
-    fn memory_slice(&self, data: u32, size: u32) -> Outcome<&[u8]> {
+    fn memory_slice(&self, data: u32, size: u32) -> HostCallResult<&[u8]> {
         let slice = memory::slice(self.memory.data(&self.caller), data, size);
         Ok(slice.ok_or(Status::InvalidMemoryAccess)?)
     }
 
-    fn read_map(&mut self, data: u32, size: u32) -> Outcome<Headers> {
+    fn read_map(&mut self, data: u32, size: u32) -> HostCallResult<Headers> {
         let bytes = self.read(data, size)?;
         Ok(maps::deserialize(&bytes))
     }
 
     /// Writes into the module's memory.
-    fn write(&mut self, address: u32, bytes: &[u8]) -> Outcome {
+    fn write(&mut self, address: u32, bytes: &[u8]) -> HostCallResult {
         let address = usize::try_from(address).unwrap_or(usize::MAX);
         self.memory
             .write(&mut self.caller, address, bytes)
             .map_err(|_| Status::InvalidMemoryAccess.into())
     }
 
-    fn write_u32(&mut self, address: u32, number: u32) -> Outcome {
+    fn write_u32(&mut self, address: u32, number: u32) -> HostCallResult {
         self.write(address, &number.to_le_bytes())
     }
 
-    fn write_u64(&mut self, address: u32, number: u64) -> Outcome {
+    fn write_u64(&mut self, address: u32, number: u64) -> HostCallResult {
         self.write(address, &number.to_le_bytes())
     }
 
-    fn write_length(&mut self, address: u32, length: usize) -> Outcome {
+    fn write_length(&mut self, address: u32, length: usize) -> HostCallResult {
         let length = u32::try_from(length).map_err(|_| Status::InternalFailure)?;
         self.write_u32(address, length)
     }
 
     /// Checks that a 32-bit number can be written to each of these addresses, before anything is
     /// changed.
-    fn check<const COUNT: usize>(&self, addresses: [u32; COUNT]) -> Outcome {
+    fn check<const COUNT: usize>(&self, addresses: [u32; COUNT]) -> HostCallResult {
         addresses
             .into_iter()
             .try_for_each(|address| self.memory_slice(address, 4).map(drop))
@@ -230,7 +230,7 @@ impl<'a> Call<'a> {
 
     /// Copies bytes to memory that the module allocates, and writes their address and length to
     /// `data` and `size` (ABI: "Memory management"). If there are no bytes, nothing is allocated.
-    fn return_bytes(&mut self, bytes: &[u8], data: u32, size: u32) -> Outcome {
+    fn return_bytes(&mut self, bytes: &[u8], data: u32, size: u32) -> HostCallResult {
         self.check([data, size])?;
         charge(&mut self.caller, bytes.len())?;
         let mut address = 0;
@@ -244,12 +244,12 @@ impl<'a> Call<'a> {
     }
 
     /// Allocates memory in the module.
-    fn allocate(&mut self, length: u32) -> Outcome<u32> {
+    fn allocate(&mut self, length: u32) -> HostCallResult<u32> {
         let allocator = self.host().allocator;
         let allocator = allocator.ok_or(Status::InvalidMemoryAccess)?;
-        self.host().phase = Phase::Allocating;
+        self.host().phase = ExecutionPhase::Allocating;
         let address = allocator.call(&mut self.caller, length)?;
-        self.host().phase = Phase::Running;
+        self.host().phase = ExecutionPhase::Running;
         if address == 0 {
             return Err(Status::InvalidMemoryAccess.into());
         }

@@ -40,8 +40,9 @@ impl Response {
 ///
 /// # Errors
 ///
-/// [`Error::Http`] if the URL or a header is not valid, or if there is no complete response within
-/// 30 seconds. A redirection, or a status of 400 and above, is not an error.
+/// [`Error::Http`] if the URL or a header is not valid, if there is no complete response within
+/// 30 seconds, or if its body is longer than 64 MiB. A redirection, or a status of 400 and above, is
+/// not an error.
 pub fn get(url: &str) -> Result<Response, Error> {
     get_with(url, &[])
 }

@@ -15,7 +15,7 @@ const MAX_HEADERS: usize = 128;
 const MAX_BODY: u64 = 64 * 1024 * 1024;
 
 /// A request that was read.
-pub(crate) struct Request {
+pub(crate) struct ParsedRequest {
     pub(crate) message: Message,
     /// HTTP/1.0 has no chunks.
     is_http_1_1: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Request {
 pub(crate) fn read_request(
     input: &mut impl BufRead,
     output: &mut impl Write,
-) -> io::Result<Option<Request>> {
+) -> io::Result<Option<ParsedRequest>> {
     let head = read_head(input)?;
     if head.is_empty() {
         return Ok(None);
@@ -53,7 +53,7 @@ pub(crate) fn read_request(
         Framing::Length(length) => read_body(input, length, &mut body)?,
         Framing::Chunks => trailers = read_chunks(input, &mut body)?,
     }
-    Ok(Some(Request {
+    Ok(Some(ParsedRequest {
         is_http_1_1,
         keeps_alive: is_http_1_1 && !has_token(&headers, "connection", "close"),
         message: Message {
@@ -198,16 +198,16 @@ fn read_trailers(input: &mut impl BufRead) -> io::Result<Headers> {
 /// In place of a reply that HTTP cannot express, it writes one with status 500 and the reason.
 pub(crate) fn write_reply(
     output: &mut impl Write,
-    request: &Request,
+    request: &ParsedRequest,
     reply: &Reply,
 ) -> io::Result<bool> {
     write_reply_with(output, request, reply, || Ok(()))
 }
 
-/// The same. `after_chunk` is called after each write but the last.
+/// As [`write_reply`]. `after_chunk` is called after each write but the last.
 pub(crate) fn write_reply_with(
     output: &mut impl Write,
-    request: &Request,
+    request: &ParsedRequest,
     reply: &Reply,
     after_chunk: impl Fn() -> io::Result<()>,
 ) -> io::Result<bool> {
@@ -223,7 +223,7 @@ pub(crate) fn write_reply_with(
 
 fn write_valid_reply(
     output: &mut impl Write,
-    request: &Request,
+    request: &ParsedRequest,
     reply: &Reply,
     after_chunk: impl Fn() -> io::Result<()>,
 ) -> io::Result<bool> {
@@ -393,7 +393,7 @@ fn invalid(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::E
 mod tests {
     use super::*;
 
-    fn read(mut input: &[u8]) -> io::Result<Option<Request>> {
+    fn read(mut input: &[u8]) -> io::Result<Option<ParsedRequest>> {
         read_request(&mut input, &mut Vec::new())
     }
 
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn client_that_waits_is_asked_for_the_body() -> io::Result<()> {
+    fn expect_100_continue_is_answered_with_100() -> io::Result<()> {
         let ask = |request: &str| -> io::Result<Vec<u8>> {
             let mut output = Vec::new();
             read_request(&mut request.as_bytes(), &mut output)?;

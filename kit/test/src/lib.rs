@@ -30,6 +30,7 @@ mod host_calls;
 pub mod http;
 #[cfg(feature = "envoy")]
 mod http1;
+mod imports;
 mod inline_headers;
 mod interface;
 mod limits;
@@ -38,7 +39,6 @@ mod maps;
 mod memory;
 mod message;
 mod module;
-mod offer;
 mod options;
 mod phase;
 #[doc = include_str!("properties.md")]

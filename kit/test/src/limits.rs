@@ -12,7 +12,7 @@ const MAX_TABLES: usize = 10;
 pub(crate) struct Limits {
     limits: StoreLimits,
     /// Whether the memory could not grow because of the limit.
-    pub(crate) has_refused_memory: bool,
+    pub(crate) has_denied_growth: bool,
 }
 
 impl Limits {
@@ -24,7 +24,7 @@ impl Limits {
                 .table_elements(MAX_TABLE_ELEMENTS)
                 .tables(MAX_TABLES)
                 .build(),
-            has_refused_memory: false,
+            has_denied_growth: false,
         }
     }
 }
@@ -38,7 +38,7 @@ impl ResourceLimiter for Limits {
     ) -> Result<bool, LimiterError> {
         let is_allowed = self.limits.memory_growing(current, desired, maximum)?;
         // The interpreter has compared it with the module's own limit before.
-        self.has_refused_memory |= !is_allowed;
+        self.has_denied_growth |= !is_allowed;
         Ok(is_allowed)
     }
 

@@ -1,6 +1,6 @@
 //! Responses that the extension, or Envoy itself, sends instead of the upstream.
 
-use crate::header_map::{Kind, set_in_place};
+use crate::header_map::{MapKind, set_in_place};
 use crate::headers::Headers;
 
 /// A local reply: what it is made of, before it is known for which request it is.
@@ -30,7 +30,7 @@ impl LocalReply {
         let status = self.status.to_string();
         headers.append(":status", &status);
         for (name, value) in self.headers.into_fields() {
-            Kind::Response.add(&mut headers, &name, value);
+            MapKind::Response.add(&mut headers, &name, value);
         }
         set_in_place(&mut headers, ":status", status);
         if is_grpc {
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_to_head_has_no_body() {
+    fn reply_to_a_head_request_has_no_body() {
         let (headers, body) = reply().write(false, true);
         assert_eq!(headers.values("content-length"), ["12"]);
         assert!(body.is_empty());
     }
 
     #[test]
-    fn a_reply_to_grpc_has_a_status_and_a_message() {
+    fn reply_to_a_grpc_request_has_a_status_and_a_message() {
         let (headers, body) = reply().write(true, false);
         expect(
             &headers,
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_grpc_is_known_by_its_type() {
+    fn grpc_request_is_recognized_by_its_content_type() {
         for (content_type, expected) in [
             ("application/grpc", true),
             ("application/grpc+proto", true),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn http_statuses_have_grpc_statuses() {
+    fn http_statuses_map_to_grpc_statuses() {
         let statuses = [200, 400, 401, 403, 404, 429, 500, 502, 503, 504].map(grpc_status);
         assert_eq!(statuses, [2, 13, 16, 7, 12, 14, 2, 14, 14, 14]);
     }

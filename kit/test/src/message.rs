@@ -117,8 +117,9 @@ impl Response {
         self.is_local
     }
 
-    /// The fuel that the module's callbacks used for this stream, from its creation to its end: see
-    /// [Fuel](crate#fuel).
+    /// The fuel of all callbacks of this stream, from `proxy_on_context_create` to
+    /// `proxy_on_delete`: see [Fuel](crate#fuel). It does not include callbacks of the plugin, such
+    /// as `proxy_on_http_call_response`.
     pub fn fuel(&self) -> u64 {
         self.fuel
     }

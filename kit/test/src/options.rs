@@ -12,9 +12,9 @@ pub(crate) const MAX_TIME: Duration = Duration::from_nanos(u64::MAX);
 
 /// A foreign function that a test provides.
 #[derive(Clone)]
-pub(crate) struct ForeignFunction(Arc<Function>);
+pub(crate) struct ForeignFunction(Arc<ForeignFn>);
 
-type Function = dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync;
+type ForeignFn = dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync;
 
 impl ForeignFunction {
     pub(crate) fn call(&self, arguments: &[u8]) -> Result<Vec<u8>, Status> {
@@ -210,7 +210,7 @@ impl Options {
         self
     }
 
-    /// The size to which the module's memory can grow, in bytes. The default is 1 GiB.
+    /// The size to which the module's memory can grow, in bytes. The default is 1 GiB, as in Envoy.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
         self

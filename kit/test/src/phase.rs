@@ -7,7 +7,7 @@ use wasmi::Error;
 /// In Envoy, a call that is not allowed is the trap `restricted_callback`, or a crash in a start
 /// section, where Envoy has no context yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum ExecutionPhase {
     /// The start section runs.
     Instantiating,
     /// `_initialize` and `main`, or `_start`, run.
@@ -18,7 +18,7 @@ pub(crate) enum Phase {
     Allocating,
 }
 
-impl Phase {
+impl ExecutionPhase {
     /// Checks that the module may call a function of the host that uses its memory or its context.
     pub(crate) fn check(self, function: &str) -> Result<(), Error> {
         match self {

@@ -5,7 +5,7 @@ const MAX_DEPTH: u32 = 100;
 
 /// The value of a field whose type the reader knows by its number.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Value<'a> {
+pub(crate) enum FieldValue<'a> {
     /// A number, or a truth value.
     Number(u64),
     /// Text, bytes, or a message.
@@ -16,13 +16,13 @@ pub(crate) enum Value<'a> {
 /// valid. Fields of other types are skipped. Returns `None` if the message is not valid.
 pub(crate) fn read(
     mut message: &[u8],
-    mut field: impl FnMut(u32, Value) -> Option<()>,
+    mut field: impl FnMut(u32, FieldValue) -> Option<()>,
 ) -> Option<()> {
     while !message.is_empty() {
         let (number, wire_type) = tag(&mut message)?;
         match wire_type {
-            0 => field(number, Value::Number(varint(&mut message)?))?,
-            2 => field(number, Value::Bytes(with_length(&mut message)?))?,
+            0 => field(number, FieldValue::Number(varint(&mut message)?))?,
+            2 => field(number, FieldValue::Bytes(with_length(&mut message)?))?,
             _ => skip(&mut message, number, wire_type, MAX_DEPTH)?,
         }
     }

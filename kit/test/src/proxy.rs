@@ -301,7 +301,8 @@ impl Proxy {
     /// `proxy_on_grpc_receive_initial_metadata`, `proxy_on_grpc_receive`,
     /// `proxy_on_grpc_receive_trailing_metadata`, `proxy_on_grpc_close`).
     ///
-    /// As in Envoy, a call gets either a message or, if it fails, a status.
+    /// As in Envoy, a call gets either a message or, if it fails, a status. If the reply to a call
+    /// has the status 0 and no message, the call fails with the status 13 (`INTERNAL`).
     ///
     /// # Errors
     ///

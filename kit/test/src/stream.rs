@@ -77,7 +77,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] if the module traps.
+    /// [`Error::Trap`] if the module traps, [`Error::BreaksEnvoy`] if the extension does something
+    /// that breaks Envoy, [`Error::InvalidState`] if the plugin has been shut down.
     pub fn send(self) -> Result<Stream, Error> {
         let stream = Stream::open(self.core, self.plugin, self.properties)?;
         let events = MessagePart::of_message(self.headers, self.chunks, self.trailers);
@@ -90,7 +91,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`Error::Trap`] if the module traps.
+    /// As for [`Request::send`].
     pub fn begin(self) -> Result<Stream, Error> {
         let stream = Stream::open(self.core, self.plugin, self.properties)?;
         let events = MessagePart::of_beginning(self.headers, self.chunks);
@@ -137,8 +138,8 @@ impl Stream {
         stream.map(read).unwrap_or_default()
     }
 
-    /// Sends a chunk of the request's body, which can be the last one, as over HTTP/2. If the
-    /// response has been sent, Envoy ignores the chunk.
+    /// Sends a chunk of the request's body. If `end` is true, the request ends with this chunk, as
+    /// over HTTP/2. If the response has been sent, Envoy ignores the chunk.
     ///
     /// # Errors
     ///
@@ -212,9 +213,12 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Error::Paused`] if the extension holds the request's headers, or the response: the stream
-    /// continues, and when the extension has resumed the response, [`Stream::finish`] returns it.
-    /// [`Error::Closed`] if the stream is reset before the response is complete,
+    /// [`Error::Paused`] if the extension holds the request's headers, or the response. The stream
+    /// continues. If the request is held, the reply is not sent: respond again when the extension
+    /// has resumed the request. If the response is held, [`Stream::finish`] returns it when the
+    /// extension has resumed it.
+    ///
+    /// [`Error::StreamReset`] if the stream is reset before the response is complete,
     /// [`Error::BreaksEnvoy`] if the extension does something that breaks Envoy, [`Error::Trap`] if it
     /// traps.
     pub fn respond(&self, reply: impl Into<Reply>) -> Result<Response, Error> {
@@ -238,7 +242,7 @@ impl Stream {
         self.receive(Direction::Response, events)
     }
 
-    /// Sends a chunk of the response's body.
+    /// Sends a chunk of the response's body. If `end` is true, the response ends with this chunk.
     ///
     /// # Errors
     ///

@@ -2,13 +2,13 @@
 
 /// Which end of a connection bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum Side {
     /// The client.
     Downstream,
     Upstream,
 }
 
-impl Source {
+impl Side {
     pub(crate) fn other(self) -> Self {
         match self {
             Self::Downstream => Self::Upstream,
@@ -84,7 +84,7 @@ impl Flow {
         self.is_sent |= end;
     }
 
-    /// Reads what the sender has sent. Returns whether that is anything.
+    /// Reads what the sender has sent. Returns whether it has sent bytes, or the end.
     pub(crate) fn read(&mut self) -> bool {
         let ends = self.is_sent && !self.has_ended;
         if self.unread.is_empty() && !ends {
@@ -107,7 +107,7 @@ impl Flow {
     }
 
     /// Whether the extension has not seen some of the bytes, or the end.
-    pub(crate) fn has_news(&self) -> bool {
+    pub(crate) fn has_unseen(&self) -> bool {
         !self.buffer.is_empty() || self.has_ended
     }
 
@@ -151,10 +151,10 @@ pub(crate) struct TcpState {
 }
 
 impl TcpState {
-    pub(crate) fn flow(&mut self, source: Source) -> &mut Flow {
+    pub(crate) fn flow(&mut self, source: Side) -> &mut Flow {
         match source {
-            Source::Downstream => &mut self.from_downstream,
-            Source::Upstream => &mut self.from_upstream,
+            Side::Downstream => &mut self.from_downstream,
+            Side::Upstream => &mut self.from_upstream,
         }
     }
 }

@@ -54,7 +54,7 @@ impl Upstream {
         Self::start_on(0, respond)
     }
 
-    /// The same on a port of 127.0.0.1; 0 is a free one.
+    /// As [`Upstream::start`], on this port of 127.0.0.1; 0 is a free one.
     pub(crate) fn start_on(
         port: u16,
         respond: impl Fn(&Message) -> Reply + Send + Sync + 'static,
@@ -94,7 +94,7 @@ fn accept<R: Fn(&Message) -> Reply + Send + Sync + 'static>(
 
 /// Serves the requests of one connection.
 fn serve(mut connection: &TcpStream, respond: &impl Fn(&Message) -> Reply) -> io::Result<()> {
-    // Without it, each chunk of a body would wait until the one before it is acknowledged.
+    // Otherwise, each chunk of a body would wait until the one before it is acknowledged.
     connection.set_nodelay(true)?;
     let mut input = BufReader::new(connection);
     while let Some(request) = read_request(&mut input, &mut connection)? {

@@ -11,11 +11,11 @@ use crate::binary::HostMemory;
 use crate::compiled::Compiled;
 use crate::error::{Error, Limit, Trap};
 use crate::host::Host;
+use crate::imports::Imports;
 use crate::limits::Limits;
 use crate::module::Module;
-use crate::offer::Offer;
 use crate::options::Options;
-use crate::phase::Phase;
+use crate::phase::ExecutionPhase;
 use crate::{host_calls, interface, wasi};
 
 /// A VM with one instance of a module.
@@ -34,18 +34,18 @@ impl Vm {
     pub(crate) fn load(module: &Module, options: Options) -> Result<Self, Error> {
         let compiled = module.compile()?;
         let (engine, module, version) = (&compiled.engine, &compiled.module, compiled.version);
-        let mut offer = Offer::new(engine, module, version);
-        host_calls::offer(&mut offer).map_err(load_error)?;
-        wasi::offer(&mut offer).map_err(load_error)?;
-        interface::check_imports(module, version, |module, name| offer.has(module, name))?;
+        let mut imports = Imports::new(engine, module, version);
+        host_calls::define_imports(&mut imports).map_err(load_error)?;
+        wasi::define_imports(&mut imports).map_err(load_error)?;
+        interface::check_imports(module, version, |module, name| imports.has(module, name))?;
 
         let mut store = Store::new(engine, Host::new(options, version));
         store.limiter(|host| &mut host.limits);
         refuel(&mut store)?;
-        let imported = offer
+        let imported = imports
             .provide_memory_and_table(&mut store, module)
             .map_err(instantiation_error)?;
-        let instance = offer
+        let instance = imports
             .linker()
             .instantiate_and_start(&mut store, module)
             .map_err(|error| start_error(&mut store, error))?;
@@ -101,7 +101,7 @@ impl Vm {
     /// Calls `_initialize` and then `main`, or `__main_void` if there is no `main`. Without
     /// `_initialize`, it calls `_start`.
     fn start(&mut self) -> Result<(), Error> {
-        self.host_mut().phase = Phase::Starting;
+        self.host_mut().phase = ExecutionPhase::Starting;
         let has_main = self.callbacks.contains_key("main");
         for name in ["_initialize", "_start", "main", "__main_void"] {
             if name == "__main_void" && has_main {
@@ -111,7 +111,7 @@ impl Vm {
                 self.run(name, function, &[Val::I32(0), Val::I32(0)])?;
             }
         }
-        self.host_mut().phase = Phase::Running;
+        self.host_mut().phase = ExecutionPhase::Running;
         Ok(())
     }
 
@@ -223,7 +223,7 @@ fn reached_limit(host: &Host, error: &wasmi::Error) -> Option<Limit> {
     match error.as_trap_code() {
         Some(TrapCode::OutOfFuel) => Some(Limit::Fuel),
         Some(TrapCode::StackOverflow) => Some(Limit::CallDepth),
-        _ => host.limits.has_refused_memory.then_some(Limit::Memory),
+        _ => host.limits.has_denied_growth.then_some(Limit::Memory),
     }
 }
 

@@ -7,35 +7,35 @@ use proxy_wasm_abi::WASI_MODULES;
 use wasmi::Caller;
 
 use crate::host::Host;
-use crate::offer::Offer;
+use crate::imports::Imports;
 
-use call::Call;
-use errno::{BADF, Failure, NOENT, NOSYS, NOTSUP, SUCCESS, of_output};
+use call::WasiCall;
+use errno::{BADF, NOENT, NOSYS, NOTSUP, SUCCESS, WasiError, of_output};
 
 mod call;
 mod errno;
 
-/// Offers functions that use the memory: the name of each is that of a method of [`Call`].
+/// Defines functions that use the memory: the name of each is that of a method of [`WasiCall`].
 macro_rules! define {
-    ($offer:ident, $module:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
-        $($offer.function(
+    ($imports:ident, $module:ident, $($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $($imports.function(
             $module,
             stringify!($name),
             |caller: Caller<'_, Host>, $($argument: $type),*| -> Result<u32, wasmi::Error> {
-                match Call::new(caller, stringify!($name))?.$name($($argument),*) {
+                match WasiCall::new(caller, stringify!($name))?.$name($($argument),*) {
                     Ok(()) => Ok(SUCCESS),
-                    Err(Failure::Errno(errno)) => Ok(errno),
-                    Err(Failure::Trap(error)) => Err(error),
+                    Err(WasiError::Errno(errno)) => Ok(errno),
+                    Err(WasiError::Trap(error)) => Err(error),
                 }
             },
         )?;)*
     };
 }
 
-/// Offers functions that only return an error number.
+/// Defines functions that only return an error number.
 macro_rules! define_constant {
-    ($offer:ident, $module:ident, $($name:ident($($argument:ident: $type:ty),*) => $errno:expr;)*) => {
-        $($offer.function(
+    ($imports:ident, $module:ident, $($name:ident($($argument:ident: $type:ty),*) => $errno:expr;)*) => {
+        $($imports.function(
             $module,
             stringify!($name),
             |caller: Caller<'_, Host>, $($argument: $type),*| -> Result<u32, wasmi::Error> {
@@ -46,10 +46,10 @@ macro_rules! define_constant {
     };
 }
 
-/// Offers the functions.
-pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
+/// Defines the functions.
+pub(crate) fn define_imports(imports: &mut Imports) -> Result<(), wasmi::Error> {
     for module in WASI_MODULES {
-        define! { offer, module,
+        define! { imports, module,
             fd_write(file: u32, vectors: u32, count: u32, written: u32);
             fd_pwrite(file: u32, vectors: u32, count: u32, offset: u64, written: u32);
             fd_fdstat_get(file: u32, status: u32);
@@ -73,7 +73,7 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
             fd_seek(file: u32, offset: i64, whence: u32, new_offset: u32);
             fd_close(file: u32);
         }
-        define_constant! { offer, module,
+        define_constant! { imports, module,
             args_get(_pointers: u32, _strings: u32) => SUCCESS;
             sched_yield() => SUCCESS;
             fd_advise(_file: u32, _offset: u64, _size: u64, _advice: u32) => SUCCESS;
@@ -122,7 +122,7 @@ pub(crate) fn offer(offer: &mut Offer) -> Result<(), wasmi::Error> {
             path_unlink_file(_file: u32, _path: u32, _path_size: u32) => NOTSUP;
             sock_shutdown(_file: u32, _how: u32) => NOTSUP;
         }
-        offer.function(module, "proc_exit", proc_exit)?;
+        imports.function(module, "proc_exit", proc_exit)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use proxy_wasm_test::Module;
-use proxy_wasm_test::cases::{self, Cases, Outcome};
+use proxy_wasm_test::cases::{self, CaseOutcome, Cases};
 use serde_json::Value;
 
 /// Appends `custom-header` to responses, with the configuration as its value.
@@ -23,7 +23,7 @@ fn write(yaml: &str) -> Result<(tempfile::TempDir, PathBuf)> {
 }
 
 /// Runs cases in the embedded proxy.
-fn run(module: &str, yaml: &str) -> Result<Vec<Outcome>> {
+fn run(module: &str, yaml: &str) -> Result<Vec<CaseOutcome>> {
     let (_directory, path) = write(yaml)?;
     let mut outcomes = Vec::new();
     Cases::read(path)?.run_embedded(&Module::from(module), |outcome| outcomes.push(outcome))?;
@@ -40,7 +40,7 @@ fn report(module: &str, yaml: &str) -> Result<(bool, Value)> {
 #[test]
 fn case_passes_if_everything_that_it_mentions_is_as_expected() -> Result<()> {
     let yaml = "
-- case: the header stands beside the upstream's own
+- case: the header is appended after the upstream's
   configuration: {a: [1, 2], b: null}
   request: {method: POST, path: /a?b, headers: {x-a: [1, 2]}, body: [one, two], trailers: {x-t: 1}}
   upstream: {status: 201, headers: {custom-header: upstream}, body: [he, llo], trailers: {x-end: 1}}
@@ -247,7 +247,7 @@ fn trap_is_a_failure_with_its_backtrace() -> Result<()> {
 }
 
 #[test]
-fn upstream_that_fails_gives_the_response_of_the_proxy() -> Result<()> {
+fn proxy_responds_if_the_upstream_fails() -> Result<()> {
     let yaml = "
 - case: failures
   configuration: x
@@ -271,17 +271,17 @@ const GRPC_CASES: &str = "
   grpc_calls:
     - cluster: grpc
       expect: {service: a.B, method: C, message: question}
-      answer: {message: answer, delay: 10ms}
+      response: {message: answer, delay: 10ms}
   expect: {response: {status: 200}, log: {level: info, message: {matches: '^answer$'}}}
 
 - case: the service fails
   request: {path: /}
-  grpc_calls: [{cluster: grpc, answer: {status: 7, status_message: denied}}]
+  grpc_calls: [{cluster: grpc, response: {status: 7, status_message: denied}}]
   expect: {response: {status: 200}, log: {level: warn, message: failed}}
 
 - case: the service is late
   request: {path: /}
-  grpc_calls: [{cluster: grpc, answer: {timeout: true}}]
+  grpc_calls: [{cluster: grpc, response: {timeout: true}}]
   expect: {response: {status: 200}, log: failed}
 ";
 
@@ -325,7 +325,7 @@ mod in_envoy {
     use super::*;
 
     /// Runs cases in Envoy.
-    fn run(module: &str, yaml: &str) -> Result<Vec<Outcome>> {
+    fn run(module: &str, yaml: &str) -> Result<Vec<CaseOutcome>> {
         let (directory, path) = write(yaml)?;
         let wasm = directory.path().join("module.wasm");
         fs::write(&wasm, wat::parse_str(module)?)?;
@@ -343,7 +343,7 @@ mod in_envoy {
     }
 
     #[test]
-    fn what_envoy_does_not_tell_is_skipped_with_the_reason() -> Result<()> {
+    fn expectation_that_envoy_cannot_check_is_skipped_with_the_reason() -> Result<()> {
         let outcomes = run(
             APPEND,
             "
@@ -351,7 +351,7 @@ mod in_envoy {
 - {case: b, request: {}, properties: {source.address: 10.0.0.1}, expect: {forwarded: false}}
 ",
         )?;
-        let skipped = |outcome: &Outcome| {
+        let skipped = |outcome: &CaseOutcome| {
             let report = outcome.to_json();
             let skipped = report["skipped"].as_array().cloned().unwrap_or_default();
             let names = skipped
@@ -359,17 +359,17 @@ mod in_envoy {
                 .map(|skipped| skipped["expectation"].to_string());
             names.collect::<Vec<_>>().join(" ")
         };
-        assert!(outcomes.iter().all(Outcome::has_passed));
+        assert!(outcomes.iter().all(CaseOutcome::has_passed));
         let expected = "\"response.local\" \"fuel_at_most\" \"host_calls.proxy_log\"";
         assert_eq!(skipped(&outcomes[0]), expected);
         assert_eq!(skipped(&outcomes[1]), "\"the case\"");
-        let reason = outcomes[1].is_skipped();
+        let reason = outcomes[1].skip_reason();
         assert_eq!(reason, Some("Envoy sets the properties itself"));
         Ok(())
     }
 
     #[test]
-    fn upstream_that_breaks_off_resets_the_client_in_envoy() -> Result<()> {
+    fn upstream_that_cuts_off_its_response_resets_the_client_in_envoy() -> Result<()> {
         let outcomes = run(
             APPEND,
             "
@@ -418,11 +418,11 @@ mod in_envoy {
         recorder.propose_configuration(Some(configuration.to_owned()));
         recorder.accept_configuration();
         let configuration = Configuration::Text(configuration.to_owned());
-        let envoy = Envoy::start(&wasm, &configuration, recorder.back())?;
+        let envoy = Envoy::start(&wasm, &configuration, recorder.upstream_address())?;
         let envoy_address = envoy.url("").trim_start_matches("http://").parse()?;
         recorder.set_proxy(envoy_address);
 
-        let url = format!("http://{}", recorder.front());
+        let url = format!("http://{}", recorder.client_address());
         let secrets = [
             ("authorization", "Bearer opensesame"),
             ("cookie", "a=of-the-client"),

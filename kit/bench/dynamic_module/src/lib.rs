@@ -1,7 +1,7 @@
 //! A dynamic module for Envoy 1.40, which appends headers to every response.
 //!
-//! It declares the few functions that it uses of Envoy's ABI for dynamic modules (v0.2.0). Envoy loads
-//! it into its own process: a wrong declaration or a panic would crash Envoy.
+//! It declares the few functions that it uses of Envoy's ABI for dynamic modules (v0.2.0). Envoy
+//! loads it into its own process: a wrong declaration or a panic would crash Envoy.
 
 use std::ffi::{c_char, c_void};
 
@@ -51,7 +51,7 @@ impl Config {
     }
 }
 
-/// The version of the ABI. A pointer that is null would reject the module.
+/// The version of the ABI. Envoy rejects the module if the pointer is null.
 #[unsafe(no_mangle)]
 pub extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
     c"v0.2.0".as_ptr()
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(conf
     drop(unsafe { Box::from_raw(config.cast::<Config>()) });
 }
 
-/// A filter is its configuration: it has no state of its own.
+/// Returns the configuration as the filter, because a filter has no state of its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn envoy_dynamic_module_on_http_filter_new(
     config: *mut c_void,
@@ -148,8 +148,8 @@ continuing! {
     envoy_dynamic_module_on_http_filter_response_trailers();
 }
 
-/// Callbacks that Envoy requires for features that this module does not use. Their parameters are left out:
-/// a C function may ignore them.
+/// Callbacks that Envoy requires for features that this module does not use. Their parameters are
+/// left out: a C function may ignore them.
 macro_rules! ignored {
     ($($name:ident;)*) => {
         $(

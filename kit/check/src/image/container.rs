@@ -6,7 +6,7 @@ use proxy_wasm_image::{CONFIG, DOCKER_GZIP_LAYER, DOCKER_TAR_LAYER, Error};
 
 use crate::consumers::{self, Reads};
 use crate::image::found_module::FoundModule;
-use crate::image::last_layer::{PACK, is_artifact, is_docker};
+use crate::image::last_layer::{REPACK_REMEDY, is_artifact, is_docker};
 use crate::manifest_file;
 use crate::report::{Report, excerpt};
 
@@ -93,7 +93,7 @@ fn unpack(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
         let remedy = "leave out what no proxy or mesh reads, or compress with gzip";
         report.not_checked(&readers, place, problem, remedy);
     } else {
-        report.error(&readers, place, problem, PACK);
+        report.error(&readers, place, problem, REPACK_REMEDY);
     }
     None
 }

@@ -11,7 +11,7 @@ use crate::image::found_module::FoundModule;
 use crate::report::{Report, excerpt};
 
 /// The remedy for a layer that cannot be unpacked.
-pub const PACK: &str =
+pub const REPACK_REMEDY: &str =
     "package the files as a gzip-compressed tar, application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// Why a consumer does not find a module.
@@ -112,7 +112,11 @@ fn of_container(report: &mut Report, image: &Image) -> Result<FoundModule, Rejec
     let place = format!("layer {number}");
     media_type(report, image, layer, &place)?;
     let LayerContent::Tar(tar) = &layer.content else {
-        return Err(Rejection::new(&place, "it is not a tar archive", PACK));
+        return Err(Rejection::new(
+            &place,
+            "it is not a tar archive",
+            REPACK_REMEDY,
+        ));
     };
     in_tar(report, &place, tar, image)
 }
@@ -164,7 +168,7 @@ fn media_type(
         return Err(Rejection::new(
             place,
             "it is not compressed with gzip, although its media type says so",
-            PACK,
+            REPACK_REMEDY,
         ));
     }
     Ok(())
@@ -199,7 +203,7 @@ fn in_tar(
             is_limit: true,
             ..Rejection::new(place, problem, "put the module into a small last layer")
         }),
-        Some(problem) => Err(Rejection::new(place, problem.to_string(), PACK)),
+        Some(problem) => Err(Rejection::new(place, problem.to_string(), REPACK_REMEDY)),
         None => {
             let has_plugin = |layer: &Layer| {
                 let tar = layer.tar();

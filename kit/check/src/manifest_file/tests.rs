@@ -192,7 +192,7 @@ fn what_only_the_toolkit_rejects_is_a_warning() {
 }
 
 #[test]
-fn anchors_and_the_last_of_several_values_count() {
+fn module_is_read_as_yaml_v2_reads_it() {
     for text in [
         "x: &a extension.wasm\nmodule: *a\n",
         "module: other\nmodule: extension.wasm\n",
@@ -213,7 +213,7 @@ fn anchors_and_the_last_of_several_values_count() {
 }
 
 #[test]
-fn tab_at_the_start_of_a_line_is_an_error_but_in_quotes_and_brackets() {
+fn tab_at_the_start_of_a_line_is_an_error_except_in_quotes_and_brackets() {
     for (text, line) in [
         ("module: x\n\t", Some(2)),
         ("module: x\n\t\n", Some(2)),
@@ -237,7 +237,7 @@ fn tab_at_the_start_of_a_line_is_an_error_but_in_quotes_and_brackets() {
 }
 
 #[test]
-fn what_this_check_does_not_read_is_not_checked() {
+fn tags_and_merge_keys_are_not_checked() {
     assert_finding(
         "name: a",
         "name: !!str a",
@@ -387,7 +387,7 @@ fn text_that_is_not_one_mapping_is_an_error() {
 }
 
 #[test]
-fn hostile_text_is_checked_in_time() {
+fn hostile_text_has_a_finding() {
     let deep = "[".repeat(60_000);
     let aliases = format!(
         "a: &a [x]\n{}",

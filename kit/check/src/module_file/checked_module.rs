@@ -1,7 +1,7 @@
 //! A module that is checked.
 
 use proxy_wasm_abi::{AbiVersion, EnvoyVersion, Function};
-use proxy_wasm_module::{Item, Module};
+use proxy_wasm_module::{Item, ModuleInfo};
 
 use crate::consumers::{Consumer, Consumers};
 use crate::report::Report;
@@ -21,7 +21,7 @@ pub struct CheckedModule<'a> {
     /// The module's path.
     pub place: &'a str,
     /// The module.
-    pub module: &'a Module,
+    pub module: &'a ModuleInfo,
     /// The ABI version with which a proxy runs it.
     pub version: AbiVersion,
 }

@@ -1,4 +1,4 @@
-//! Memories and tables: what V8 in Envoy allows.
+//! Memories and tables: the limits of Envoy and of its V8.
 
 use proxy_wasm_module::{Import, Item, Memory, Table};
 

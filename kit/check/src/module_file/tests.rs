@@ -1,7 +1,7 @@
 use super::*;
 use crate::consumers;
 
-/// A module that exports as little as a proxy accepts, and what a test adds.
+/// The report on a module that exports as little as a proxy accepts, and what a test adds.
 fn report(marker: &str, imports: &str, exports: &str) -> Report {
     let text = format!(
         r#"(module
@@ -94,7 +94,7 @@ fn first_known_marker_counts() {
 }
 
 #[test]
-fn memory_may_have_another_name_and_a_marker_is_a_function() {
+fn marker_must_be_a_function_and_memory_with_another_name_is_a_warning() {
     let text = r#"(module (memory (export "m") 1) (func (export "proxy_on_tick") (param i32))
         (func (export "malloc") (param i32) (result i32) i32.const 0)
         (global (export "proxy_abi_version_0_2_1") i32 (i32.const 0)))"#;
@@ -114,7 +114,7 @@ fn memory_may_have_another_name_and_a_marker_is_a_function() {
 }
 
 #[test]
-fn more_memory_than_v8_allows_is_an_error() {
+fn more_memory_than_envoy_allows_is_an_error() {
     let with = |pages: u32| {
         let text = format!("(module (memory (export \"memory\") {pages}))");
         let mut report = Report::default();
@@ -129,7 +129,7 @@ fn more_memory_than_v8_allows_is_an_error() {
 }
 
 #[test]
-fn length_is_limited_by_those_that_load_modules_themselves() {
+fn module_over_256_mib_is_rejected_by_istio_and_envoy_gateway() {
     let mut report = Report::default();
     check_length(&mut report, &consumers::all(), "a.wasm", 256 << 20);
     assert_eq!(report.findings, []);

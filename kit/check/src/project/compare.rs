@@ -135,11 +135,11 @@ impl<'a> Comparison<'a> {
     }
 
     /// Compares a mesh's priority with the priority in the manifest.
-    pub fn priority(&mut self, parent: &Node, path: &[&str], default: Option<&str>) {
+    pub fn priority(&mut self, parent: &Node, path: &[&str]) {
         let expected = self.expected;
         if let Some(priority) = &expected.priority {
             let source = format!("manifest.yaml has {priority}");
-            self.value(parent, path, priority, &source, default);
+            self.value(parent, path, priority, &source, None);
         }
     }
 

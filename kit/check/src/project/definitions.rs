@@ -1,8 +1,9 @@
-//! The fields in the `spec` of each mesh's resource: Maistra 2.2, Istio 1.31 and Envoy Gateway 1.9. Rules
-//! that the API server checks with expressions are not checked here, except which fields exclude each other.
+//! The fields in the `spec` of each mesh's resource: Maistra 2.2, Istio 1.31 and Envoy Gateway 1.9.
+//! Rules that the API server checks with expressions are not checked here, except which fields
+//! exclude each other.
 
-use super::schema::Object as Fields;
-use super::schema::Schema::{self, Any, Boolean, Integer, List, Map, Object, Text, Word};
+use super::schema::ObjectSchema as Fields;
+use super::schema::Schema::{self, Any, Boolean, Enum, Integer, List, Map, Object, Text};
 
 const PORT: Schema = Integer { min: 1, max: 65535 };
 const LABELS: Schema = Map(&Text);
@@ -42,7 +43,7 @@ const TARGET: Schema = Object(
 const MATCH: Schema = List(&Object(Fields::new(&[
     (
         "mode",
-        Word(&["UNDEFINED", "CLIENT", "SERVER", "CLIENT_AND_SERVER"]),
+        Enum(&["UNDEFINED", "CLIENT", "SERVER", "CLIENT_AND_SERVER"]),
     ),
     (
         "ports",
@@ -52,9 +53,9 @@ const MATCH: Schema = List(&Object(Fields::new(&[
     ),
 ])));
 
-const FAIL_STRATEGY: Schema = Word(&["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"]);
-const PULL_POLICY: Schema = Word(&["UNSPECIFIED_POLICY", "IfNotPresent", "Always"]);
-const PLUGIN_TYPE: Schema = Word(&["UNSPECIFIED_PLUGIN_TYPE", "HTTP", "NETWORK"]);
+const FAIL_STRATEGY: Schema = Enum(&["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"]);
+const PULL_POLICY: Schema = Enum(&["UNSPECIFIED_POLICY", "IfNotPresent", "Always"]);
+const PLUGIN_TYPE: Schema = Enum(&["UNSPECIFIED_PLUGIN_TYPE", "HTTP", "NETWORK"]);
 
 const VM_CONFIG: Schema = Object(Fields::new(&[(
     "env",
@@ -62,7 +63,7 @@ const VM_CONFIG: Schema = Object(Fields::new(&[(
         Fields::new(&[
             ("name", Text),
             ("value", Text),
-            ("valueFrom", Word(&["INLINE", "HOST"])),
+            ("valueFrom", Enum(&["INLINE", "HOST"])),
         ])
         .require(&["name"]),
     )),
@@ -151,7 +152,7 @@ pub const ENVOY_FILTER: Schema = Object(
     .exclude(&["workloadSelector", "targetRefs"]),
 );
 
-const APPLY_TO: Schema = Word(&[
+const APPLY_TO: Schema = Enum(&[
     "LISTENER",
     "FILTER_CHAIN",
     "NETWORK_FILTER",
@@ -165,7 +166,7 @@ const APPLY_TO: Schema = Word(&[
     "LISTENER_FILTER",
 ]);
 
-const OPERATION: Schema = Word(&[
+const OPERATION: Schema = Enum(&[
     "MERGE",
     "ADD",
     "REMOVE",
@@ -176,7 +177,7 @@ const OPERATION: Schema = Word(&[
     "MERGE_AND_REPLACE_LIST",
 ]);
 
-const FILTER_CLASS: Schema = Word(&["UNSPECIFIED", "AUTHN", "AUTHZ", "STATS"]);
+const FILTER_CLASS: Schema = Enum(&["UNSPECIFIED", "AUTHN", "AUTHZ", "STATS"]);
 
 const REFERENCE: Schema = Object(
     Fields::new(&[
@@ -227,8 +228,8 @@ const EXTENSION: Schema = Object(
             "code",
             Object(
                 Fields::new(&[
-                    ("type", Word(&["HTTP", "Image"])),
-                    ("pullPolicy", Word(&["IfNotPresent", "Always"])),
+                    ("type", Enum(&["HTTP", "Image"])),
+                    ("pullPolicy", Enum(&["IfNotPresent", "Always"])),
                     (
                         "http",
                         Object(

@@ -66,7 +66,7 @@ fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
         comparison.phase(spec, &["phase"], str::to_owned, None);
     }
     if spec.get(&["priority"]).is_some() {
-        comparison.priority(spec, &["priority"], None);
+        comparison.priority(spec, &["priority"]);
     }
     let config = spec.get(&["config"]).filter(|config| config.is_set());
     let is_old = version == "maistra.io/v1alpha1";
@@ -114,7 +114,8 @@ fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecifie
     }
     let translate = |phase: &str| istio_phase(phase).unwrap_or(unspecified).to_owned();
     comparison.phase(spec, &["phase"], translate, Some(unspecified));
-    comparison.priority(spec, &["priority"], Some("0"));
+    // Without a priority, Istio sorts the extension below all that have one.
+    comparison.priority(spec, &["priority"]);
     let config = wasm.get(&["pluginConfig"]).filter(|config| config.is_set());
     match config {
         Some(config) if !config.is_map() => comparison.error(
@@ -132,7 +133,8 @@ fn istio(comparison: &mut Comparison, document: &Node, path: &[&str], unspecifie
     }
 }
 
-/// The word of Istio, which has fewer phases. `None`: the unspecified phase, nearest to the router.
+/// Istio's name for a phase of Maistra. Istio has fewer phases. `None` stands for the unspecified
+/// phase, which is nearest to the router.
 fn istio_phase(phase: &str) -> Option<&'static str> {
     match phase {
         "PreAuthN" => Some("AUTHN"),

@@ -16,23 +16,23 @@ pub enum Schema {
         max: i128,
     },
     /// One of these strings.
-    Word(&'static [&'static str]),
+    Enum(&'static [&'static str]),
     List(&'static Schema),
     /// An object with any keys, whose values have this schema.
     Map(&'static Schema),
-    Object(Object),
+    Object(ObjectSchema),
 }
 
 /// The fields of an object.
 #[derive(Debug)]
-pub struct Object {
+pub struct ObjectSchema {
     pub fields: &'static [(&'static str, Schema)],
     pub required: &'static [&'static str],
     /// Fields of which only one may be present.
     pub exclusive: &'static [&'static str],
 }
 
-impl Object {
+impl ObjectSchema {
     /// An object with these fields, all of which are optional.
     pub const fn new(fields: &'static [(&'static str, Schema)]) -> Self {
         Self {
@@ -90,7 +90,7 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
         {
             return;
         }
-        (Schema::Word(words), NodeValue::Text(text)) if words.contains(&text.as_str()) => return,
+        (Schema::Enum(values), NodeValue::Text(text)) if values.contains(&text.as_str()) => return,
         (Schema::List(schema), NodeValue::List(items)) => {
             for (index, item) in items.iter().enumerate() {
                 compare(comparison, kind, &format!("{path}[{index}]"), item, schema);
@@ -112,7 +112,7 @@ fn compare(comparison: &mut Comparison, kind: &str, path: &str, node: &Node, sch
         (Schema::Integer { min, max }, _) => {
             format!("an integer; write one from {min} to {max}")
         }
-        (Schema::Word(words), _) => format!("one of a few words; write {}", words.join(" or ")),
+        (Schema::Enum(values), _) => format!("one of a few values; write {}", values.join(" or ")),
         (Schema::List(_), _) => "a list; write each item after a dash".to_owned(),
         (Schema::Map(_) | Schema::Object(_), _) => "an object; write keys and values".to_owned(),
     };
@@ -129,7 +129,7 @@ fn fields(
     kind: &str,
     path: &str,
     (node, entries): (&Node, &[(String, Node)]),
-    object: &Object,
+    object: &ObjectSchema,
 ) {
     let child = |name: &str| format!("{path}.{name}");
     for (name, value) in entries {

@@ -235,7 +235,7 @@ fn manifest_is_compared_with_the_package() {
         let directory = project(true, &[("manifest.yaml", &MANIFEST.replacen(from, to, 1))]);
         assert_eq!(lines(&report(&directory)), [finding]);
     }
-    // Both are optional.
+    // The name and the version are optional.
     let short = MANIFEST
         .replace("name: my-filter\n", "")
         .replace("version: 1.2.3\n", "");
@@ -407,18 +407,30 @@ fn order_of_extensions_is_compared() {
 }
 
 #[test]
-fn default_phase_and_priority_are_optional() {
-    let manifest = MANIFEST
-        .replace("PostAuthN", "PostStats")
-        .replace("priority: 10", "priority: 0");
-    let text = ISTIO
-        .replace("  phase: AUTHZ\n", "")
-        .replace("  priority: 10\n", "");
+fn default_phase_is_optional() {
+    let manifest = MANIFEST.replace("PostAuthN", "PostStats");
+    let text = ISTIO.replace("  phase: AUTHZ\n", "");
     let directory = project(
         true,
         &[("manifest.yaml", &manifest), ("deploy/a.yaml", &text)],
     );
     assert_eq!(lines(&report(&directory)), [""; 0]);
+}
+
+#[test]
+fn priority_is_required_also_if_it_is_zero() {
+    let manifest = MANIFEST.replace("priority: 10", "priority: 0");
+    let text = ISTIO.replace("  priority: 10\n", "");
+    let directory = project(
+        true,
+        &[("manifest.yaml", &manifest), ("deploy/a.yaml", &text)],
+    );
+    assert_eq!(
+        lines(&report(&directory)),
+        [
+            "error: deploy/a.yaml:6:3: priority is missing, but manifest.yaml has 0; write priority: 0"
+        ]
+    );
 }
 
 #[test]

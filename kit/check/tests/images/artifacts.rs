@@ -11,7 +11,7 @@ fn artifact_has_two_layers_and_the_first_module_is_read() {
     let config = (WASM_CONFIG, CONFIG.to_vec());
     let content = (WASM_CONTENT, module());
     let text = ("text/plain", b"text".to_vec());
-    let page = (WASM_CONTENT, PAGE.to_vec());
+    let page = (WASM_CONTENT, ERROR_PAGE.to_vec());
     let files = (OCI_GZIP, gzip(&three_files()));
     for (case, layers, istio, warnings) in [
         (

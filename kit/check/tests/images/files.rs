@@ -40,19 +40,25 @@ fn istio_reads_the_first_plugin_wasm_in_any_directory() {
         (&[("/plugin.wasm", &module)], ISTIO),
         (&[("../plugin.wasm", &module)], ISTIO),
         (
-            &[("a/plugin.wasm", PAGE), ("plugin.wasm", &module)],
+            &[("a/plugin.wasm", ERROR_PAGE), ("plugin.wasm", &module)],
             "rejects",
         ),
-        (&[("plugin.wasm", &module), ("z/plugin.wasm", PAGE)], ISTIO),
+        (
+            &[("plugin.wasm", &module), ("z/plugin.wasm", ERROR_PAGE)],
+            ISTIO,
+        ),
         (
             &[("plugin.wasm", b""), ("a/plugin.wasm", &module)],
             "rejects",
         ),
         (
-            &[("plugin.wasm", PAGE), ("plugin.wasm", &module)],
+            &[("plugin.wasm", ERROR_PAGE), ("plugin.wasm", &module)],
             "rejects",
         ),
-        (&[("plugin.wasm", &module), ("plugin.wasm", PAGE)], ISTIO),
+        (
+            &[("plugin.wasm", &module), ("plugin.wasm", ERROR_PAGE)],
+            ISTIO,
+        ),
         (
             &[("plugin.wasm/", b""), ("b/plugin.wasm", &module)],
             "rejects",
@@ -69,7 +75,7 @@ fn istio_reads_the_first_plugin_wasm_in_any_directory() {
         let names: Vec<_> = files.iter().map(|file| file.0).collect();
         assert_verdicts(&format!("{names:?}"), &report, istio, "rejects");
     }
-    let report = check_files(&[("a/plugin.wasm", PAGE), ("plugin.wasm", &module)]);
+    let report = check_files(&[("a/plugin.wasm", ERROR_PAGE), ("plugin.wasm", &module)]);
     assert!(
         reasons(&report, "istio")[0].starts_with("a/plugin.wasm: it does not begin with"),
         "{report}"
@@ -102,8 +108,8 @@ fn podman_does_not_unpack_a_path_twice() {
     let module = module();
     let rest: [(&str, &[u8]); 2] = [("manifest.yaml", MANIFEST), ("plugin.wasm", &module)];
     for twice in [
-        [("a.wasm", &module[..]), ("a.wasm", PAGE)],
-        [("a.wasm", PAGE), ("a.wasm", &module)],
+        [("a.wasm", &module[..]), ("a.wasm", ERROR_PAGE)],
+        [("a.wasm", ERROR_PAGE), ("a.wasm", &module)],
         [("a.wasm", &module), ("./a.wasm", &module)],
         [("lib/", b""), ("lib/", b"")],
     ] {
@@ -121,13 +127,17 @@ fn podman_does_not_unpack_a_path_twice() {
 fn verdict_of_each_consumer_is_about_the_module_that_it_reads() {
     let module = module();
     let files: [(&str, &[u8]); 3] = [
-        ("a.wasm", PAGE),
+        ("a.wasm", ERROR_PAGE),
         ("manifest.yaml", MANIFEST),
         ("plugin.wasm", &module),
     ];
     let report = check_files(&files);
     assert_eq!(accepting(&report), ["istio", "envoy-gateway"]);
-    let files = [("a.wasm", &module[..]), files[1], ("plugin.wasm", PAGE)];
+    let files = [
+        ("a.wasm", &module[..]),
+        files[1],
+        ("plugin.wasm", ERROR_PAGE),
+    ];
     assert_eq!(accepting(&check_files(&files)), ["envoy", "maistra"]);
 }
 
@@ -207,13 +217,13 @@ fn header(size: usize, kind: tar::EntryType) -> tar::Header {
 fn append(builder: &mut tar::Builder<Vec<u8>>, mut header: tar::Header, name: &str, bytes: &[u8]) {
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_cksum();
-    builder.append(&header, bytes).expect("memory");
+    builder.append(&header, bytes).expect("write to memory");
 }
 
 /// A file with a path that does not fit into a header.
-fn append_long(builder: &mut tar::Builder<Vec<u8>>, dialect: &str, path: &str, bytes: &[u8]) {
+fn append_long(builder: &mut tar::Builder<Vec<u8>>, format: &str, path: &str, bytes: &[u8]) {
     let file = header(bytes.len(), tar::EntryType::Regular);
-    match dialect {
+    match format {
         "gnu" => {
             let name = [path.as_bytes(), b"\0"].concat();
             let long = header(name.len(), tar::EntryType::GNULongName);
@@ -223,20 +233,20 @@ fn append_long(builder: &mut tar::Builder<Vec<u8>>, dialect: &str, path: &str, b
         "pax" => {
             builder
                 .append_pax_extensions([("path", path.as_bytes())])
-                .expect("memory");
+                .expect("write to memory");
             append(builder, file, "short", bytes);
         }
         _ => {
             let mut file = file;
             file.set_path(path).expect(path);
             file.set_cksum();
-            builder.append(&file, bytes).expect("memory");
+            builder.append(&file, bytes).expect("write to memory");
         }
     }
 }
 
 #[test]
-fn long_paths_are_read_in_every_dialect() {
+fn long_paths_are_read_in_every_format() {
     let module = module();
     // A ustar header has space for 255 bytes, if there is a slash at the right position.
     let directory = format!("{}/{}", "d".repeat(80), "e".repeat(60));
@@ -245,22 +255,22 @@ fn long_paths_are_read_in_every_dialect() {
         format!("{directory}/plugin.wasm"),
     );
     let manifest = format!("module: {path}\n");
-    for dialect in ["ustar", "gnu", "pax"] {
+    for format in ["ustar", "gnu", "pax"] {
         let mut builder = tar::Builder::new(Vec::new());
-        append_long(&mut builder, dialect, &path, &module);
+        append_long(&mut builder, format, &path, &module);
         let file = header(manifest.len(), tar::EntryType::Regular);
         append(&mut builder, file, "manifest.yaml", manifest.as_bytes());
-        append_long(&mut builder, dialect, &plugin, &module);
-        let report = check_tar(&builder.into_inner().expect("memory"));
+        append_long(&mut builder, format, &plugin, &module);
+        let report = check_tar(&builder.into_inner().expect("write to memory"));
         let (istio, maistra) = (format!("accepts {plugin}"), format!("accepts {path}"));
-        assert_verdicts(dialect, &report, &istio, &maistra);
+        assert_verdicts(format, &report, &istio, &maistra);
     }
 }
 
 #[test]
-fn headers_of_every_dialect_are_read() {
+fn headers_of_every_format_are_read() {
     let module = module();
-    for (dialect, magic) in [
+    for (format, magic) in [
         ("v7", &b"\0\0\0\0\0\0\0\0"[..]),
         ("ustar", b"ustar\x0000"),
         ("gnu", b"ustar  \0"),
@@ -268,7 +278,7 @@ fn headers_of_every_dialect_are_read() {
         let mut tar = three_files();
         for start in [0, 1024, 2048] {
             tar[start + 257..start + 265].copy_from_slice(magic);
-            tar[start + 156] = if dialect == "v7" { 0 } else { b'0' };
+            tar[start + 156] = if format == "v7" { 0 } else { b'0' };
             tar[start + 148..start + 156].fill(b' ');
             let sum: u32 = tar[start..start + 512]
                 .iter()
@@ -276,7 +286,7 @@ fn headers_of_every_dialect_are_read() {
                 .sum();
             tar[start + 148..start + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         }
-        assert_verdicts(dialect, &check_tar(&tar), ISTIO, MAISTRA);
+        assert_verdicts(format, &check_tar(&tar), ISTIO, MAISTRA);
     }
     // A global pax header is not a file.
     let mut builder = tar::Builder::new(Vec::new());
@@ -291,7 +301,7 @@ fn headers_of_every_dialect_are_read() {
         let file = header(bytes.len(), tar::EntryType::Regular);
         append(&mut builder, file, name, bytes);
     }
-    let tar = builder.into_inner().expect("memory");
+    let tar = builder.into_inner().expect("write to memory");
     assert_verdicts("pax", &check_tar(&tar), ISTIO, MAISTRA);
 }
 
@@ -316,7 +326,7 @@ fn sparse_files_of_gnu_tar_are_read_by_istio_only() {
         octal(&mut gnu.sparse[1].numbytes, 0);
         let mut builder = tar::Builder::new(Vec::new());
         append(&mut builder, sparse, "plugin.wasm", &module);
-        let mut tar = builder.into_inner().expect("memory");
+        let mut tar = builder.into_inner().expect("write to memory");
         tar.truncate(1024);
         tar.extend(three_files());
         let report = check_tar(&tar);
@@ -343,14 +353,14 @@ fn sparse_files_of_pax_archives_are_not_checked() {
             ("GNU.sparse.map", map.as_bytes()),
             ("GNU.sparse.size", length.as_bytes()),
         ])
-        .expect("memory");
+        .expect("write to memory");
     let file = header(module.len(), tar::EntryType::Regular);
     append(&mut builder, file, "GNUSparseFile.1/plugin.wasm", &module);
     for (name, bytes) in [("a.wasm", &module[..]), ("manifest.yaml", MANIFEST)] {
         let file = header(bytes.len(), tar::EntryType::Regular);
         append(&mut builder, file, name, bytes);
     }
-    let report = check_tar(&builder.into_inner().expect("memory"));
+    let report = check_tar(&builder.into_inner().expect("write to memory"));
     assert_verdicts("pax", &report, "not checked", MAISTRA);
 }
 
@@ -365,7 +375,7 @@ fn entry_of_an_unknown_type_is_read_by_istio_only() {
         }
         let other = header(module.len(), tar::EntryType::new(kind));
         append(&mut builder, other, "plugin.wasm", &module);
-        let report = check_tar(&builder.into_inner().expect("memory"));
+        let report = check_tar(&builder.into_inner().expect("write to memory"));
         assert_verdicts(
             &format!("type {}", char::from(kind)),
             &report,
@@ -427,7 +437,7 @@ fn istio_stops_reading_after_the_module() {
         ),
         (
             "more after the end",
-            [&plugin_first[..], PAGE].concat(),
+            [&plugin_first[..], ERROR_PAGE].concat(),
             ISTIO,
             MAISTRA,
         ),
@@ -475,10 +485,12 @@ fn module_beyond_256_mib_is_not_read_by_istio() {
             file.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
             file.set_cksum();
             let zeros = std::io::repeat(0).take(size - bytes.len() as u64);
-            builder.append(&file, bytes.chain(zeros)).expect("memory");
+            builder
+                .append(&file, bytes.chain(zeros))
+                .expect("write to memory");
         }
-        builder.into_inner().expect("memory");
-        let layer = layer.finish().expect("memory");
+        builder.into_inner().expect("write to memory");
+        let layer = layer.finish().expect("write to memory");
         let report = check_layers(OCI_MANIFEST, &[(OCI_GZIP, layer)]);
         assert_verdicts(&format!("{padding}"), &report, istio, MAISTRA);
     }

@@ -105,12 +105,12 @@ fn long_paths_with_many_directories_are_checked_in_bounded_time() {
         let path = format!("{}{number}", "a/".repeat(100));
         builder
             .append_pax_extensions([("path", path.as_bytes())])
-            .expect("memory");
+            .expect("write to memory");
         builder
             .append(&header("x", 0, tar::EntryType::Regular), &b""[..])
-            .expect("memory");
+            .expect("write to memory");
     }
-    let report = check_tar(&builder.into_inner().expect("memory"));
+    let report = check_tar(&builder.into_inner().expect("write to memory"));
     assert_verdicts("paths", &report, "rejects", "rejects");
     for (path, maistra) in [
         ("a/".repeat(200), "not checked"),
@@ -119,11 +119,11 @@ fn long_paths_with_many_directories_are_checked_in_bounded_time() {
         let mut builder = tar::Builder::new(Vec::new());
         builder
             .append_pax_extensions([("path", path.as_bytes())])
-            .expect("memory");
+            .expect("write to memory");
         builder
             .append(&header("x", 0, tar::EntryType::Regular), &b""[..])
-            .expect("memory");
-        let report = check_tar(&builder.into_inner().expect("memory"));
+            .expect("write to memory");
+        let report = check_tar(&builder.into_inner().expect("write to memory"));
         assert_verdicts(&path[..9], &report, maistra, maistra);
     }
     assert!(started.elapsed() < MAX_TIME, "{:?}", started.elapsed());
@@ -144,7 +144,7 @@ fn many_links_are_followed_in_bounded_time() {
 }
 
 #[test]
-fn indexes_that_are_nested_too_deep_are_not_checked() {
+fn indexes_that_are_nested_too_deeply_are_not_checked() {
     let layout = Layout::new();
     let mut deep = layout.image(OCI_MANIFEST, &[(OCI_GZIP, gzip(&three_files()))]);
     for _ in 0..20 {
@@ -239,10 +239,13 @@ fn large_module_is_not_checked() {
     for (length, istio) in [(200u64 << 20, "not checked"), (300 << 20, "rejects")] {
         let file = header("plugin.wasm", length, tar::EntryType::Regular);
         let mut layer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        layer.write_all(file.as_bytes()).expect("memory");
-        layer.write_all(b"\0asm\x01\0\0\0").expect("memory");
-        std::io::copy(&mut std::io::repeat(0).take(length - 8), &mut layer).expect("memory");
-        let layer = layer.finish().expect("memory");
+        layer.write_all(file.as_bytes()).expect("write to memory");
+        layer
+            .write_all(b"\0asm\x01\0\0\0")
+            .expect("write to memory");
+        std::io::copy(&mut std::io::repeat(0).take(length - 8), &mut layer)
+            .expect("write to memory");
+        let layer = layer.finish().expect("write to memory");
         let report = check_layers(OCI_MANIFEST, &[(OCI_GZIP, layer)]);
         assert_verdicts(&format!("{length}"), &report, istio, "rejects");
     }

@@ -55,7 +55,7 @@ fn first_child_for_linux_amd64_is_selected() {
                     .iter()
                     .map(|platform| match *platform {
                         "" => image.clone(),
-                        platform => on(image.clone(), platform),
+                        platform => with_platform(image.clone(), platform),
                     })
                     .collect();
                 let report = layout.check(&[layout.index(index, &children)]);
@@ -73,7 +73,8 @@ fn first_child_for_linux_amd64_is_selected() {
 fn index_without_an_image_for_linux_amd64_says_how_to_fix_it() {
     let layout = Layout::new();
     let image = image(&layout);
-    let report = layout.check(&[layout.index(OCI_INDEX, &[on(image.clone(), "linux/arm64")])]);
+    let report =
+        layout.check(&[layout.index(OCI_INDEX, &[with_platform(image.clone(), "linux/arm64")])]);
     let line = lines(&report).join("\n");
     assert!(
         line.ends_with(
@@ -91,7 +92,7 @@ fn index_without_an_image_for_linux_amd64_says_how_to_fix_it() {
         "windows/amd64",
         "unknown/unknown",
     ] {
-        let report = layout.check(&[on(image.clone(), platform)]);
+        let report = layout.check(&[with_platform(image.clone(), platform)]);
         assert_verdicts(platform, &report, ISTIO, MAISTRA);
     }
 }
@@ -103,15 +104,15 @@ fn first_of_several_children_for_linux_amd64_is_selected() {
     for (children, istio) in [
         (
             [
-                on(good.clone(), "linux/amd64"),
-                on(other.clone(), "linux/amd64"),
+                with_platform(good.clone(), "linux/amd64"),
+                with_platform(other.clone(), "linux/amd64"),
             ],
             ISTIO,
         ),
         (
             [
-                on(other.clone(), "linux/amd64"),
-                on(good.clone(), "linux/amd64"),
+                with_platform(other.clone(), "linux/amd64"),
+                with_platform(good.clone(), "linux/amd64"),
             ],
             "rejects",
         ),
@@ -127,8 +128,11 @@ fn image_that_only_podman_selects_is_not_checked() {
     let layout = Layout::new();
     let (good, other) = (image(&layout), other_image(&layout));
     for (first, second) in [
-        (good.clone(), on(other.clone(), "linux/amd64")),
-        (on(good, "linux/amd64/v3"), on(other, "linux/amd64")),
+        (good.clone(), with_platform(other.clone(), "linux/amd64")),
+        (
+            with_platform(good, "linux/amd64/v3"),
+            with_platform(other, "linux/amd64"),
+        ),
     ] {
         let report = layout.check(&[layout.index(OCI_INDEX, &[first, second])]);
         assert_verdicts("two images", &report, ISTIO, "not checked");
@@ -150,14 +154,18 @@ fn image_that_only_podman_selects_is_not_checked() {
 fn only_istio_follows_an_index_in_an_index() {
     let layout = Layout::new();
     let image = image(&layout);
-    let arm = layout.index(OCI_INDEX, &[on(image.clone(), "linux/arm64")]);
-    let amd = layout.index(OCI_INDEX, &[on(image.clone(), "linux/amd64")]);
+    let arm = layout.index(OCI_INDEX, &[with_platform(image.clone(), "linux/arm64")]);
+    let amd = layout.index(OCI_INDEX, &[with_platform(image.clone(), "linux/amd64")]);
     for (case, children, istio) in [
         ("without platform", vec![amd.clone()], ISTIO),
-        ("with platform", vec![on(amd.clone(), "linux/amd64")], ISTIO),
+        (
+            "with platform",
+            vec![with_platform(amd.clone(), "linux/amd64")],
+            ISTIO,
+        ),
         (
             "other platform",
-            vec![on(amd.clone(), "linux/arm64")],
+            vec![with_platform(amd.clone(), "linux/arm64")],
             "rejects",
         ),
         ("without amd64", vec![arm.clone()], "rejects"),
@@ -169,7 +177,7 @@ fn only_istio_follows_an_index_in_an_index() {
         ),
         (
             "of Docker's",
-            vec![layout.index(DOCKER_INDEX, &[on(image, "linux/amd64")])],
+            vec![layout.index(DOCKER_INDEX, &[with_platform(image, "linux/amd64")])],
             ISTIO,
         ),
     ] {
@@ -191,7 +199,7 @@ fn only_istio_follows_an_index_in_an_index() {
 #[test]
 fn child_of_an_index_needs_the_media_type_of_a_manifest_for_podman() {
     let layout = Layout::new();
-    let mut child = on(image(&layout), "linux/amd64");
+    let mut child = with_platform(image(&layout), "linux/amd64");
     child["mediaType"] = "text/plain".into();
     let report = layout.check(&[layout.index(OCI_INDEX, &[child])]);
     assert_verdicts("text/plain", &report, ISTIO, "rejects");
@@ -210,7 +218,8 @@ fn platform_with_empty_names_matches_no_consumer() {
 fn other_images_beside_this_one_are_a_warning() {
     let layout = Layout::new();
     let image = image(&layout);
-    let both = ["linux/amd64", "linux/arm64"].map(|platform| on(image.clone(), platform));
+    let both =
+        ["linux/amd64", "linux/arm64"].map(|platform| with_platform(image.clone(), platform));
     let report = layout.check(&both);
     assert_verdicts("two images", &report, ISTIO, MAISTRA);
     assert!(

@@ -24,8 +24,8 @@ pub const WASM_CONTENT: &str = "application/vnd.module.wasm.content.layer.v1+was
 /// A valid manifest. Its module is `a.wasm`.
 pub const MANIFEST: &[u8] = b"schemaVersion: 1\nphase: PreStats\npriority: 1\nmodule: a.wasm\n";
 
-/// A file that is not a module: an error page.
-pub const PAGE: &[u8] = b"<!doctype html><title>404</title>";
+/// The content of a file that is not a module.
+pub const ERROR_PAGE: &[u8] = b"<!doctype html><title>404</title>";
 
 /// A valid module.
 pub fn module() -> Vec<u8> {
@@ -118,7 +118,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// A descriptor for a platform: `os/architecture`, or `os/architecture/variant`.
-pub fn on(mut descriptor: Value, platform: &str) -> Value {
+pub fn with_platform(mut descriptor: Value, platform: &str) -> Value {
     let parts: Vec<_> = platform.split('/').collect();
     descriptor["platform"] = json!({"os": parts[0], "architecture": parts[1]});
     if let Some(variant) = parts.get(2) {
@@ -143,7 +143,8 @@ pub fn check_files(files: &[(&str, &[u8])]) -> Report {
     check_tar(&tar(files))
 }
 
-/// A tar of files, in this order. `name -> target` is a symbolic link, `name => target` a hard link,
+/// A tar of files, in this order. `name -> target` is a symbolic link, `name => target` a hard
+/// link,
 /// `name/` a directory, and `name|` a pipe.
 pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
@@ -171,9 +172,9 @@ pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
         header.set_size(bytes.len() as u64);
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
-        builder.append(&header, *bytes).expect("memory");
+        builder.append(&header, *bytes).expect("write to memory");
     }
-    builder.into_inner().expect("memory")
+    builder.into_inner().expect("write to memory")
 }
 
 /// The three files of a valid image.
@@ -188,8 +189,8 @@ pub fn three_files() -> Vec<u8> {
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(bytes).expect("memory");
-    gzip.finish().expect("memory")
+    gzip.write_all(bytes).expect("write to memory");
+    gzip.finish().expect("write to memory")
 }
 
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {

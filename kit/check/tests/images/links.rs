@@ -168,7 +168,7 @@ fn link_that_only_maistra_follows_is_a_warning() {
 }
 
 #[test]
-fn hard_links_and_links_reach_lower_layers() {
+fn hard_and_symbolic_links_can_refer_to_lower_layers() {
     let module = module();
     let lower = [("a.wasm", &module[..]), ("x/", b""), ("d -> x", b"")];
     for (files, maistra) in [

@@ -102,7 +102,7 @@ fn damaged_archives_are_errors() {
         (
             "does not match its digest",
             vec![
-                ("layer.tar", PAGE),
+                ("layer.tar", ERROR_PAGE),
                 ("config.json", &config),
                 ("manifest.json", &images),
             ],
@@ -149,7 +149,7 @@ fn damaged_archives_are_errors() {
         ),
         (
             "not an image",
-            vec![("readme", PAGE)],
+            vec![("readme", ERROR_PAGE)],
             "index.json is missing",
         ),
     ] {
@@ -185,9 +185,13 @@ fn check_oci_archive(layout: &Layout, manifests: &[serde_json::Value], is_docker
     let mut builder = tar::Builder::new(Vec::new());
     builder
         .append_dir_all(".", layout.directory.path())
-        .expect("memory");
+        .expect("write to memory");
     let archive = tempfile::NamedTempFile::new().expect("a file");
-    fs::write(archive.path(), builder.into_inner().expect("memory")).expect("a file");
+    fs::write(
+        archive.path(),
+        builder.into_inner().expect("write to memory"),
+    )
+    .expect("a file");
     let in_archive = check(archive.path(), None);
     let in_directory = check(layout.directory.path(), None);
     assert_eq!(in_archive.consumers, in_directory.consumers);
@@ -229,7 +233,10 @@ fn saved_index_with_an_attestation_is_read() {
     let attestation = layout.image(OCI_MANIFEST, &[statement]);
     let index = layout.index(
         OCI_INDEX,
-        &[on(image, "linux/amd64"), on(attestation, "unknown/unknown")],
+        &[
+            with_platform(image, "linux/amd64"),
+            with_platform(attestation, "unknown/unknown"),
+        ],
     );
     let report = check_oci_archive(&layout, &[index], true);
     assert_verdicts("attestation", &report, ISTIO, MAISTRA);

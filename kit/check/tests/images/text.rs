@@ -52,7 +52,7 @@ Maistra        accepts it   2.1 and later    reads a.wasm
 #[test]
 fn consumers_with_the_same_reasons_are_together() {
     let files: [(&str, &[u8]); 3] = [
-        ("a.wasm", PAGE),
+        ("a.wasm", ERROR_PAGE),
         ("manifest.yaml", MANIFEST),
         ("plugin.wasm", &module()),
     ];

@@ -39,7 +39,7 @@ fn whiteouts_of_upper_layers_remove_files_of_lower_ones() {
 }
 
 #[test]
-fn removed_file_can_come_back() {
+fn removed_file_can_be_added_again() {
     let module = module();
     let whole: &[(&str, &[u8])] = &[("a.wasm", &module), ("manifest.yaml", MANIFEST)];
     let plugin = ("plugin.wasm", &module[..]);

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::commands::shrink::print_shrunk;
 use crate::files::read;
-use crate::package::{CargoPackage, Target};
+use crate::package::{CargoPackage, WasmTarget};
 use crate::project::Project;
 use crate::stdio::{counted, print_line, print_note, shown};
 
@@ -14,7 +14,7 @@ use crate::stdio::{counted, print_line, print_note, shown};
 const NOT_IMPLEMENTED: &[u8] = b"not implemented on this platform";
 
 /// Compiles and stages the module of the project.
-pub fn build(target: Target, dev: bool, shrinks: bool, explain: bool) -> Result<()> {
+pub fn build(target: WasmTarget, dev: bool, shrinks: bool, explain: bool) -> Result<()> {
     let mut project = Project::find()?;
     project.package.target_platform = target;
     let built = if dev {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use proxy_wasm_check::{self as check, Report};
 
-use crate::cli::Format;
+use crate::cli::CheckFormat;
 #[cfg(feature = "trial")]
 use crate::cli::TrialOptions;
 #[cfg(feature = "trial")]
@@ -36,10 +36,10 @@ impl TrialOptions {
 }
 
 /// Prints a report.
-pub fn print_report(report: &Report, format: Format) -> Result<()> {
+pub fn print_report(report: &Report, format: CheckFormat) -> Result<()> {
     match format {
-        Format::Text => print_line!("{report}"),
-        Format::Json => print_line!("{}", serde_json::to_string_pretty(report)?),
+        CheckFormat::Text => print_line!("{report}"),
+        CheckFormat::Json => print_line!("{}", serde_json::to_string_pretty(report)?),
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use proxy_wasm_check::CONSUMERS;
 use proxy_wasm_image::{Engine, manifest};
 
-use crate::cli::{Format, Packaging};
+use crate::cli::{CheckFormat, Packaging};
 use crate::commands::check::{print_report, require_acceptance};
 use crate::project::Project;
 use crate::staged::{StagingDirectory, Variant};
@@ -32,7 +32,7 @@ impl Packaging {
     /// The files to package, if the required consumers accept them.
     pub fn checked(&self) -> Result<StagingDirectory> {
         let staged = self.staged()?;
-        print_report(staged.report(), Format::Text)?;
+        print_report(staged.report(), CheckFormat::Text)?;
         let mut required = self.required.clone();
         if required.is_empty() {
             let meshes = CONSUMERS.iter().filter(|consumer| consumer.is_mesh);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use proxy_wasm_test::Module;
-use proxy_wasm_test::cases::{Cases, Outcome, Summary};
+use proxy_wasm_test::cases::{CaseOutcome, Cases, Summary};
 
 use crate::files::read;
 use crate::project::Project;
@@ -20,7 +20,7 @@ const DIRECTORY: &str = "tests/cases";
 
 /// The options of `cargo proxy-wasm test`.
 #[derive(Args, Debug)]
-pub struct Options {
+pub struct TestOptions {
     /// The module [default: the extension in this directory, compiled for development]
     #[arg(long, env = "PROXY_WASM_MODULE", value_name = "FILE")]
     module: Option<PathBuf>,
@@ -36,8 +36,8 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Proxies::Embedded)]
     proxy: Proxies,
     /// The format of the results
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TestFormat::Text)]
+    format: TestFormat,
     /// Run the cases again after each save of a case, the module, or the extension's source, until
     /// Ctrl-C
     #[arg(long)]
@@ -47,7 +47,7 @@ pub struct Options {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum TestFormat {
     /// A line for each case; for a failed case, also what was expected and observed
     Text,
     /// JSON Lines: an object for each case and proxy
@@ -69,7 +69,7 @@ enum Proxies {
 /// # Errors
 ///
 /// If a case fails or is not valid, or there is no module.
-pub fn run(options: &Options) -> Result<()> {
+pub fn run(options: &TestOptions) -> Result<()> {
     if options.watch {
         return watch(options);
     }
@@ -80,7 +80,7 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs the cases now and after each change.
-fn watch(options: &Options) -> Result<()> {
+fn watch(options: &TestOptions) -> Result<()> {
     let mut paths = case_paths(&options.paths);
     paths.extend(options.module.clone());
     let project = match options.module {
@@ -108,12 +108,12 @@ fn watch(options: &Options) -> Result<()> {
     }
 }
 
-fn run_once(options: &Options) -> Result<Summary> {
+fn run_once(options: &TestOptions) -> Result<Summary> {
     let cases = read_cases(&options.paths)?;
     let module = load(options)?;
     let mut summary = Summary::default();
     let mut printed = Ok(());
-    let mut on_outcome = |outcome: Outcome| {
+    let mut on_outcome = |outcome: CaseOutcome| {
         summary.add(&outcome);
         let result = print(options.format, &outcome);
         if printed.is_ok() {
@@ -129,16 +129,16 @@ fn run_once(options: &Options) -> Result<Summary> {
         cases.run_in_envoy(file.path(), &mut on_outcome)?;
     }
     printed?;
-    if matches!(options.format, Format::Text) {
+    if matches!(options.format, TestFormat::Text) {
         print_line!("\n{summary}")?;
     }
     Ok(summary)
 }
 
-fn print(format: Format, outcome: &Outcome) -> Result<()> {
+fn print(format: TestFormat, outcome: &CaseOutcome) -> Result<()> {
     match format {
-        Format::Text => print_line!("{outcome}"),
-        Format::Json => print_line!("{}", outcome.to_json()),
+        TestFormat::Text => print_line!("{outcome}"),
+        TestFormat::Json => print_line!("{}", outcome.to_json()),
     }
 }
 
@@ -159,7 +159,7 @@ fn read_cases(paths: &[PathBuf]) -> Result<Cases> {
 }
 
 /// Reads the module, or compiles the extension in this directory.
-fn load(options: &Options) -> Result<Module> {
+fn load(options: &TestOptions) -> Result<Module> {
     Ok(match (&options.module, &options.symbols) {
         (Some(module), Some(symbols)) => Module::with_symbols(read(module)?, read(symbols)?),
         (Some(module), None) => read(module)?.into(),

@@ -12,11 +12,11 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// Runs this program's own `build` command.
 #[derive(Debug)]
-pub struct Builder {
+pub struct BuildCommand {
     program: PathBuf,
 }
 
-impl Builder {
+impl BuildCommand {
     /// The path of this program.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl Builder {
         root: &Path,
         quietly: bool,
         on_end: impl FnOnce(bool, Duration) + Send + 'static,
-    ) -> Result<Build> {
+    ) -> Result<RunningBuild> {
         let mut command = Command::new(&self.program);
         if quietly {
             command.env("CARGO_TERM_QUIET", "true");
@@ -59,7 +59,7 @@ impl Builder {
             let built = child.wait().is_ok_and(|status| status.success());
             on_end(built, start.elapsed());
         });
-        Ok(Build {
+        Ok(RunningBuild {
             group,
             waiting: Some(waiting),
         })
@@ -72,12 +72,12 @@ fn group_of(child: &Child) -> Option<Pid> {
 
 /// A running build. Dropping it stops it.
 #[derive(Debug)]
-pub struct Build {
+pub struct RunningBuild {
     group: Option<Pid>,
     waiting: Option<JoinHandle<()>>,
 }
 
-impl Build {
+impl RunningBuild {
     /// Joins the build thread.
     pub fn join(mut self) {
         if let Some(waiting) = self.waiting.take() {
@@ -87,7 +87,7 @@ impl Build {
     }
 }
 
-impl Drop for Build {
+impl Drop for RunningBuild {
     fn drop(&mut self) {
         let Some(waiting) = self.waiting.take() else {
             return;

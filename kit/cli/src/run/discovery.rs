@@ -1,7 +1,8 @@
 //! Wasm filters whose configuration is discovered (ECDS).
 //!
-//! Envoy would read such a configuration from a separate file, which does not name the module that was
-//! built. So the configuration of that file is written into the filter, where the module is replaced.
+//! Envoy would read such a configuration from a separate file, which does not name the module that
+//! was built. So the configuration of that file is written into the filter, where the module is
+//! replaced.
 
 use std::fs;
 
@@ -17,8 +18,8 @@ const WASM: &str = "envoy.extensions.filters.http.wasm.v3.Wasm";
 ///
 /// # Errors
 ///
-/// If a filter gets its configuration from something else than a file, or if that file does not have
-/// it.
+/// If a filter gets its configuration from a source that is not a file, or if the file does not
+/// have it.
 pub fn inline(value: &mut Value) -> Result<()> {
     match value {
         Value::Object(object) => {

@@ -18,8 +18,8 @@ use proxy_wasm_test::envoy::resources::{listener_source, loopback, node};
 /// The type of a listener outside a bootstrap.
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 
-/// Moves the listeners out of a bootstrap, replaces the module that their Wasm filters load, and adds
-/// what is missing: `lds_config`, a node, and an admin interface on this port.
+/// Moves the listeners out of a bootstrap, replaces the module that their Wasm filters load, and
+/// adds what is missing: `lds_config`, a node, and an admin interface on this port.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 //! Envoy's log, and the extension's lines in it.
 
-use super::options::Level;
+use super::options::EnvoyLogLevel;
 
 /// The format of Envoy's log lines: level, component, message.
 pub const FORMAT: &str = "[%l][%n] %v";
@@ -20,7 +20,7 @@ const MAX_HIDDEN: usize = 10;
 
 /// What logged a line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum LogSource {
     /// The extension.
     Extension,
     /// A component of Envoy.
@@ -31,9 +31,9 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// What logged it.
-    pub source: Source,
+    pub source: LogSource,
     /// Its level.
-    pub level: Level,
+    pub level: EnvoyLogLevel,
     /// The message, or one line of it.
     pub text: String,
     /// Whether it continues the message of the line before.
@@ -43,18 +43,18 @@ pub struct Line {
 /// Parses a log line by line.
 #[derive(Debug)]
 pub struct Reader {
-    min_level: Level,
+    min_level: EnvoyLogLevel,
     /// Source and level of the message that a line without a prefix continues.
-    current: (Source, Level),
+    current: (LogSource, EnvoyLogLevel),
     hidden: Vec<String>,
 }
 
 impl Reader {
     /// A reader that shows Envoy's own lines from this level on.
-    pub fn new(min_level: Level) -> Self {
+    pub fn new(min_level: EnvoyLogLevel) -> Self {
         Self {
             min_level,
-            current: (Source::Envoy("main".to_owned()), Level::Critical),
+            current: (LogSource::Envoy("main".to_owned()), EnvoyLogLevel::Critical),
             hidden: Vec::new(),
         }
     }
@@ -71,8 +71,8 @@ impl Reader {
         };
         let (source, level) = self.current.clone();
         let is_shown = match source {
-            Source::Extension => true,
-            Source::Envoy(_) => level >= self.min_level && !text.starts_with(STARTUP_WARNING),
+            LogSource::Extension => true,
+            LogSource::Envoy(_) => level >= self.min_level && !text.starts_with(STARTUP_WARNING),
         };
         if is_shown {
             return Some(Line {
@@ -82,7 +82,7 @@ impl Reader {
                 continues,
             });
         }
-        if level >= Level::Info {
+        if level >= EnvoyLogLevel::Info {
             self.hidden.push(line.to_owned());
             if self.hidden.len() > MAX_HIDDEN {
                 self.hidden.remove(0);
@@ -98,9 +98,9 @@ impl Reader {
 }
 
 /// Source, level and message of a line that begins a message.
-fn split(line: &str) -> Option<(Source, Level, &str)> {
+fn split(line: &str) -> Option<(LogSource, EnvoyLogLevel, &str)> {
     let (level, rest) = line.strip_prefix('[')?.split_once("][")?;
-    let level = Level::of_line(level)?;
+    let level = EnvoyLogLevel::of_line(level)?;
     let (component, text) = rest.split_once("] ")?;
     if component == WASM
         && let Some(rest) = text.strip_prefix(PREFIX)
@@ -108,9 +108,9 @@ fn split(line: &str) -> Option<(Source, Level, &str)> {
         && (names.is_empty() || names.starts_with(' '))
     {
         let message = message.strip_prefix(' ').unwrap_or(message);
-        return Some((Source::Extension, level, message));
+        return Some((LogSource::Extension, level, message));
     }
-    Some((Source::Envoy(component.to_owned()), level, text))
+    Some((LogSource::Envoy(component.to_owned()), level, text))
 }
 
 #[cfg(test)]
@@ -118,13 +118,13 @@ mod tests {
     use super::*;
 
     fn read(lines: &[&str]) -> Vec<Line> {
-        let mut reader = Reader::new(Level::Warning);
+        let mut reader = Reader::new(EnvoyLogLevel::Warning);
         lines.iter().filter_map(|line| reader.read(line)).collect()
     }
 
-    fn extension(level: Level, text: &str, continues: bool) -> Line {
+    fn extension(level: EnvoyLogLevel, text: &str, continues: bool) -> Line {
         Line {
-            source: Source::Extension,
+            source: LogSource::Extension,
             level,
             text: text.to_owned(),
             continues,
@@ -140,12 +140,12 @@ mod tests {
         ] {
             assert_eq!(
                 read(&[&format!("[info][wasm] {prefix} a: b")]),
-                [extension(Level::Info, "a: b", false)]
+                [extension(EnvoyLogLevel::Info, "a: b", false)]
             );
         }
         assert_eq!(
             read(&["[trace][wasm] wasm log: "]),
-            [extension(Level::Trace, "", false)]
+            [extension(EnvoyLogLevel::Trace, "", false)]
         );
     }
 
@@ -160,9 +160,13 @@ mod tests {
                 "[debug][wasm] wasm log: next",
             ]),
             [
-                extension(Level::Critical, "panicked at src/filter.rs:1:2:", false),
-                extension(Level::Critical, "[not a level] at all", true),
-                extension(Level::Debug, "next", false),
+                extension(
+                    EnvoyLogLevel::Critical,
+                    "panicked at src/filter.rs:1:2:",
+                    false
+                ),
+                extension(EnvoyLogLevel::Critical, "[not a level] at all", true),
+                extension(EnvoyLogLevel::Debug, "next", false),
             ]
         );
     }
@@ -183,9 +187,9 @@ mod tests {
         assert_eq!(
             shown,
             [
-                (&Source::Envoy("config".to_owned()), "rejected"),
+                (&LogSource::Envoy("config".to_owned()), "rejected"),
                 (
-                    &Source::Envoy("wasm".to_owned()),
+                    &LogSource::Envoy("wasm".to_owned()),
                     "wasm logging is not a message of the extension: no"
                 ),
             ]
@@ -194,7 +198,7 @@ mod tests {
 
     #[test]
     fn last_ten_hidden_lines_are_kept() {
-        let mut reader = Reader::new(Level::Off);
+        let mut reader = Reader::new(EnvoyLogLevel::Off);
         for number in 0..20 {
             assert_eq!(reader.read(&format!("[error][main] {number}")), None);
         }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 /// The options of `cargo proxy-wasm run`.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct RunOptions {
     /// The port on 127.0.0.1 for requests; 0 selects a free one [default: 18000, or a free one if it is in
     /// use]
     #[arg(long, env = "PORT", conflicts_with = "envoy_config")]
@@ -64,13 +64,13 @@ pub struct Options {
     pub envoy_config: Option<PathBuf>,
     /// The lowest level of Envoy's own log lines to show. The level of the extension's lines is set in
     /// src/lib.rs
-    #[arg(long, env = "ENVOY_LOG", value_name = "LEVEL", value_enum, default_value_t = Level::Warning)]
-    pub envoy_log: Level,
+    #[arg(long, env = "ENVOY_LOG", value_name = "LEVEL", value_enum, default_value_t = EnvoyLogLevel::Warning)]
+    pub envoy_log: EnvoyLogLevel,
 }
 
 /// A log level, of Envoy and of the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Level {
+pub enum EnvoyLogLevel {
     /// Every step
     Trace,
     /// Details for debugging
@@ -87,7 +87,7 @@ pub enum Level {
     Off,
 }
 
-impl Level {
+impl EnvoyLogLevel {
     /// Its name, as Envoy writes it.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,8 +5,8 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, Result};
 
-use super::log::{Line, Source};
-use super::options::Level;
+use super::log::{Line, LogSource};
+use super::options::EnvoyLogLevel;
 
 /// Standard output, with colours if it is a terminal and `NO_COLOR` is not set.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Output {
 
     /// Prints that something went wrong.
     pub fn warn(&self, text: &str) -> Result<()> {
-        let style = style(Level::Warning);
+        let style = style(EnvoyLogLevel::Warning);
         let mut lines = text.lines();
         let first = escape(lines.next().unwrap_or_default());
         self.write(&format!(
@@ -40,8 +40,8 @@ impl Output {
     /// Prints a log line, which was logged `times` times.
     pub fn print_log(&self, line: &Line, times: usize) -> Result<()> {
         let (source, component) = match &line.source {
-            Source::Extension => ("extension", String::new()),
-            Source::Envoy(component) => ("envoy", format!("{component}: ")),
+            LogSource::Extension => ("extension", String::new()),
+            LogSource::Envoy(component) => ("envoy", format!("{component}: ")),
         };
         let level = style(line.level);
         let text = escape(&line.text);
@@ -64,12 +64,12 @@ impl Output {
     }
 }
 
-fn style(level: Level) -> Style {
+fn style(level: EnvoyLogLevel) -> Style {
     match level {
-        Level::Trace | Level::Debug | Level::Off => Style::new().dimmed(),
-        Level::Info => AnsiColor::Green.on_default(),
-        Level::Warning => AnsiColor::Yellow.on_default(),
-        Level::Error | Level::Critical => AnsiColor::Red.on_default().bold(),
+        EnvoyLogLevel::Trace | EnvoyLogLevel::Debug | EnvoyLogLevel::Off => Style::new().dimmed(),
+        EnvoyLogLevel::Info => AnsiColor::Green.on_default(),
+        EnvoyLogLevel::Warning => AnsiColor::Yellow.on_default(),
+        EnvoyLogLevel::Error | EnvoyLogLevel::Critical => AnsiColor::Red.on_default().bold(),
     }
 }
 

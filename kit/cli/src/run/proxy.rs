@@ -11,14 +11,14 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::log::{self, Line};
-use super::options::Level;
+use super::options::EnvoyLogLevel;
 use super::resources::Resources;
 use proxy_wasm_test::envoy::process::{KillOnDrop, Launch, spawn, wait_for_admin};
 use proxy_wasm_test::envoy::resources::replace;
-use proxy_wasm_test::envoy::updates::{Counts, Outcome, TIMEOUT, Updates};
+use proxy_wasm_test::envoy::updates::{Counts, TIMEOUT, UpdateOutcome, Updates};
 
-/// Worker threads. As in a mesh, each has its own VM, so that an author notices that VMs do not share
-/// memory.
+/// Worker threads. As in a mesh, each has its own VM, so that an author notices that VMs do not
+/// share memory.
 const WORKERS: u32 = 2;
 
 /// How long connections of a changed listener may take to end, in seconds: Istio's default.
@@ -29,13 +29,13 @@ const MAX_LINE_LENGTH: u64 = 64 * 1024;
 
 /// What happens in Envoy.
 #[derive(Debug)]
-pub enum Event {
+pub enum ProxyEvent {
     /// It has logged a line.
     Logged(Line),
     /// It has exited; with its last hidden log lines.
     Exited(Vec<String>),
     /// It has accepted or rejected an update, or its admin interface does not respond.
-    Updated(Result<(Updates, Outcome)>),
+    Updated(Result<(Updates, UpdateOutcome)>),
 }
 
 /// A running Envoy. Dropping it stops it.
@@ -54,8 +54,8 @@ pub fn listeners_file(directory: &Path) -> PathBuf {
 }
 
 impl EnvoyProcess {
-    /// Starts Envoy with its files in a directory. `on_event` gets its log lines, whether it accepts
-    /// the configuration, and its exit.
+    /// Starts Envoy with its files in a directory. `on_event` gets its log lines, whether it
+    /// accepts the configuration, and its exit.
     ///
     /// # Errors
     ///
@@ -64,8 +64,8 @@ impl EnvoyProcess {
         binary: &Path,
         directory: &Path,
         resources: Resources,
-        min_level: Level,
-        on_event: impl Fn(Event) + Clone + Send + 'static,
+        min_level: EnvoyLogLevel,
+        on_event: impl Fn(ProxyEvent) + Clone + Send + 'static,
     ) -> Result<Self> {
         let listeners = listeners_file(directory);
         let bootstrap = directory.join("envoy.json");
@@ -81,7 +81,7 @@ impl EnvoyProcess {
                 "--log-format",
                 log::FORMAT,
                 "--log-level",
-                min_level.min(Level::Warning).name(),
+                min_level.min(EnvoyLogLevel::Warning).name(),
                 // The extension's own level decides what it logs.
                 "--component-log-level",
                 &format!("{}:trace", log::WASM),
@@ -96,7 +96,7 @@ impl EnvoyProcess {
         let on_line = on_event.clone();
         thread::spawn(move || read_log(log, min_level, &on_line));
         let directory = directory.to_owned();
-        thread::spawn(move || on_event(Event::Updated(wait_for_start(&directory))));
+        thread::spawn(move || on_event(ProxyEvent::Updated(wait_for_start(&directory))));
         Ok(Self {
             child,
             listeners,
@@ -123,14 +123,16 @@ impl EnvoyProcess {
     pub fn update(
         &self,
         resources: &Resources,
-        on_event: impl FnOnce(Event) + Send + 'static,
+        on_event: impl FnOnce(ProxyEvent) + Send + 'static,
     ) -> Result<()> {
         let updates = self.updates.clone().context("Envoy has not started yet")?;
         let file = self.listeners.clone();
         let listeners = resources.listeners.clone();
         thread::spawn(move || {
             let outcome = update(&updates, &file, &listeners);
-            on_event(Event::Updated(outcome.map(|outcome| (updates, outcome))));
+            on_event(ProxyEvent::Updated(
+                outcome.map(|outcome| (updates, outcome)),
+            ));
         });
         Ok(())
     }
@@ -145,13 +147,13 @@ impl EnvoyProcess {
     }
 }
 
-fn update(updates: &Updates, file: &Path, listeners: &Value) -> Result<Outcome> {
+fn update(updates: &Updates, file: &Path, listeners: &Value) -> Result<UpdateOutcome> {
     let before = updates.counts()?;
     replace(file, listeners)?;
     Ok(updates.wait(&before)?)
 }
 
-fn wait_for_start(directory: &Path) -> Result<(Updates, Outcome)> {
+fn wait_for_start(directory: &Path) -> Result<(Updates, UpdateOutcome)> {
     // If Envoy exits meanwhile, the thread that reads its log reports it.
     let admin = wait_for_admin(directory, TIMEOUT, || Ok(()))?;
     let updates = Updates::new(admin, WORKERS);
@@ -181,7 +183,7 @@ fn killed_with_parent(command: Command) -> Command {
     wrapped
 }
 
-fn read_log(log: ChildStderr, min_level: Level, on_event: &impl Fn(Event)) {
+fn read_log(log: ChildStderr, min_level: EnvoyLogLevel, on_event: &impl Fn(ProxyEvent)) {
     let mut reader = log::Reader::new(min_level);
     let mut log = BufReader::new(log);
     let mut bytes = Vec::new();
@@ -197,8 +199,8 @@ fn read_log(log: ChildStderr, min_level: Level, on_event: &impl Fn(Event)) {
         }
         let line = String::from_utf8_lossy(&bytes);
         if let Some(line) = reader.read(line.trim_end_matches(['\n', '\r'])) {
-            on_event(Event::Logged(line));
+            on_event(ProxyEvent::Logged(line));
         }
     }
-    on_event(Event::Exited(reader.into_hidden()));
+    on_event(ProxyEvent::Exited(reader.into_hidden()));
 }

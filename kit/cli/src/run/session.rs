@@ -11,9 +11,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 
-use super::build::{Build, Builder};
-use super::log::{Line, Source};
-use super::options::{Level, Options};
+use super::build::{BuildCommand, RunningBuild};
+use super::log::{Line, LogSource};
+use super::options::{EnvoyLogLevel, RunOptions};
 use super::output::Output;
 use super::proxy::{self, EnvoyProcess, listeners_file};
 use super::resources::EnvoyFiles;
@@ -24,7 +24,7 @@ use crate::project::Project;
 use crate::stdio::print_line;
 use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_test::envoy;
-use proxy_wasm_test::envoy::updates::{Outcome, Updates};
+use proxy_wasm_test::envoy::updates::{UpdateOutcome, Updates};
 
 /// How many modules are kept: the one that Envoy runs, and the one before.
 const MAX_MODULES: u32 = 2;
@@ -34,9 +34,9 @@ const MAX_MODULES: u32 = 2;
 /// # Errors
 ///
 /// If there is no Envoy, if an option is invalid, or if Envoy exits: with its last log lines.
-pub fn run(project: &Project, options: &Options) -> Result<()> {
+pub fn run(project: &Project, options: &RunOptions) -> Result<()> {
     let binary = match options.envoy.as_deref() {
-        Some(path) if !path.as_os_str().is_empty() => envoy::named(path)?,
+        Some(path) if !path.as_os_str().is_empty() => envoy::binary_at(path)?,
         _ => envoy::find_or_fetch()?,
     };
     let settings = Settings::new(options)?;
@@ -44,7 +44,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
     forward_signals(sender.clone())?;
     let saved = sender.clone();
     let _watch = Watch::start(project.package.root(), &settings.files(), move |changes| {
-        let _ = saved.send(Event::Changed(changes));
+        let _ = saved.send(RunEvent::Changed(changes));
     })?;
     let session = Session {
         root: project.package.root().to_owned(),
@@ -56,14 +56,14 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
             .prefix("extension-run-")
             .tempdir()?,
         output: Output,
-        builder: Builder::find()?,
+        builder: BuildCommand::find()?,
         sender,
         pending: Pending::default(),
         build: None,
         modules: 0,
         module: None,
         proxy: None,
-        loading: None,
+        update_log: None,
         is_serving: false,
     };
     session.serve(&events)
@@ -71,19 +71,19 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
 
 /// What the loop reacts to. Senders ignore errors: at the end of the program, the receiver is gone.
 #[derive(Debug)]
-enum Event {
+enum RunEvent {
     Stop,
     Changed(Changes),
     /// A build has ended: whether it succeeded, and how long it took.
     Built(bool, Duration),
-    Proxy(proxy::Event),
+    Proxy(proxy::ProxyEvent),
 }
 
-fn forward_signals(sender: Sender<Event>) -> Result<()> {
+fn forward_signals(sender: Sender<RunEvent>) -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot wait for Ctrl-C")?;
     thread::spawn(move || {
         for _ in signals.forever() {
-            let _ = sender.send(Event::Stop);
+            let _ = sender.send(RunEvent::Stop);
         }
     });
     Ok(())
@@ -112,41 +112,43 @@ struct Session {
     image_root: PathBuf,
     binary: PathBuf,
     settings: Settings,
-    envoy_log: Level,
+    envoy_log: EnvoyLogLevel,
     /// Envoy's files.
     directory: TempDir,
     output: Output,
-    builder: Builder,
-    sender: Sender<Event>,
+    builder: BuildCommand,
+    sender: Sender<RunEvent>,
     pending: Pending,
-    build: Option<Build>,
+    build: Option<RunningBuild>,
     /// The number of modules so far.
     modules: u32,
     module: Option<BuiltModule>,
     proxy: Option<EnvoyProcess>,
-    /// What has been logged since an update that Envoy has not accepted or rejected yet. Each VM logs the
-    /// same lines.
-    loading: Option<Vec<Line>>,
+    /// What has been logged since an update that Envoy has not accepted or rejected yet. Each VM
+    /// logs the same lines.
+    update_log: Option<Vec<Line>>,
     is_serving: bool,
 }
 
 impl Session {
-    fn serve(mut self, events: &Receiver<Event>) -> Result<()> {
+    fn serve(mut self, events: &Receiver<RunEvent>) -> Result<()> {
         self.start_build()?;
         loop {
             match events.recv()? {
-                Event::Stop => {
-                    self.show_loading()?;
+                RunEvent::Stop => {
+                    self.print_update_log()?;
                     return Ok(());
                 }
-                Event::Changed(changes) => self.on_change(&changes)?,
-                Event::Built(built, time) => self.on_built(built, time)?,
-                Event::Proxy(proxy::Event::Logged(line)) => match &mut self.loading {
+                RunEvent::Changed(changes) => self.on_change(&changes)?,
+                RunEvent::Built(built, time) => self.on_built(built, time)?,
+                RunEvent::Proxy(proxy::ProxyEvent::Logged(line)) => match &mut self.update_log {
                     Some(lines) => lines.push(line),
                     None => self.output.print_log(&line, 1)?,
                 },
-                Event::Proxy(proxy::Event::Updated(outcome)) => self.on_updated(outcome)?,
-                Event::Proxy(proxy::Event::Exited(hidden)) => return self.on_exited(&hidden),
+                RunEvent::Proxy(proxy::ProxyEvent::Updated(outcome)) => self.on_updated(outcome)?,
+                RunEvent::Proxy(proxy::ProxyEvent::Exited(hidden)) => {
+                    return self.on_exited(&hidden);
+                }
             }
         }
     }
@@ -167,7 +169,7 @@ impl Session {
 
     /// Starts the next build or update, unless one is running.
     fn start_next(&mut self) -> Result<()> {
-        if self.build.is_some() || self.loading.is_some() {
+        if self.build.is_some() || self.update_log.is_some() {
             return Ok(());
         }
         if self.pending.code {
@@ -186,7 +188,7 @@ impl Session {
         let build = self
             .builder
             .start(&self.root, is_rebuild, move |built, time| {
-                let _ = sender.send(Event::Built(built, time));
+                let _ = sender.send(RunEvent::Built(built, time));
             })?;
         self.build = Some(build);
         Ok(())
@@ -270,7 +272,7 @@ impl Session {
         };
         let sender = self.sender.clone();
         let on_event = move |event| {
-            let _ = sender.send(Event::Proxy(event));
+            let _ = sender.send(RunEvent::Proxy(event));
         };
         match &self.proxy {
             Some(proxy) => {
@@ -293,26 +295,28 @@ impl Session {
                 self.proxy = Some(proxy);
             }
         }
-        self.loading = Some(Vec::new());
+        self.update_log = Some(Vec::new());
         Ok(())
     }
 
-    fn on_updated(&mut self, outcome: Result<(Updates, Outcome)>) -> Result<()> {
+    fn on_updated(&mut self, outcome: Result<(Updates, UpdateOutcome)>) -> Result<()> {
         let (updates, outcome) = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                self.show_loading()?;
+                self.print_update_log()?;
                 return Err(error);
             }
         };
-        if outcome == Outcome::Rejected {
+        if outcome == UpdateOutcome::Rejected {
             self.hide_consequences();
         }
-        self.show_loading()?;
-        let is_first = outcome == Outcome::Accepted && !self.is_serving;
+        self.print_update_log()?;
+        let is_first = outcome == UpdateOutcome::Accepted && !self.is_serving;
         match outcome {
-            Outcome::Rejected => self.report_rejected("Envoy rejects it: see the lines above")?,
-            Outcome::Accepted => {
+            UpdateOutcome::Rejected => {
+                self.report_rejected("Envoy rejects it: see the lines above")?
+            }
+            UpdateOutcome::Accepted => {
                 self.is_serving = true;
                 if let Some(recorder) = self.settings.recorder() {
                     recorder.accept_configuration();
@@ -331,25 +335,25 @@ impl Session {
         self.start_next()
     }
 
-    /// Hides Envoy's lines if the extension has logged the error that caused them, unless the author
-    /// has asked for more of Envoy's log.
+    /// Hides Envoy's lines if the extension has logged the error that caused them, unless the
+    /// author has asked for more of Envoy's log.
     fn hide_consequences(&mut self) {
-        let Some(lines) = &mut self.loading else {
+        let Some(lines) = &mut self.update_log else {
             return;
         };
-        let is_of_extension = |line: &Line| line.source == Source::Extension;
+        let is_of_extension = |line: &Line| line.source == LogSource::Extension;
         let has_error = lines
             .iter()
-            .any(|line| is_of_extension(line) && line.level >= Level::Error);
-        if has_error && self.envoy_log >= Level::Warning {
+            .any(|line| is_of_extension(line) && line.level >= EnvoyLogLevel::Error);
+        if has_error && self.envoy_log >= EnvoyLogLevel::Warning {
             lines.retain(is_of_extension);
         }
     }
 
     /// Prints what was logged during the update. Equal lines are printed once.
-    fn show_loading(&mut self) -> Result<()> {
+    fn print_update_log(&mut self) -> Result<()> {
         let mut lines: Vec<(Line, usize)> = Vec::new();
-        for line in self.loading.take().unwrap_or_default() {
+        for line in self.update_log.take().unwrap_or_default() {
             match lines.iter_mut().find(|(known, _)| *known == line) {
                 Some((_, times)) => *times += 1,
                 None => lines.push((line, 1)),
@@ -376,7 +380,7 @@ impl Session {
         if let Some(recorder) = self.settings.recorder() {
             for address in addresses.values_mut() {
                 recorder.set_proxy(*address);
-                *address = recorder.front();
+                *address = recorder.client_address();
             }
         }
         for (index, address) in addresses.values().enumerate() {
@@ -415,7 +419,7 @@ impl Session {
     }
 
     fn on_exited(mut self, hidden: &[String]) -> Result<()> {
-        self.show_loading()?;
+        self.print_update_log()?;
         let status = match &mut self.proxy {
             Some(proxy) => proxy.status()?.to_string(),
             None => "not started".to_owned(),

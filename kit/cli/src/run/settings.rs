@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::options::Options;
+use super::options::RunOptions;
 use super::resources::{EnvoyFiles, Resources};
 use super::{echo, envoy_file};
 use proxy_wasm_test::cases::Recorder;
@@ -22,18 +22,18 @@ const ADMIN_PORT: u16 = 18001;
 /// The settings of a run.
 #[derive(Debug)]
 pub struct Settings {
-    source: Source,
+    source: SettingsSource,
     admin_port: u16,
 }
 
 #[derive(Debug)]
-enum Source {
+enum SettingsSource {
     /// The settings are in the options.
     Options {
         port: u16,
         configuration: GivenConfiguration,
         allow_on_headers_stop_iteration: bool,
-        upstream: Upstream,
+        upstream: UpstreamAddress,
         recorder: Option<Recorder>,
     },
     /// The settings are in the author's own Envoy configuration.
@@ -48,7 +48,7 @@ enum GivenConfiguration {
 }
 
 #[derive(Debug)]
-struct Upstream {
+struct UpstreamAddress {
     host: String,
     port: u16,
     is_echo: bool,
@@ -60,10 +60,10 @@ impl Settings {
     /// # Errors
     ///
     /// If a port is in use, a file does not exist, or the upstream is not HOST:PORT.
-    pub fn new(options: &Options) -> Result<Self> {
+    pub fn new(options: &RunOptions) -> Result<Self> {
         let admin_port = choose(options.admin_port, ADMIN_PORT, "--admin-port")?;
         if let Some(file) = &options.envoy_config {
-            let source = Source::File(absolute(file)?);
+            let source = SettingsSource::File(absolute(file)?);
             return Ok(Self { source, admin_port });
         }
         let configuration = match (&options.configuration, &options.configuration_file) {
@@ -73,13 +73,13 @@ impl Settings {
         };
         let port = choose(options.port, PORT, "--port")?;
         let upstream = match &options.upstream {
-            Some(text) => Upstream::parse(text)?,
-            None => Upstream::echo()?,
+            Some(text) => UpstreamAddress::parse(text)?,
+            None => UpstreamAddress::echo()?,
         };
         let record =
             |file: &PathBuf| Recorder::start(port, (upstream.host.clone(), upstream.port), file);
         let recorder = options.record.as_ref().map(record).transpose()?;
-        let source = Source::Options {
+        let source = SettingsSource::Options {
             port,
             configuration,
             allow_on_headers_stop_iteration: options.allow_on_headers_stop_iteration,
@@ -92,31 +92,33 @@ impl Settings {
     /// The files from which settings are read.
     pub fn files(&self) -> Vec<PathBuf> {
         match &self.source {
-            Source::File(file)
-            | Source::Options {
+            SettingsSource::File(file)
+            | SettingsSource::Options {
                 configuration: GivenConfiguration::File(file),
                 ..
             } => vec![file.clone()],
-            Source::Options { .. } => Vec::new(),
+            SettingsSource::Options { .. } => Vec::new(),
         }
     }
 
     /// The upstream, for the output.
     pub fn upstream(&self) -> String {
         match &self.source {
-            Source::File(file) => format!("the clusters of {}", file.display()),
-            Source::Options { upstream, .. } if upstream.is_echo => {
+            SettingsSource::File(file) => format!("the clusters of {}", file.display()),
+            SettingsSource::Options { upstream, .. } if upstream.is_echo => {
                 "an echo server, which responds with the request".to_owned()
             }
-            Source::Options { upstream, .. } => format!("{}:{}", upstream.host, upstream.port),
+            SettingsSource::Options { upstream, .. } => {
+                format!("{}:{}", upstream.host, upstream.port)
+            }
         }
     }
 
     /// What records the requests, if the author has asked for it.
     pub fn recorder(&self) -> Option<&Recorder> {
         match &self.source {
-            Source::Options { recorder, .. } => recorder.as_ref(),
-            Source::File(_) => None,
+            SettingsSource::Options { recorder, .. } => recorder.as_ref(),
+            SettingsSource::File(_) => None,
         }
     }
 
@@ -127,7 +129,7 @@ impl Settings {
     /// If a file cannot be read, or is incomplete.
     pub fn resources(&self, files: &EnvoyFiles) -> Result<Resources> {
         match &self.source {
-            Source::Options {
+            SettingsSource::Options {
                 port,
                 configuration,
                 allow_on_headers_stop_iteration,
@@ -145,19 +147,19 @@ impl Settings {
                     configuration,
                     // The recorder listens on the author's port.
                     port: if recorder.is_some() { 0 } else { *port },
-                    answers_direct: false,
+                    has_direct_response: false,
                     allow_on_headers_stop_iteration: *allow_on_headers_stop_iteration,
                 };
-                let back = recorder.as_ref().map(Recorder::back);
-                let host = back.map_or(upstream.host.clone(), |back| back.ip().to_string());
-                let port = back.map_or(upstream.port, |back| back.port());
+                let address = recorder.as_ref().map(Recorder::upstream_address);
+                let host = address.map_or(upstream.host.clone(), |it| it.ip().to_string());
+                let port = address.map_or(upstream.port, |it| it.port());
                 let upstream = (host.as_str(), port);
                 Ok(Resources {
                     bootstrap: resources::bootstrap(files.listeners, self.admin_port, upstream),
                     listeners: resources::listeners(files.module, &[listener]),
                 })
             }
-            Source::File(file) => {
+            SettingsSource::File(file) => {
                 let text = read(file)?;
                 envoy_file::resources(&text, files, self.admin_port)
                     .with_context(|| file.display().to_string())
@@ -176,7 +178,7 @@ impl GivenConfiguration {
     }
 }
 
-impl Upstream {
+impl UpstreamAddress {
     fn echo() -> Result<Self> {
         let address = echo::start()?.address();
         Ok(Self {
@@ -234,7 +236,7 @@ mod tests {
     #[derive(Parser)]
     struct Command {
         #[command(flatten)]
-        options: Options,
+        options: RunOptions,
     }
 
     #[test]
@@ -270,7 +272,7 @@ mod tests {
             ("localhost:8080", "localhost", 8080),
             ("[::1]:8080", "::1", 8080),
         ] {
-            let upstream = Upstream::parse(text)?;
+            let upstream = UpstreamAddress::parse(text)?;
             assert_eq!((upstream.host.as_str(), upstream.port), (host, port));
         }
         for text in [
@@ -280,7 +282,7 @@ mod tests {
             "localhost:port",
             "http://localhost:80",
         ] {
-            assert!(Upstream::parse(text).is_err(), "{text:?}");
+            assert!(UpstreamAddress::parse(text).is_err(), "{text:?}");
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ impl Watch {
             settings: settings.to_vec(),
             root,
         };
-        Self::on(files, on_change)
+        Self::watch_files(files, on_change)
     }
 
     /// Watches the extension's files in the directory `root`, if one is given, and other files and
@@ -86,10 +86,10 @@ impl Watch {
                 files.files.push(path);
             }
         }
-        Self::on(files, on_change)
+        Self::watch_files(files, on_change)
     }
 
-    fn on(
+    fn watch_files(
         files: WatchedFiles,
         mut on_change: impl FnMut(Changes) + Send + 'static,
     ) -> Result<Self> {
@@ -145,7 +145,7 @@ fn wait_for_quiet(events: &Receiver<()>) -> bool {
 }
 
 /// The hashes of the contents of files.
-type Contents = BTreeMap<PathBuf, u64>;
+type FileHashes = BTreeMap<PathBuf, u64>;
 
 /// The watched files.
 #[derive(Debug, Default)]
@@ -180,7 +180,7 @@ impl WatchedFiles {
         directories
     }
 
-    fn contents(&self) -> Contents {
+    fn contents(&self) -> FileHashes {
         let mut open: Vec<PathBuf> = self.directories.clone();
         let mut files: Vec<PathBuf> = self.files.iter().chain(&self.settings).cloned().collect();
         while let Some(directory) = open.pop() {
@@ -204,7 +204,7 @@ impl WatchedFiles {
             .collect()
     }
 
-    fn difference(&self, before: &Contents, now: &Contents) -> Changes {
+    fn difference(&self, before: &FileHashes, now: &FileHashes) -> Changes {
         let all: BTreeSet<&PathBuf> = before.keys().chain(now.keys()).collect();
         let mut changes = Changes::default();
         for file in all {

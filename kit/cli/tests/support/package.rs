@@ -26,8 +26,8 @@ strip = "debuginfo"
 /// Its manifest.yaml.
 const MANIFEST: &str = "schemaVersion: 1\nphase: PostAuthZ\npriority: 1\nmodule: extension.wasm\n";
 
-/// Writes an extension to this directory in Cargo's directory for tests, which is kept because it has
-/// compiled dependencies.
+/// Writes an extension to this directory in Cargo's directory for tests, which is kept because it
+/// has compiled dependencies.
 pub fn write_package(path: &str, source: &str) -> Result<PathBuf> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(path);
     fs::create_dir_all(directory.join("src"))?;

@@ -67,10 +67,10 @@ fn line(name: &str, value: &str) -> Option<(String, String)> {
         | "grpc-message" => true,
         _ => false,
     };
-    let name_is_fine = !name.is_empty() && name.chars().all(is_token) && !is_forbidden;
+    let name_is_valid = !name.is_empty() && name.chars().all(is_token) && !is_forbidden;
     let value = value.trim_matches([' ', '\t']);
-    let value_is_fine = !value.chars().any(|c| c.is_control() && c != '\t');
-    (name_is_fine && value_is_fine).then(|| (name, value.to_owned()))
+    let value_is_valid = !value.chars().any(|c| c.is_control() && c != '\t');
+    (name_is_valid && value_is_valid).then(|| (name, value.to_owned()))
 }
 
 /// JSON that keeps the order of members and duplicate names.

@@ -30,7 +30,7 @@ fn line_with_the_prefix_is_forwarded_with_the_rest() -> Result<(), Error> {
 }
 
 #[test]
-fn another_line_closes_the_connection() -> Result<(), Error> {
+fn line_without_the_prefix_closes_the_connection() -> Result<(), Error> {
     for line in [
         "GET / HTTP/1.1\r\n",
         "SSH-1.99-old\n",
@@ -65,7 +65,7 @@ fn incomplete_configuration_is_rejected() {
     assert!(rejection.contains("missing field `limit`"), "{rejection}");
 }
 
-/// What a client receives that sends these bytes through Envoy to an echo service.
+/// Sends bytes through Envoy to an echo service, and returns what the client receives.
 fn echoed(envoy: &Envoy, bytes: &str) -> Result<String> {
     let mut connection = TcpStream::connect(envoy.address_of("tcp")?)?;
     connection.write_all(bytes.as_bytes())?;

@@ -39,12 +39,12 @@ fn workers_in_envoy_never_use_a_number_twice() -> Result<()> {
     const REQUESTS: usize = 50;
     let envoy = envoy("shared_data", "")?;
     let url = envoy.url("/echo/x-request-number");
-    let ask = || -> Result<Vec<u64>> {
+    let send_requests = || -> Result<Vec<u64>> {
         let number = |_| Ok(String::from_utf8(http::get(&url)?.body)?.parse()?);
         (0..REQUESTS).map(number).collect()
     };
     let numbers: Vec<Result<Vec<u64>>> = thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(send_requests)).collect();
         let join = |client: thread::ScopedJoinHandle<_>| {
             client
                 .join()

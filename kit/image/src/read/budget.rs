@@ -62,7 +62,7 @@ impl Budget {
     }
 
     /// How many bytes may still be kept.
-    pub fn keepable(&self) -> u64 {
+    pub fn remaining_kept(&self) -> u64 {
         self.kept.get()
     }
 

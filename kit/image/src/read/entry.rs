@@ -77,9 +77,9 @@ impl FileContent {
         let mut bytes = Vec::new();
         reader.by_ref().take(START_LENGTH).read_to_end(&mut bytes)?;
         let more = if bytes.starts_with(MODULE_MAGIC) {
-            budget.keepable()
+            budget.remaining_kept()
         } else {
-            budget.keepable().min(MAX_TEXT_LENGTH)
+            budget.remaining_kept().min(MAX_TEXT_LENGTH)
         };
         reader.by_ref().take(more).read_to_end(&mut bytes)?;
         let rest = io::copy(&mut reader, &mut io::sink())?;

@@ -107,7 +107,7 @@ impl Image {
             let mut blob = layout.blob(layer, budget)?;
             let (media_type, digest) = (layer.media_type.clone(), layer.digest.clone());
             let read = Layer::read(media_type, digest, &mut blob, budget)?;
-            read.unless_limited(blob.check(layer))
+            read.with_digest_check(blob.check(layer))
         })?;
         Ok(Self {
             podman: match podman {
@@ -156,7 +156,7 @@ fn saved(layout: &mut Layout) -> Result<Image> {
         if read.is_compressed() {
             return Ok(read);
         }
-        read.unless_limited(blob.check_digest(digest))
+        read.with_digest_check(blob.check_digest(digest))
     })?;
     Ok(Image {
         digest: None,

@@ -84,7 +84,7 @@ impl Layer {
 
     /// The layer, if its blob has the right digest. If the budget was used up before the digest was
     /// known, the error is in the content.
-    pub(crate) fn unless_limited(mut self, checked: Result<()>) -> Result<Self> {
+    pub(crate) fn with_digest_check(mut self, checked: Result<()>) -> Result<Self> {
         match (checked, &mut self.content) {
             (Err(error @ Error::Limit(_)), LayerContent::Tar(tar)) => {
                 tar.problem.get_or_insert(error);

@@ -78,13 +78,14 @@ fn apply(root: &mut ContainerRoot, tar: &Tar) -> Result<()> {
 
 fn insert(root: &mut ContainerRoot, path: &str, entry: &Entry) -> Result<()> {
     let shown = path.escape_debug();
-    let nowhere = || Error::Image(format!("{shown} is in a directory that does not exist"));
+    let missing_directory =
+        || Error::Image(format!("{shown} is in a directory that does not exist"));
     let given = path;
-    let path = resolve(root, given, false).ok_or_else(nowhere)?;
+    let path = resolve(root, given, false).ok_or_else(missing_directory)?;
     // Missing directories are created, but not behind a link.
     let (directory, _) = path.rsplit_once('/').unwrap_or_default();
     if path != given && !directory.is_empty() && !is_directory(root, directory) {
-        return Err(nowhere());
+        return Err(missing_directory());
     }
     let entry = match entry {
         Entry::HardLink { target } => resolve(root, target, false)
@@ -124,10 +125,10 @@ fn is_directory(root: &ContainerRoot, path: &str) -> bool {
 /// part. `None` if a part is not a directory, or if the links form a cycle.
 fn resolve(root: &ContainerRoot, path: &str, follow: bool) -> Option<String> {
     let path = normalize_path(path.as_bytes());
-    let mut ahead: Vec<&str> = path.split('/').rev().collect();
+    let mut remaining: Vec<&str> = path.split('/').rev().collect();
     let mut at = String::new();
     let mut links = 0;
-    while let Some(part) = ahead.pop() {
+    while let Some(part) = remaining.pop() {
         match part {
             "" | "." => continue,
             ".." => {
@@ -142,16 +143,16 @@ fn resolve(root: &ContainerRoot, path: &str, follow: bool) -> Option<String> {
         }
         at.push_str(part);
         match root.get(&at) {
-            Some(Entry::SymbolicLink { target }) if follow || !ahead.is_empty() => {
+            Some(Entry::SymbolicLink { target }) if follow || !remaining.is_empty() => {
                 links += 1;
                 if links > MAX_LINKS {
                     return None;
                 }
                 at.truncate(if target.starts_with('/') { 0 } else { length });
-                ahead.extend(target.split('/').rev());
+                remaining.extend(target.split('/').rev());
             }
             None | Some(Entry::Directory | Entry::SymbolicLink { .. }) => {}
-            Some(_) if ahead.is_empty() => {}
+            Some(_) if remaining.is_empty() => {}
             Some(_) => return None,
         }
     }

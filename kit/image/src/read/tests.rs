@@ -27,13 +27,13 @@ fn append(builder: &mut tar::Builder<Vec<u8>>, name: &str, mut header: tar::Head
     let field = &mut header.as_old_mut().name;
     field[..name.len()].copy_from_slice(name.as_bytes());
     header.set_cksum();
-    builder.append(&header, bytes).expect("memory");
+    builder.append(&header, bytes).expect("write to memory");
 }
 
 fn tar_with(name: &str, header: tar::Header, bytes: &[u8]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     append(&mut builder, name, header, bytes);
-    builder.into_inner().expect("memory")
+    builder.into_inner().expect("write to memory")
 }
 
 /// The entries of a tar that has no errors.
@@ -94,7 +94,7 @@ fn links_are_listed_and_not_followed() {
         ),
     ] {
         let mut link = header(kind, 0);
-        link.set_link_name("/etc/passwd").expect("short");
+        link.set_link_name("/etc/passwd").expect("a short target");
         let tar = tar_with("plugin.wasm", link, b"");
         assert_eq!(entries(&tar), [("plugin.wasm".to_owned(), expected)]);
     }
@@ -107,7 +107,7 @@ fn end_of_an_entry_is_the_end_of_its_content() {
         let header = header(tar::EntryType::Regular, bytes.len() as u64);
         append(&mut builder, "a", header, bytes);
     }
-    let tar = tarball(builder.into_inner().expect("memory").as_slice());
+    let tar = tarball(builder.into_inner().expect("write to memory").as_slice());
     let ends: Vec<_> = tar.entries.iter().map(|item| item.end).collect();
     assert_eq!(ends, [513, 1024 + 512 + 600, 1024 + 512 + 1024 + 512]);
 }
@@ -141,7 +141,7 @@ fn memory_for_content_is_limited() {
         let header = header(tar::EntryType::Regular, module.len() as u64);
         append(&mut builder, "a", header, &module);
     }
-    let entries = entries(&builder.into_inner().expect("memory"));
+    let entries = entries(&builder.into_inner().expect("write to memory"));
     let kept: Vec<_> = entries
         .iter()
         .map(|(_, entry)| match entry {
@@ -170,12 +170,12 @@ fn endless_entry_is_an_error_in_bounded_memory() {
 fn gzip_bomb_is_an_error_in_bounded_memory() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     let header = tar_with("a", header(tar::EntryType::Regular, 4 << 30), b"");
-    gzip.write_all(&header[..512]).expect("memory");
+    gzip.write_all(&header[..512]).expect("write to memory");
     let zeros = vec![0; 1 << 20];
     for _ in 0..200 {
-        gzip.write_all(&zeros).expect("memory");
+        gzip.write_all(&zeros).expect("write to memory");
     }
-    let bomb = gzip.finish().expect("memory");
+    let bomb = gzip.finish().expect("write to memory");
     assert!(bomb.len() < 1 << 20, "{} bytes", bomb.len());
     let budget = Budget::new(100 << 20, 10);
     let tar = Tar::read(MultiGzDecoder::new(bomb.as_slice()), &budget);
@@ -188,7 +188,7 @@ fn too_many_entries_are_a_limit_error() {
     for _ in 0..=10 {
         append(&mut builder, "a", header(tar::EntryType::Regular, 0), b"");
     }
-    let bytes = builder.into_inner().expect("memory");
+    let bytes = builder.into_inner().expect("write to memory");
     let tar = Tar::read(bytes.as_slice(), &Budget::new(1 << 20, 10));
     assert_eq!(tar.entries.len(), 10);
     assert!(matches!(tar.problem, Some(Error::Limit(_))), "{tar:?}");
@@ -361,8 +361,8 @@ fn directory_lists_files_and_links() -> Result<()> {
 fn compression_is_detected_by_the_first_bytes() -> Result<()> {
     let tar = tar_with("a", header(tar::EntryType::Regular, 1), b"x");
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(&tar).expect("memory");
-    let gzip = gzip.finish().expect("memory");
+    gzip.write_all(&tar).expect("write to memory");
+    let gzip = gzip.finish().expect("write to memory");
     let level = ruzstd::encoding::CompressionLevel::Fastest;
     let zstd = ruzstd::encoding::compress_to_vec(tar.as_slice(), level);
     for (bytes, expected) in [

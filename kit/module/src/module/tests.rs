@@ -1,11 +1,11 @@
 use super::*;
 
-fn read(wat: &str) -> Module {
-    Module::read(&wat::parse_str(wat).expect(wat)).expect(wat)
+fn read(wat: &str) -> ModuleInfo {
+    ModuleInfo::read(&wat::parse_str(wat).expect(wat)).expect(wat)
 }
 
 fn error(bytes: &[u8]) -> String {
-    Module::read(bytes).expect_err("an error").to_string()
+    ModuleInfo::read(bytes).expect_err("an error").to_string()
 }
 
 fn needs(wat: &str) -> Vec<&'static str> {
@@ -104,7 +104,7 @@ fn tags_belong_to_both_exception_proposals() {
     assert_eq!(needs(&format!("{TAG} {current})")), ["exceptions"]);
     let both = wat::parse_str(format!("{TAG} {legacy} {current})")).expect("a module");
     assert_eq!(
-        Module::read(&both).expect_err("an error"),
+        ModuleInfo::read(&both).expect_err("an error"),
         Error::MixedExceptions
     );
 }
@@ -138,7 +138,9 @@ fn only_functions_are_callbacks() {
 fn first_name_section_must_be_readable() {
     let readable = |section: &[u8]| {
         let module = [b"\0asm\x01\0\0\0", section].concat();
-        Module::read(&module).expect("a module").names_are_readable
+        ModuleInfo::read(&module)
+            .expect("a module")
+            .names_are_readable
     };
     const GOOD: &[u8] = b"\0\x08\x04name\x01\x01\x00";
     const BAD: &[u8] = b"\0\x08\x04name\x01\x02\x00";
@@ -155,9 +157,15 @@ fn long_table_index_needs_reference_types() {
         "(module (type (func)) (table 1 funcref) (func i32.const 0 call_indirect (type 0)))",
     )
     .expect("a module");
-    assert!(Module::read(&module).expect("valid").proposals.is_empty());
+    assert!(
+        ModuleInfo::read(&module)
+            .expect("valid")
+            .proposals
+            .is_empty()
+    );
 
-    // call_indirect, type 0, table 0. The table index takes five bytes in place of one, so the lengths of the function and of the section grow by four.
+    // call_indirect, type 0, table 0. The table index takes five bytes instead of one, so the
+    // lengths of the function and of the section grow by four.
     let at = module
         .windows(3)
         .position(|bytes| bytes == [0x11, 0, 0])
@@ -166,7 +174,7 @@ fn long_table_index_needs_reference_types() {
     let body = at - 4;
     module[body] += 4;
     module[body - 2] += 4;
-    let needs: Vec<_> = Module::read(&module)
+    let needs: Vec<_> = ModuleInfo::read(&module)
         .expect("still valid")
         .proposals
         .iter()
@@ -207,10 +215,10 @@ fn damaged_module_does_not_panic() {
     .expect("a module");
     for length in 0..module.len() {
         // A cut between two sections may leave a valid module.
-        drop(Module::read(&module[..length]));
+        drop(ModuleInfo::read(&module[..length]));
         let mut flipped = module.clone();
         flipped[length] ^= 0xff;
-        drop(Module::read(&flipped));
+        drop(ModuleInfo::read(&flipped));
     }
 }
 
@@ -239,7 +247,7 @@ fn module_that_is_too_long_is_an_error() {
     let module = vec![0; MAX_LENGTH as usize + 1];
     let length = MAX_LENGTH + 1;
     assert_eq!(
-        Module::read(&module).expect_err("an error"),
+        ModuleInfo::read(&module).expect_err("an error"),
         Error::TooLong { length }
     );
 }

@@ -13,8 +13,8 @@ use super::codec::{decode, encode};
 use crate::error::Error;
 use crate::sections::slice;
 
-/// Replaces each function by the first identical one, and repeats it as long as that removes
-/// functions: the callers of merged functions may have become identical.
+/// Replaces each function by the first identical one, until no more functions are removed: the
+/// callers of merged functions may have become identical.
 pub fn merge(mut module: Module) -> Result<Module, Error> {
     loop {
         let bytes = encode(module);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Module;
+use crate::ModuleInfo;
 use crate::strip;
 
 /// The analysis build of an extension that implements only `on_tick`.
@@ -77,7 +77,7 @@ fn unchanged_module_exports_callbacks_that_nothing_implements() {
             "kept:    proxy_on_log, because the original module is smaller",
         ]
     );
-    let module = Module::read(&shrunk.module).expect("valid");
+    let module = ModuleInfo::read(&shrunk.module).expect("valid");
     assert!(module.export("proxy_on_log").is_some());
 }
 

@@ -50,11 +50,11 @@ enum IndexSource {
 impl IndexSource {
     /// The source of the result of the instruction before this position. `None` if it is not a
     /// function index.
-    fn before(sequence: &InstrSeq, place: usize) -> Option<Self> {
-        let place = place.checked_sub(1)?;
+    fn before(sequence: &InstrSeq, position: usize) -> Option<Self> {
+        let position = position.checked_sub(1)?;
         match sequence
             .instrs
-            .get(place)
+            .get(position)
             .map(|(instruction, _)| instruction)
         {
             Some(Instr::Load(load)) => match load.kind {
@@ -68,8 +68,8 @@ impl IndexSource {
                 Value::I32(number) => Some(Self::Constant(number.cast_unsigned())),
                 _ => None,
             },
-            Some(Instr::LocalTee(_)) => Self::before(sequence, place),
-            Some(Instr::LocalGet(get)) => match last_set(sequence, place, get.local) {
+            Some(Instr::LocalTee(_)) => Self::before(sequence, position),
+            Some(Instr::LocalGet(get)) => match last_set(sequence, position, get.local) {
                 Some(set) => Self::before(sequence, set),
                 None => Some(Self::Copy(get.local)),
             },
@@ -82,20 +82,20 @@ impl IndexSource {
 /// The last position before `end` at which a variable is set, if no block or loop is between them.
 fn last_set(sequence: &InstrSeq, end: usize, variable: LocalId) -> Option<usize> {
     let line = sequence.instrs.iter().enumerate().take(end).rev();
-    line.map_while(|(place, (instruction, _))| match instruction {
+    line.map_while(|(position, (instruction, _))| match instruction {
         Instr::Block(_)
         | Instr::Loop(_)
         | Instr::IfElse(_)
         | Instr::TryTable(_)
         | Instr::Try(_) => None,
-        instruction => Some((place, instruction)),
+        instruction => Some((position, instruction)),
     })
     .find(|(_, instruction)| match instruction {
         Instr::LocalSet(set) => set.local == variable,
         Instr::LocalTee(tee) => tee.local == variable,
         _ => false,
     })
-    .map(|(place, _)| place)
+    .map(|(position, _)| position)
 }
 
 impl Variables {
@@ -112,7 +112,7 @@ impl Variables {
         variables
     }
 
-    /// The sources of a value: copies are followed to what they copy.
+    /// The sources of a value. A copy has the sources of the variable that it copies.
     fn origins(&self, source: Option<IndexSource>) -> Vec<IndexSource> {
         let mut seen = BTreeSet::new();
         let mut origins = Vec::new();
@@ -133,14 +133,14 @@ impl Variables {
 
 impl<'instr> Visitor<'instr> for Variables {
     fn start_instr_seq(&mut self, sequence: &'instr InstrSeq) {
-        for (place, (instruction, _)) in sequence.instrs.iter().enumerate() {
+        for (position, (instruction, _)) in sequence.instrs.iter().enumerate() {
             let variable = match instruction {
                 Instr::LocalSet(set) => set.local,
                 Instr::LocalTee(tee) => tee.local,
                 _ => continue,
             };
             let sources = self.sources.entry(variable).or_default();
-            sources.extend(IndexSource::before(sequence, place));
+            sources.extend(IndexSource::before(sequence, position));
         }
     }
 }
@@ -149,7 +149,8 @@ impl<'instr> Visitor<'instr> for Variables {
 #[derive(Default)]
 struct Calls {
     variables: Variables,
-    /// The standard library does not call methods of the SDK's traits.
+    /// Whether the function belongs to the standard library, which does not call methods of the
+    /// SDK's traits.
     in_standard_library: bool,
     /// The offsets from which called functions are read, by signature.
     offsets: BTreeMap<TypeId, BTreeSet<u32>>,
@@ -165,13 +166,13 @@ struct Calls {
 
 impl<'instr> Visitor<'instr> for Calls {
     fn start_instr_seq(&mut self, sequence: &'instr InstrSeq) {
-        for (place, (instruction, _)) in sequence.instrs.iter().enumerate() {
+        for (position, (instruction, _)) in sequence.instrs.iter().enumerate() {
             match instruction {
                 Instr::CallIndirect(call) => {
-                    self.call(call.ty, IndexSource::before(sequence, place))
+                    self.call(call.ty, IndexSource::before(sequence, position))
                 }
                 Instr::ReturnCallIndirect(call) => {
-                    self.call(call.ty, IndexSource::before(sequence, place));
+                    self.call(call.ty, IndexSource::before(sequence, position));
                 }
                 Instr::Const(constant) => {
                     if let Value::I32(number) = constant.value {
@@ -208,16 +209,16 @@ fn is_standard(name: &str) -> bool {
     let paths = name
         .split(|c: char| !is_path_character(c))
         .filter(|path| !path.is_empty() && !path.starts_with("::"));
-    let mut names_it = false;
+    let mut names_standard_library = false;
     for path in paths {
         match path.split_once("::") {
-            Some(("core" | "alloc" | "std", _)) => names_it = true,
+            Some(("core" | "alloc" | "std", _)) => names_standard_library = true,
             // A primitive type or a word; parameters such as T begin with a capital letter.
             None if path.starts_with(|c: char| c.is_lowercase()) => {}
             _ => return false,
         }
     }
-    names_it
+    names_standard_library
 }
 
 /// Replaces methods that cannot be called. Returns their number.

@@ -27,7 +27,7 @@ pub(crate) const MAX_DEPTH: usize = SIZE / SMALLEST_FRAME as usize;
 pub(super) const INDEX: usize = 4;
 
 /// The sections of a module by their numbers in the binary format. The wrappers change some of them.
-type Sections = BTreeMap<u8, Vec<u8>>;
+type RawSections = BTreeMap<u8, Vec<u8>>;
 
 const FUNCTION: u8 = 3;
 const MEMORY_SECTION: u8 = 5;
@@ -55,8 +55,8 @@ impl FrameSizes {
 
 /// The parts of a valid module that are needed to wrap its functions.
 #[derive(Default)]
-struct Contents {
-    sections: Sections,
+struct ModuleParts {
+    sections: RawSections,
     types: Vec<FuncType>,
     functions: Vec<u32>,
     /// The number of each function's locals.
@@ -78,8 +78,8 @@ fn frame_size(parameters: u32, locals: u32) -> u32 {
     SMALLEST_FRAME.saturating_add(values.saturating_mul(8))
 }
 
-fn read(module: &[u8]) -> Result<Contents, BinaryReaderError> {
-    let mut contents = Contents::default();
+fn read(module: &[u8]) -> Result<ModuleParts, BinaryReaderError> {
+    let mut contents = ModuleParts::default();
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload?;
         match &payload {
@@ -122,8 +122,8 @@ fn read(module: &[u8]) -> Result<Contents, BinaryReaderError> {
 }
 
 /// The module with its wrappers.
-fn write(contents: Contents) -> (Vec<u8>, FrameSizes) {
-    let Contents {
+fn write(contents: ModuleParts) -> (Vec<u8>, FrameSizes) {
+    let ModuleParts {
         mut sections,
         types,
         functions,
@@ -201,7 +201,7 @@ fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 /// Adds entries to a section, which is a number of entries and the entries.
-fn append(sections: &mut Sections, id: u8, entries: &[Vec<u8>], in_front: bool) {
+fn append(sections: &mut RawSections, id: u8, entries: &[Vec<u8>], in_front: bool) {
     if entries.is_empty() {
         return;
     }

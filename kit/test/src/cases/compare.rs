@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::format::{Expect, ExpectGrpc, ExpectRequest, ExpectResponse, Message};
-use super::line::{ExpectLine, Level};
+use super::format::{Expect, ExpectGrpc, ExpectRequest, ExpectResponse, MessageKind};
+use super::line::{ExpectLine, LineLevel};
 use super::observed::{
-    Held, Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest, ObservedResponse,
+    Held, ObservedExchange, ObservedGrpcCall, ObservedMetrics, ObservedRequest, ObservedResponse,
 };
 use super::pattern::{BodyPattern, Pattern};
 use super::text::{Map, OneOrMany, Text};
@@ -48,7 +48,7 @@ pub struct Scope<'a> {
     pub rejected: Option<&'a str>,
     pub exchange: Option<&'a ObservedExchange>,
     pub log: &'a [LogLine],
-    pub metrics: &'a Metrics,
+    pub metrics: &'a ObservedMetrics,
     /// `None` if the proxy does not count them.
     pub host_calls: Option<&'a BTreeMap<&'static str, u64>>,
 }
@@ -128,8 +128,8 @@ impl Results {
             (Some(_), None) => self.skip("held", "Envoy does not report what an extension holds"),
             (Some(expected), Some(observed)) => {
                 let expected = match expected {
-                    Message::Request => Held::Request,
-                    Message::Response => Held::Response,
+                    MessageKind::Request => Held::Request,
+                    MessageKind::Response => Held::Response,
                 };
                 if expected != observed {
                     self.fail("held", expected.name(), observed.name());
@@ -287,7 +287,7 @@ impl Results {
         }
     }
 
-    fn metrics(&mut self, expected: &Map<OneOrMany<u64>>, observed: &Metrics) {
+    fn metrics(&mut self, expected: &Map<OneOrMany<u64>>, observed: &ObservedMetrics) {
         for (name, OneOrMany(values)) in &expected.0 {
             let name_of_expectation = format!("metrics.{name}");
             let observed = match observed.get(name) {
@@ -369,7 +369,7 @@ impl std::fmt::Display for ExpectLine {
     }
 }
 
-impl Level {
+impl LineLevel {
     fn is(self, level: LogLevel) -> bool {
         let own = match self {
             Self::Trace => LogLevel::Trace,

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::format::{Case, Failure, GrpcAnswer, Reply, Request};
-use super::json::{Configuration, Property};
+use super::format::{Case, FailureKind, GrpcResponse, Reply, Request};
+use super::json::{CaseConfiguration, PropertyValue};
 use super::messages::fields;
 use super::observed::{
-    Held, Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest, ObservedResponse,
+    Held, ObservedExchange, ObservedGrpcCall, ObservedMetrics, ObservedRequest, ObservedResponse,
 };
 use super::pattern::Bytes;
-use super::session::{Services, Session, Stop};
+use super::session::{ProxySession, Services, Stop};
 use super::text::Text;
 use crate::error::Error;
 use crate::grpc::GrpcReply;
@@ -51,12 +51,12 @@ enum CallId {
 struct Waiting {
     due: Duration,
     id: CallId,
-    answer: Answer,
+    response: CallResponse,
 }
 
-enum Answer {
+enum CallResponse {
     Http(Reply),
-    Grpc(GrpcAnswer),
+    Grpc(GrpcResponse),
 }
 
 impl EmbeddedSession {
@@ -86,7 +86,7 @@ impl EmbeddedSession {
     }
 
     /// Receives the calls that the extension has made, and responds to them, each at its time.
-    fn answer_calls(&mut self) -> Result<(), Stop> {
+    fn respond_to_calls(&mut self) -> Result<(), Stop> {
         loop {
             self.receive_http_calls()?;
             self.receive_grpc_calls()?;
@@ -95,11 +95,11 @@ impl EmbeddedSession {
             let Some((place, _)) = next.min_by_key(|(_, waiting)| waiting.due) else {
                 return Ok(());
             };
-            let Waiting { due, id, answer } = self.waiting.remove(place);
+            let Waiting { due, id, response } = self.waiting.remove(place);
             let now = self.plugin.time();
             let rest = due.saturating_sub(now);
             self.plugin.advance(rest).map_err(stop)?;
-            self.answer(id, &answer)?;
+            self.respond_to_call(id, &response)?;
         }
     }
 
@@ -112,15 +112,15 @@ impl EmbeddedSession {
             let request = ObservedRequest::new(call.headers, call.body, call.trailers);
             // If the case does not describe the call, it gets no response, and the result reports it.
             if let Some(call_of_case) = self.services.make(&call.cluster, request) {
-                let answer = call_of_case.answer;
-                let due = match answer.failure {
-                    Some(Failure::Timeout) if call.timeout.is_zero() => {
+                let response = call_of_case.response;
+                let due = match response.failure {
+                    Some(FailureKind::Timeout) if call.timeout.is_zero() => {
                         return Err(Stop::Failed(NO_TIMEOUT.to_owned()));
                     }
-                    Some(Failure::Timeout) => call.timeout,
-                    _ => answer.delay.0,
+                    Some(FailureKind::Timeout) => call.timeout,
+                    _ => response.delay.0,
                 };
-                self.wait(id, due, Answer::Http(answer));
+                self.wait(id, due, CallResponse::Http(response));
             }
         }
         Ok(())
@@ -139,42 +139,44 @@ impl EmbeddedSession {
                 message: call.messages.concat(),
             };
             if let Some(call_of_case) = self.services.make_grpc(&call.cluster, made) {
-                let answer = call_of_case.answer;
+                let response = call_of_case.response;
                 let due = match call.timeout {
-                    _ if !answer.timeout => answer.delay.0,
+                    _ if !response.timeout => response.delay.0,
                     Some(timeout) if !timeout.is_zero() => timeout,
                     _ => return Err(Stop::Failed(NO_TIMEOUT.to_owned())),
                 };
-                self.wait(id, due, Answer::Grpc(answer));
+                self.wait(id, due, CallResponse::Grpc(response));
             }
         }
         Ok(())
     }
 
-    fn wait(&mut self, id: CallId, delay: Duration, answer: Answer) {
+    fn wait(&mut self, id: CallId, delay: Duration, response: CallResponse) {
         let due = self.plugin.time().saturating_add(delay);
-        self.waiting.push(Waiting { due, id, answer });
+        self.waiting.push(Waiting { due, id, response });
     }
 
     /// Responds to a call, unless it has timed out or the extension has cancelled it.
-    fn answer(&self, id: CallId, answer: &Answer) -> Result<(), Stop> {
-        match (id, answer) {
-            (CallId::Http(id), Answer::Http(answer)) => {
+    fn respond_to_call(&self, id: CallId, response: &CallResponse) -> Result<(), Stop> {
+        match (id, response) {
+            (CallId::Http(id), CallResponse::Http(response)) => {
                 if !self.plugin.http_calls().iter().any(|call| call.id == id) {
                     return Ok(());
                 }
-                match answer.failure {
-                    None => self.plugin.respond_to_call(id, answer.reply("GET")),
-                    Some(Failure::Reset) if answer.status.is_some() => self.plugin.reset_call(id),
-                    Some(Failure::Timeout) => Ok(()),
+                match response.failure {
+                    None => self.plugin.respond_to_call(id, response.reply("GET")),
+                    Some(FailureKind::Reset) if response.status.is_some() => {
+                        self.plugin.reset_call(id)
+                    }
+                    Some(FailureKind::Timeout) => Ok(()),
                     Some(_) => self.plugin.fail_call(id),
                 }
             }
-            (CallId::Grpc(id), Answer::Grpc(answer)) => {
+            (CallId::Grpc(id), CallResponse::Grpc(response)) => {
                 if !self.plugin.grpc_calls().iter().any(|call| call.id == id) {
                     return Ok(());
                 }
-                self.plugin.respond_to_grpc_call(id, answer.reply())
+                self.plugin.respond_to_grpc_call(id, response.reply())
             }
             _ => Ok(()),
         }
@@ -224,13 +226,13 @@ impl EmbeddedSession {
         meanwhile: &mut dyn FnMut(&mut Self) -> Result<(), Stop>,
     ) -> Result<ObservedExchange, Stop> {
         let stream = self.build(request).send().map_err(stop)?;
-        self.answer_calls()?;
+        self.respond_to_calls()?;
         meanwhile(self)?;
         let delay = upstream.delay.0;
         if !delay.is_zero() {
             self.plugin.advance(delay).map_err(stop)?;
         }
-        self.answer_calls()?;
+        self.respond_to_calls()?;
         let mut observed = ObservedExchange {
             upstream_request: received(&stream),
             held: Some(Held::Nothing),
@@ -239,7 +241,7 @@ impl EmbeddedSession {
         let method = request.method.as_deref().unwrap_or("GET");
         let mut result = self.respond(&stream, method, upstream);
         if matches!(result, Err(Error::Paused("response"))) {
-            self.answer_calls()?;
+            self.respond_to_calls()?;
             observed.upstream_request = received(&stream);
             result = stream.finish();
         }
@@ -247,18 +249,18 @@ impl EmbeddedSession {
             Ok(response) => observed.add_response(&response),
             Err(Error::Paused("request")) => observed.held = Some(Held::Request),
             Err(Error::Paused(_)) => observed.held = Some(Held::Response),
-            Err(Error::Closed) => observed.is_reset = true,
+            Err(Error::StreamReset) => observed.is_reset = true,
             Err(error) => return Err(stop(error)),
         }
         Ok(observed)
     }
 }
 
-impl Session for EmbeddedSession {
-    fn configure(&mut self, configuration: &Configuration) -> Result<(), Stop> {
+impl ProxySession for EmbeddedSession {
+    fn configure(&mut self, configuration: &CaseConfiguration) -> Result<(), Stop> {
         let bytes = match configuration {
-            Configuration::Absent => &[][..],
-            Configuration::Bytes(bytes) => bytes,
+            CaseConfiguration::Absent => &[][..],
+            CaseConfiguration::Bytes(bytes) => bytes,
         };
         if self.is_configured {
             let plugin = self.plugin.add_plugin(bytes).map_err(stop)?;
@@ -270,7 +272,7 @@ impl Session for EmbeddedSession {
             self.set_properties();
             self.plugin.reconfigure(bytes).map_err(stop)?;
         }
-        self.answer_calls()
+        self.respond_to_calls()
     }
 
     fn exchange(
@@ -281,7 +283,7 @@ impl Session for EmbeddedSession {
     ) -> Result<ObservedExchange, Stop> {
         if request.reset {
             let stream = self.build(request).begin().map_err(stop)?;
-            self.answer_calls()?;
+            self.respond_to_calls()?;
             meanwhile(self)?;
             let upstream_request = received(&stream);
             stream.reset().map_err(stop)?;
@@ -299,7 +301,7 @@ impl Session for EmbeddedSession {
 
     fn advance(&mut self, duration: Duration) -> Result<(), Stop> {
         self.plugin.advance(duration).map_err(stop)?;
-        self.answer_calls()
+        self.respond_to_calls()
     }
 
     fn services(&mut self) -> &mut Services {
@@ -307,7 +309,7 @@ impl Session for EmbeddedSession {
     }
 
     fn finish_calls(&mut self, _id: usize) -> Result<(), Stop> {
-        self.answer_calls()?;
+        self.respond_to_calls()?;
         if self.depth == 0 {
             for plugin in std::mem::take(&mut self.retired) {
                 plugin.shut_down().map_err(stop)?;
@@ -320,7 +322,7 @@ impl Session for EmbeddedSession {
         Ok(self.plugin.log())
     }
 
-    fn metrics(&mut self, names: &[&str]) -> Result<Metrics, Stop> {
+    fn metrics(&mut self, names: &[&str]) -> Result<ObservedMetrics, Stop> {
         let metric = |name: &&str| ((*name).to_owned(), self.plugin.metric(name));
         Ok(names.iter().map(metric).collect())
     }
@@ -357,7 +359,7 @@ impl ObservedExchange {
     }
 }
 
-impl GrpcAnswer {
+impl GrpcResponse {
     fn reply(&self) -> GrpcReply {
         let status_message = self.status_message.clone().unwrap_or_default();
         let mut reply = GrpcReply::new().status(self.status, status_message);
@@ -377,7 +379,7 @@ impl GrpcAnswer {
     }
 }
 
-impl Property {
+impl PropertyValue {
     /// The bytes that the extension reads (`properties`).
     fn encode(&self) -> Vec<u8> {
         match self {

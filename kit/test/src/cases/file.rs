@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::format::Case;
-use super::json::Configuration;
+use super::json::CaseConfiguration;
 use super::validate;
 
-/// The greatest length of a file with cases, in bytes.
+/// The maximum length of a file with cases, in bytes.
 const MAX_LENGTH: u64 = 16 << 20;
 
 /// The maximum number of values in anchors, and of values that aliases repeat.
@@ -143,7 +143,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<LocatedCase>, ReadError> {
                 let problem = format!("configuration_base64 is not base64: {error}");
                 invalid(Some(referenced), problem)
             })?;
-            value.configuration = Configuration::Bytes(bytes);
+            value.configuration = CaseConfiguration::Bytes(bytes);
         }
         located.push(LocatedCase {
             file: path.to_owned(),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_do_not_go_together_are_errors() {
+    fn parts_that_cannot_be_combined_are_errors() {
         for (text, problem) in [
             (
                 "- {case: a, request: {}, steps: []}",
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_and_nesting_without_end_are_errors() {
+    fn excessive_aliases_and_nesting_are_errors() {
         let mut text = "- case: a\n  configuration:\n    a0: &a0 [x]\n".to_owned();
         for level in 1..30 {
             let below = level - 1;
@@ -346,11 +346,11 @@ mod tests {
                 &format!("- {{case: a, configuration: {yaml}}}"),
                 Path::new("a"),
             )?;
-            let expected = Configuration::Bytes(bytes.to_vec());
+            let expected = CaseConfiguration::Bytes(bytes.to_vec());
             assert_eq!(cases[0].case.configuration, expected, "{yaml}");
         }
         let cases = parse("- {case: a, configuration: }", Path::new("a"))?;
-        assert_eq!(cases[0].case.configuration, Configuration::Absent);
+        assert_eq!(cases[0].case.configuration, CaseConfiguration::Absent);
         Ok(())
     }
 

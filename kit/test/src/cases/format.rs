@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-use super::json::{Configuration, Property};
+use super::json::{CaseConfiguration, PropertyValue};
 use super::line::ExpectLine;
 use super::pattern::{BodyPattern, Bytes, Pattern, Time};
 use super::text::{Map, OneOrMany, Text};
@@ -17,29 +17,29 @@ pub struct Case {
     #[serde(rename = "case")]
     #[cfg_attr(test, schemars(with = "super::schema::Text"))]
     pub name: Text,
-    /// The configuration of the extension. A string is passed as it is, anything else as JSON.
+    /// The configuration of the extension. A string is passed unchanged, anything else as JSON.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Configuration"))]
-    pub configuration: Configuration,
-    /// The configuration, if it is not a string: its bytes in base64.
+    pub configuration: CaseConfiguration,
+    /// The configuration as bytes, in base64.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub configuration_base64: Option<Text>,
     /// How the proxy is set up.
     #[serde(default)]
     pub options: ProxyOptions,
-    /// Properties by their paths, with a dot between the parts. A text is bytes, a whole number is
-    /// an `int`, `true` and `false` are a `bool`.
+    /// Properties by their paths, with a dot between the parts. The extension reads a string as its
+    /// bytes, an integer as an `int`, and `true` and `false` as a `bool`.
     #[serde(default)]
     #[cfg_attr(
         test,
         schemars(with = "std::collections::BTreeMap<String, super::schema::Property>")
     )]
-    pub properties: Map<Property>,
+    pub properties: Map<PropertyValue>,
     /// The request that a client sends.
     #[serde(default, deserialize_with = "present")]
     pub request: Option<Request>,
-    /// What the upstream does with the request. If it is not given, it responds with status 200.
+    /// How the upstream responds. The default is status 200.
     #[serde(default, deserialize_with = "present")]
     pub upstream: Option<Reply>,
     /// What happens after the request has been sent, and before the upstream responds.
@@ -52,7 +52,7 @@ pub struct Case {
     /// The gRPC calls of the extension, and how the services respond.
     #[serde(default)]
     pub grpc_calls: Vec<GrpcCall>,
-    /// What happens one after another, in place of one request.
+    /// Steps that run one after another, in place of one request.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<Vec<Step>>"))]
     pub steps: Option<Vec<Spanned<Step>>>,
@@ -69,7 +69,7 @@ pub struct Step {
     /// The request that a client sends.
     #[serde(default, deserialize_with = "present")]
     pub request: Option<Request>,
-    /// What the upstream does with the request. If it is not given, it responds with status 200.
+    /// How the upstream responds. The default is status 200.
     #[serde(default, deserialize_with = "present")]
     pub upstream: Option<Reply>,
     /// What happens after the request has been sent, and before the upstream responds.
@@ -85,7 +85,7 @@ pub struct Step {
     /// A new configuration, which applies to new requests.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<super::schema::Configuration>"))]
-    pub configure: Option<Configuration>,
+    pub configure: Option<CaseConfiguration>,
     /// Time that passes, for example `5s` or `200ms`: timers run, and calls time out.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
@@ -97,7 +97,7 @@ pub struct Step {
 
 /// What a case and a step have in common.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
+pub struct CasePart<'a> {
     pub request: Option<&'a Request>,
     pub upstream: Option<&'a Reply>,
     pub meanwhile: &'a [Spanned<Step>],
@@ -108,8 +108,8 @@ pub struct Part<'a> {
 
 impl Case {
     /// The case without its steps.
-    pub fn part(&self) -> Part<'_> {
-        Part {
+    pub fn part(&self) -> CasePart<'_> {
+        CasePart {
             request: self.request.as_ref(),
             upstream: self.upstream.as_ref(),
             meanwhile: &self.meanwhile,
@@ -127,8 +127,8 @@ impl Case {
 
 impl Step {
     /// What the step has in common with a case.
-    pub fn part(&self) -> Part<'_> {
-        Part {
+    pub fn part(&self) -> CasePart<'_> {
+        CasePart {
             request: self.request.as_ref(),
             upstream: self.upstream.as_ref(),
             meanwhile: &self.meanwhile,
@@ -215,20 +215,20 @@ pub struct Reply {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
     pub trailers: Map<OneOrMany<Text>>,
-    /// How long it takes until the response.
+    /// How long it takes to respond.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
     pub delay: Time,
     /// How it fails.
     #[serde(default, deserialize_with = "present")]
-    pub failure: Option<Failure>,
+    pub failure: Option<FailureKind>,
 }
 
 /// How a service fails.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Failure {
+pub enum FailureKind {
     /// Nothing listens there.
     Unreachable,
     /// The connection breaks; with a status, after the response has begun.
@@ -249,7 +249,7 @@ pub struct Call {
     pub expect: Option<ExpectRequest>,
     /// How the service responds. The default is status 200.
     #[serde(default)]
-    pub answer: Reply,
+    pub response: Reply,
 }
 
 /// A gRPC call of the extension.
@@ -264,14 +264,14 @@ pub struct GrpcCall {
     pub expect: Option<ExpectGrpc>,
     /// How the service responds. The default is an empty message and the status 0.
     #[serde(default)]
-    pub answer: GrpcAnswer,
+    pub response: GrpcResponse,
 }
 
 /// How a gRPC service responds.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct GrpcAnswer {
+pub struct GrpcResponse {
     /// The gRPC status. The default is 0 (OK).
     #[serde(default)]
     pub status: u32,
@@ -289,11 +289,11 @@ pub struct GrpcAnswer {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Fields"))]
     pub trailers: Map<OneOrMany<Text>>,
-    /// How long it takes until the response.
+    /// How long it takes to respond.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Option<super::schema::Time>"))]
     pub delay: Time,
-    /// Whether it does not respond before the timeout of the call.
+    /// Whether the call times out.
     #[serde(default)]
     pub timeout: bool,
 }
@@ -318,11 +318,11 @@ pub struct Expect {
     pub forwarded: Option<bool>,
     /// Which message the extension holds at the end.
     #[serde(default, deserialize_with = "present")]
-    pub held: Option<Message>,
+    pub held: Option<MessageKind>,
     /// Whether the client's stream is reset before the response is complete.
     #[serde(default, deserialize_with = "present")]
     pub reset: Option<bool>,
-    /// Log lines that occur in this order, among others. A text is a part of the message.
+    /// Log lines that occur in this order, among others. A string is a part of the message.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::LogLines"))]
     pub log: OneOrMany<ExpectLine>,
@@ -330,14 +330,15 @@ pub struct Expect {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::Patterns"))]
     pub not_logged: OneOrMany<Pattern>,
-    /// The values of counters and gauges, by name. Of a histogram, the recorded values.
+    /// The values of counters and gauges, by name. For a histogram, the recorded values.
     #[serde(default)]
     #[cfg_attr(
         test,
         schemars(with = "std::collections::BTreeMap<String, super::schema::Metric>")
     )]
     pub metrics: Map<OneOrMany<u64>>,
-    /// How often the extension makes these host calls: for the request, or else at all.
+    /// How often the extension makes these host calls: for the request, or, without a request, since
+    /// the module was loaded.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, u64>"))]
     pub host_calls: Map<u64>,
@@ -350,7 +351,7 @@ pub struct Expect {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Message {
+pub enum MessageKind {
     /// The request.
     Request,
     /// The response.
@@ -434,7 +435,7 @@ pub struct ExpectGrpc {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "super::schema::FieldPatterns"))]
     pub metadata: Map<OneOrMany<Pattern>>,
-    /// The encoded message; of a stream, all messages, one after another.
+    /// The encoded message; for a stream, all messages, concatenated.
     #[serde(default, deserialize_with = "present")]
     #[cfg_attr(test, schemars(with = "Option<super::schema::BodyPattern>"))]
     pub message: Option<BodyPattern>,

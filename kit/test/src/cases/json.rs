@@ -97,15 +97,15 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
-/// The configuration of the extension: a string as it is, anything else as JSON.
+/// The configuration of the extension: a string unchanged, anything else as JSON.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Configuration {
+pub enum CaseConfiguration {
     #[default]
     Absent,
     Bytes(Vec<u8>),
 }
 
-impl<'de> Deserialize<'de> for Configuration {
+impl<'de> Deserialize<'de> for CaseConfiguration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Json::deserialize(deserializer)? {
             Json::Null => Self::Absent,
@@ -117,13 +117,13 @@ impl<'de> Deserialize<'de> for Configuration {
 
 /// The value of a property.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Property {
+pub enum PropertyValue {
     Bytes(Vec<u8>),
     Int(i64),
     Bool(bool),
 }
 
-impl<'de> Deserialize<'de> for Property {
+impl<'de> Deserialize<'de> for PropertyValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Json::deserialize(deserializer)? {
             Json::Text(text) => Self::Bytes(text.into_bytes()),
@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Property {
             Json::Bool(value) => Self::Bool(value),
             _ => {
                 return Err(D::Error::custom(
-                    "write a string, a whole number, or true or false",
+                    "write a string, an integer, or true or false",
                 ));
             }
         })

@@ -10,7 +10,7 @@ use super::text::Text;
 /// What is expected of a log line.
 #[derive(Clone, Debug)]
 pub struct ExpectLine {
-    pub level: Option<Level>,
+    pub level: Option<LineLevel>,
     pub message: Option<Pattern>,
 }
 
@@ -18,7 +18,7 @@ pub struct ExpectLine {
 #[derive(Clone, Copy, Debug, serde::Deserialize, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub enum LineLevel {
     Trace,
     Debug,
     Info,
@@ -31,7 +31,7 @@ pub enum Level {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineObject {
-    level: Option<Level>,
+    level: Option<LineLevel>,
     message: Option<Pattern>,
 }
 

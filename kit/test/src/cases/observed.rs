@@ -82,7 +82,7 @@ pub enum Held {
 }
 
 /// The metrics that a case mentions, by name. `None` if a metric does not exist.
-pub type Metrics = BTreeMap<String, Option<Metric>>;
+pub type ObservedMetrics = BTreeMap<String, Option<Metric>>;
 
 impl ObservedRequest {
     /// Takes the pseudo-headers out of the headers.

@@ -90,7 +90,7 @@ impl Pattern {
         }
     }
 
-    /// The same, but a pattern that is only a text matches a part of the text.
+    /// The pattern for a part of a text: if it is the whole text, it becomes a part.
     pub fn as_part(&self) -> Self {
         match self {
             Self::Is(part) => Self::Contains(part.clone()),
@@ -147,7 +147,7 @@ pub trait TextOrObject: Sized {
 }
 
 impl TextOrObject for Bytes {
-    const EXPECTED: &'static str = "a string, or {base64: TEXT}";
+    const EXPECTED: &'static str = "a string, or {base64: STRING}";
 
     fn of_text(text: Text) -> Self {
         Self(text.0.into_bytes())
@@ -160,7 +160,7 @@ impl TextOrObject for Bytes {
 }
 
 impl TextOrObject for Pattern {
-    const EXPECTED: &'static str = "a string, {contains: TEXT}, or {matches: REGEX}";
+    const EXPECTED: &'static str = "a string, {contains: STRING}, or {matches: REGEX}";
 
     fn of_text(text: Text) -> Self {
         Self::Is(text.0)
@@ -174,7 +174,7 @@ impl TextOrObject for Pattern {
 
 impl TextOrObject for BodyPattern {
     const EXPECTED: &'static str =
-        "a string, {contains: TEXT}, {matches: REGEX}, {json: VALUE}, or {base64: TEXT}";
+        "a string, {contains: STRING}, {matches: REGEX}, {json: VALUE}, or {base64: STRING}";
 
     fn of_text(text: Text) -> Self {
         Self::Is(text.0.into_bytes())

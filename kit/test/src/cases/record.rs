@@ -31,13 +31,13 @@ const FRAMING: [&str; 6] = [
 /// Writes the requests to a proxy, and what is observed of them, to a file with cases.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    state: Arc<State>,
-    front: SocketAddr,
-    back: SocketAddr,
+    state: Arc<RecorderState>,
+    client_address: SocketAddr,
+    upstream_address: SocketAddr,
 }
 
 #[derive(Debug)]
-struct State {
+struct RecorderState {
     file: PathBuf,
     upstream: (String, u16),
     /// Where the proxy listens.
@@ -65,7 +65,7 @@ impl Recorder {
             .append(true)
             .open(file)
             .map_err(failed())?;
-        let state = Arc::new(State {
+        let state = Arc::new(RecorderState {
             file: fs::canonicalize(file).map_err(failed())?,
             upstream,
             proxy: Mutex::default(),
@@ -74,24 +74,26 @@ impl Recorder {
             turn: Mutex::default(),
             forwarded: Mutex::default(),
         });
-        let (front, back) = (Arc::clone(&state), Arc::clone(&state));
-        let front = Upstream::start_on(port, move |request| front.pass_to_proxy(request))?;
-        let back = Upstream::start(move |request| back.pass_to_upstream(request))?;
+        let (client_side, upstream_side) = (Arc::clone(&state), Arc::clone(&state));
+        let client_side =
+            Upstream::start_on(port, move |request| client_side.pass_to_proxy(request))?;
+        let upstream_side =
+            Upstream::start(move |request| upstream_side.pass_to_upstream(request))?;
         Ok(Self {
             state,
-            front: front.address(),
-            back: back.address(),
+            client_address: client_side.address(),
+            upstream_address: upstream_side.address(),
         })
     }
 
     /// The address to which clients send their requests.
-    pub fn front(&self) -> SocketAddr {
-        self.front
+    pub fn client_address(&self) -> SocketAddr {
+        self.client_address
     }
 
     /// The address that is the proxy's upstream.
-    pub fn back(&self) -> SocketAddr {
-        self.back
+    pub fn upstream_address(&self) -> SocketAddr {
+        self.upstream_address
     }
 
     /// The file with the cases.
@@ -116,7 +118,7 @@ impl Recorder {
     }
 }
 
-impl State {
+impl RecorderState {
     fn pass_to_proxy(&self, request: &Message) -> Reply {
         let _turn = lock(&self.turn);
         lock(&self.forwarded).clear();

@@ -15,7 +15,7 @@ const WIDTH: usize = 46;
 
 /// The result of a case in a proxy, with the place of the case.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct CaseOutcome {
     file: PathBuf,
     line: u64,
     case: String,
@@ -23,7 +23,7 @@ pub struct Outcome {
     result: CaseResult,
 }
 
-impl Outcome {
+impl CaseOutcome {
     pub(super) fn new(case: &LocatedCase, proxy: &'static str, result: CaseResult) -> Self {
         Self {
             file: case.file.clone(),
@@ -50,13 +50,13 @@ impl Outcome {
     }
 
     /// Whether everything that the proxy can check is as expected. A case that the proxy cannot run
-    /// has passed, and is [skipped](Self::is_skipped).
+    /// has passed, and is [skipped](Self::skip_reason).
     pub fn has_passed(&self) -> bool {
         self.result.has_passed()
     }
 
     /// Why the proxy cannot run the case.
-    pub fn is_skipped(&self) -> Option<&'static str> {
+    pub fn skip_reason(&self) -> Option<&'static str> {
         self.result.unsupported
     }
 
@@ -92,7 +92,7 @@ impl Outcome {
 }
 
 /// One line, and for a failure what was expected and observed, and the log.
-impl fmt::Display for Outcome {
+impl fmt::Display for CaseOutcome {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let results = &self.result.results;
         let verdict = match self.result.unsupported {
@@ -212,8 +212,8 @@ pub struct Summary {
 
 impl Summary {
     /// Counts an outcome.
-    pub fn add(&mut self, outcome: &Outcome) {
-        if outcome.is_skipped().is_some() {
+    pub fn add(&mut self, outcome: &CaseOutcome) {
+        if outcome.skip_reason().is_some() {
             self.skipped += 1;
         } else if outcome.has_passed() {
             self.passed += 1;

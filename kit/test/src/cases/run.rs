@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_saphyr::Spanned;
 
 use super::compare::{Results, Scope};
-use super::format::{Call, Case, Expect, GrpcCall, Part, Step};
+use super::format::{Call, Case, CasePart, Expect, GrpcCall, Step};
 use super::observed::{Observed, ObservedExchange};
-use super::session::{Made, Session, Stop};
+use super::session::{Made, ProxySession, Stop};
 use super::text::Text;
 
 /// The result of a case in a proxy.
@@ -20,8 +20,8 @@ pub struct CaseResult {
 }
 
 /// Runs a case.
-pub fn run<S: Session>(case: &Case, session: &mut S) -> CaseResult {
-    let mut run = Run {
+pub fn run<S: ProxySession>(case: &Case, session: &mut S) -> CaseResult {
+    let mut run = CaseRun {
         result: CaseResult::default(),
         has_expectations: has_expectations(case),
     };
@@ -40,7 +40,7 @@ fn has_expectations(case: &Case) -> bool {
     part_expects(&case.part()) || any_step_expects(case.steps())
 }
 
-fn part_expects(part: &Part) -> bool {
+fn part_expects(part: &CasePart) -> bool {
     part.expect.is_some()
         || part.calls.iter().any(|call| call.expect.is_some())
         || part.grpc_calls.iter().any(|call| call.expect.is_some())
@@ -51,13 +51,13 @@ fn any_step_expects(steps: &[Spanned<Step>]) -> bool {
     steps.iter().any(|step| part_expects(&step.value.part()))
 }
 
-struct Run {
+struct CaseRun {
     result: CaseResult,
     has_expectations: bool,
 }
 
-impl Run {
-    fn case<S: Session>(&mut self, case: &Case, session: &mut S) -> Result<(), Stop> {
+impl CaseRun {
+    fn case<S: ProxySession>(&mut self, case: &Case, session: &mut S) -> Result<(), Stop> {
         let calls = session.services().expect(&case.calls, &case.grpc_calls);
         let rejected = match session.configure(&case.configuration) {
             Ok(()) => None,
@@ -79,7 +79,7 @@ impl Run {
         )
     }
 
-    fn steps<S: Session>(
+    fn steps<S: ProxySession>(
         &mut self,
         steps: &[Spanned<Step>],
         prefix: &str,
@@ -91,7 +91,7 @@ impl Run {
         Ok(())
     }
 
-    fn step<S: Session>(
+    fn step<S: ProxySession>(
         &mut self,
         step: &Step,
         prefix: String,
@@ -123,9 +123,9 @@ impl Run {
     }
 
     /// Sends the request, if there is one.
-    fn exchange<S: Session>(
+    fn exchange<S: ProxySession>(
         &mut self,
-        part: &Part,
+        part: &CasePart,
         session: &mut S,
     ) -> Result<Option<ObservedExchange>, Stop> {
         let Some(request) = part.request else {
@@ -151,7 +151,7 @@ impl Run {
     }
 
     /// Compares what is expected of the case, or of a step, with what was observed.
-    fn finish<S: Session>(
+    fn finish<S: ProxySession>(
         &mut self,
         expect: Option<&Expect>,
         (rejected, exchange): (Option<&str>, Option<&ObservedExchange>),
@@ -197,7 +197,7 @@ impl Run {
     }
 
     /// Compares the calls that the extension has made.
-    fn calls<S: Session>(&mut self, id: usize, session: &mut S) {
+    fn calls<S: ProxySession>(&mut self, id: usize, session: &mut S) {
         let services = session.services();
         let (made, missing) = (services.take_made(id), services.take_missing(id));
         let unexpected = services.take_unexpected();
@@ -265,7 +265,7 @@ impl CaseResult {
 
     /// The result of a case whose VM does not start.
     pub fn not_started(case: &Case, stop: Stop) -> Self {
-        let mut run = Run {
+        let mut run = CaseRun {
             result: Self::default(),
             has_expectations: has_expectations(case),
         };

@@ -23,7 +23,7 @@ macro_rules! stand_ins {
     )*};
 }
 
-/// The schema of a text.
+/// The schema of a string.
 fn text() -> Value {
     json!({"type": ["string", "integer", "boolean"]})
 }
@@ -47,7 +47,7 @@ fn object(key: &str, value: Value) -> Value {
     })
 }
 
-/// Patterns besides a text.
+/// Patterns besides a string.
 fn patterns() -> Vec<Value> {
     vec![
         text(),
@@ -79,7 +79,7 @@ stand_ins! {
     };
     Metric = |_| one_or_many(json!({"type": "integer", "minimum": 0}));
     LogLines = |generator| {
-        let level = generator.subschema_for::<super::line::Level>();
+        let level = generator.subschema_for::<super::line::LineLevel>();
         let message = generator.subschema_for::<Pattern>();
         one_or_many(json!({"anyOf": [text(), {
             "type": "object",

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[cfg(feature = "envoy")]
-use super::format::Failure;
+use super::format::FailureKind;
 use super::format::{Call, GrpcCall, Reply, Request};
-use super::json::Configuration;
-use super::observed::{Metrics, ObservedExchange, ObservedGrpcCall, ObservedRequest};
+use super::json::CaseConfiguration;
+use super::observed::{ObservedExchange, ObservedGrpcCall, ObservedMetrics, ObservedRequest};
 use crate::records::LogLine;
 
-/// Why a case cannot go on as it is written.
+/// Why a case cannot continue as it is written.
 #[derive(Clone, Debug)]
 pub enum Stop {
     /// The extension rejects the configuration, and has logged this.
@@ -20,9 +20,9 @@ pub enum Stop {
 }
 
 /// A proxy with an extension, while a case runs.
-pub trait Session {
+pub trait ProxySession {
     /// Configures the extension, at first or again. A new configuration applies to new requests.
-    fn configure(&mut self, configuration: &Configuration) -> Result<(), Stop>;
+    fn configure(&mut self, configuration: &CaseConfiguration) -> Result<(), Stop>;
 
     /// Sends a request. `meanwhile` is called before the upstream responds.
     fn exchange(
@@ -46,7 +46,7 @@ pub trait Session {
     fn log(&mut self) -> Result<Vec<LogLine>, Stop>;
 
     /// The metrics of these names.
-    fn metrics(&mut self, names: &[&str]) -> Result<Metrics, Stop>;
+    fn metrics(&mut self, names: &[&str]) -> Result<ObservedMetrics, Stop>;
 
     /// The host calls since the beginning. `None` if the proxy does not count them.
     fn host_calls(&mut self) -> Option<BTreeMap<&'static str, u64>>;
@@ -98,7 +98,7 @@ impl Services {
         Some(call)
     }
 
-    /// The same for a gRPC call.
+    /// As [`Services::make`], for a gRPC call.
     pub fn make_grpc(&mut self, cluster: &str, made: ObservedGrpcCall) -> Option<GrpcCall> {
         let Some(place) = self
             .grpc
@@ -140,7 +140,7 @@ impl Services {
     /// Removes calls to services that cannot be reached: a real proxy does not show them.
     #[cfg(feature = "envoy")]
     pub fn remove_unreachable(&mut self) {
-        let is_reachable = |call: &Call| call.answer.failure != Some(Failure::Unreachable);
+        let is_reachable = |call: &Call| call.response.failure != Some(FailureKind::Unreachable);
         self.http.retain(|(_, call)| is_reachable(call));
     }
 

@@ -1,13 +1,13 @@
-//! Texts as YAML writes them: a plain number or truth value is a text, too.
+//! Strings as YAML writes them: an integer or a boolean without quotes is a string, too.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Why a number with a fraction is not a text.
+/// Why a number with a fraction is not a string.
 const FRACTION: &str = "write a number with a fraction in quotes";
 
-/// A text. A whole number, `true` and `false` need no quotes.
+/// A string. An integer, `true` and `false` need no quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub String);
 

@@ -2,12 +2,12 @@
 
 use serde_saphyr::{Location, Spanned};
 
-use super::format::{Case, Expect, Failure, Reply, Step};
+use super::format::{Case, Expect, FailureKind, Reply, Step};
 
-type Problem = (Location, String);
+type LocatedProblem = (Location, String);
 
 /// Checks that the parts of a case can be used together. An error is the place and the problem.
-pub fn check(case: &Case, location: Location) -> Result<(), Problem> {
+pub fn check(case: &Case, location: Location) -> Result<(), LocatedProblem> {
     let ensure = |is_valid: bool, problem: &str| ensure(is_valid, location, problem);
     let has_request = case.request.is_some();
     ensure(
@@ -40,7 +40,7 @@ pub fn check(case: &Case, location: Location) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_steps(steps: &[Spanned<Step>]) -> Result<(), Problem> {
+fn check_steps(steps: &[Spanned<Step>]) -> Result<(), LocatedProblem> {
     for Spanned {
         value: step,
         referenced,
@@ -52,7 +52,7 @@ fn check_steps(steps: &[Spanned<Step>]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_step(step: &Step, location: Location) -> Result<(), Problem> {
+fn check_step(step: &Step, location: Location) -> Result<(), LocatedProblem> {
     let ensure = |is_valid: bool, problem: &str| ensure(is_valid, location, problem);
     let has_request = step.request.is_some();
     let actions = [
@@ -83,9 +83,9 @@ fn check_step(step: &Step, location: Location) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_upstream(upstream: Option<&Reply>, location: Location) -> Result<(), Problem> {
+fn check_upstream(upstream: Option<&Reply>, location: Location) -> Result<(), LocatedProblem> {
     ensure(
-        upstream.is_none_or(|reply| reply.failure != Some(Failure::Timeout)),
+        upstream.is_none_or(|reply| reply.failure != Some(FailureKind::Timeout)),
         location,
         "failure: timeout is only for calls, because an extension does not set the timeout of the \
          upstream; write failure: reset",
@@ -101,7 +101,7 @@ fn concerns_a_request(expect: &Expect) -> bool {
         || expect.fuel_at_most.is_some()
 }
 
-fn ensure(is_valid: bool, location: Location, problem: &str) -> Result<(), Problem> {
+fn ensure(is_valid: bool, location: Location, problem: &str) -> Result<(), LocatedProblem> {
     if is_valid {
         return Ok(());
     }

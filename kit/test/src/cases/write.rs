@@ -54,8 +54,8 @@ pub fn write_case(exchange: &RecordedExchange) -> String {
     }
     lines.push(format!("  request: {}", flow(&request_json(&request))));
     let mut expect = vec![("response", response_json(&response))];
-    if let Some((forwarded, answer)) = exchange.forwarded.last() {
-        let upstream = response_json(&secrets.replace(answer));
+    if let Some((forwarded, response)) = exchange.forwarded.last() {
+        let upstream = response_json(&secrets.replace(response));
         lines.push(format!("  upstream: {}", flow(&upstream)));
         expect.push((
             "upstream_request",

@@ -4,11 +4,11 @@ use super::Core;
 use crate::context::{Direction, Part};
 use crate::error::Error;
 
-pub(super) const TWO_HEADS: &str = "\
+pub(super) const HEADERS_TWICE: &str = "\
      the extension calls proxy_continue_stream in a headers callback, or in \
      proxy_on_context_create, and the headers callback then continues: Envoy sends the \
      headers twice. Call it only from another callback, while the headers are held";
-pub(super) const TWO_ENDS: &str = "\
+pub(super) const END_TWICE: &str = "\
      the extension calls proxy_continue_stream for a message that has ended, or in a callback \
      that then ends it, or it adds trailers to a request whose body it holds: Envoy sends the \
      end twice. Return Continue without the call, and add trailers only to a body that is not \
@@ -20,11 +20,11 @@ pub(super) const LOST_BODY: &str = "\
 pub(super) const NO_RESPONSE: &str = "\
      the extension calls proxy_continue_stream for a response that has not begun: Envoy \
      crashes. Call it only while the response is held";
-pub(super) const ENDLESS: &str = "\
+pub(super) const ENDLESS_CALLS: &str = "\
      the extension calls proxy_continue_stream in a callback of a message that is being \
      resumed: Envoy calls the callback again and again, until the stack overflows. Return \
      Continue without the call";
-pub(super) const STUCK: &str = "\
+pub(super) const HELD_FOREVER: &str = "\
      the extension calls proxy_continue_stream in a callback that then pauses: Envoy holds \
      the rest of the message forever. Return Continue without the call, or make the call \
      later, from another callback";
@@ -91,12 +91,12 @@ pub(super) fn wrong_length(direction: Direction, declared: &[u8], length: usize)
 }
 
 impl Core {
-    /// The error for what breaks a stream in Envoy. The stream does not exist any more.
-    pub(super) fn breaks(&mut self, id: u32, problem: &str) -> Error {
-        self.breaks_with(id, problem.to_owned())
+    /// The error for an action that breaks Envoy. Removes the stream.
+    pub(super) fn breaks_envoy_error(&mut self, id: u32, problem: &str) -> Error {
+        self.breaks_envoy_error_with(id, problem.to_owned())
     }
 
-    pub(super) fn breaks_with(&mut self, id: u32, problem: String) -> Error {
+    pub(super) fn breaks_envoy_error_with(&mut self, id: u32, problem: String) -> Error {
         let host = self.host_mut();
         host.streams.remove(&id);
         host.ended_streams.remove(&id);
@@ -104,7 +104,7 @@ impl Core {
         Error::BreaksEnvoy(problem)
     }
 
-    /// Checks a stream that has ended while a callback ran that returned this.
+    /// Checks a stream that has ended during a callback. `continues` is what the callback returned.
     pub(super) fn check_ended_in(
         &mut self,
         id: u32,
@@ -116,7 +116,7 @@ impl Core {
             .get(&id)
             .is_some_and(|stream| stream.response.resumed_itself);
         if direction == Direction::Response && continues && has_resumed_itself {
-            return Err(self.breaks(id, CRASHES_AT_END));
+            return Err(self.breaks_envoy_error(id, CRASHES_AT_END));
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Core {
     pub(super) fn check_can_respond(&mut self, id: u32) -> Result<(), Error> {
         self.check_is_open(id)?;
         if self.is_in_response_trailers(id) {
-            return Err(self.breaks(id, RESPONSE_IN_TRAILERS));
+            return Err(self.breaks_envoy_error(id, RESPONSE_IN_TRAILERS));
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Core {
         } else {
             return Ok(());
         };
-        Err(self.breaks(id, problem))
+        Err(self.breaks_envoy_error(id, problem))
     }
 
     fn check_is_open(&mut self, id: u32) -> Result<(), Error> {
@@ -151,7 +151,7 @@ impl Core {
         if stream.is_some_and(|stream| !stream.has_ended) {
             return Ok(());
         }
-        Err(self.breaks(id, ENDED))
+        Err(self.breaks_envoy_error(id, ENDED))
     }
 
     fn is_in_response_trailers(&self, id: u32) -> bool {

@@ -23,12 +23,12 @@ const OK: u32 = 0;
 const INTERNAL: u32 = 13;
 const UNAVAILABLE: u32 = 14;
 
-/// The greatest status that gRPC defines. Envoy shows a greater one as -1.
+/// The highest status that gRPC defines. Envoy reports a higher one as -1.
 const MAX_STATUS: u32 = 16;
 
 impl Core {
-    /// Responds to an HTTP call (ABI: `proxy_on_http_call_response`). Without a response, its
-    /// connection has broken after the response had begun.
+    /// Responds to an HTTP call (ABI: `proxy_on_http_call_response`). `None`: the connection breaks
+    /// after the response has begun.
     pub(crate) fn respond_to_call(&mut self, call: u32, reply: Option<Reply>) -> Result<(), Error> {
         self.vm.refuel()?;
         let call = self.host_mut().calls.remove(&call).ok_or(NO_HTTP_CALL)?;
@@ -131,7 +131,8 @@ impl Core {
         let begins = !std::mem::replace(&mut call.has_response, true);
         let mut head =
             Headers::from_iter([(":status", "200"), ("content-type", "application/grpc")]);
-        // A response that is only a status has it in the headers, which Envoy shows as trailers.
+        // A response that is only a status ("Trailers-Only") has it in the headers, which Envoy passes as
+        // trailers.
         let is_status_only = begins
             && reply.messages.is_empty()
             && reply.metadata.is_empty()

@@ -8,7 +8,7 @@ use super::{Core, length};
 use crate::context::Properties;
 use crate::error::Error;
 use crate::host::Posted;
-use crate::tcp::{Closer, End, Flow, Source, TcpState, UpstreamState};
+use crate::tcp::{Closer, End, Flow, Side, TcpState, UpstreamState};
 
 /// The action with which a connection or its bytes continue. All others hold them.
 const CONTINUE: u32 = 0;
@@ -39,9 +39,9 @@ impl Core {
     }
 
     /// The direction in which a side can send: the upstream only if the proxy has connected to it.
-    fn flow(&mut self, id: u32, source: Source) -> Result<&mut Flow, Error> {
+    fn flow(&mut self, id: u32, source: Side) -> Result<&mut Flow, Error> {
         let tcp = self.tcp(id).ok_or(CLOSED)?;
-        if source == Source::Upstream && tcp.upstream != UpstreamState::Connected {
+        if source == Side::Upstream && tcp.upstream != UpstreamState::Connected {
             return Err(NO_UPSTREAM);
         }
         Ok(tcp.flow(source))
@@ -51,7 +51,7 @@ impl Core {
     pub(crate) fn receive_tcp(
         &mut self,
         id: u32,
-        source: Source,
+        source: Side,
         data: &[u8],
         end: bool,
     ) -> Result<(), Error> {
@@ -68,7 +68,7 @@ impl Core {
     /// Reads what has been sent, and processes it. Envoy does not read before it has connected to the
     /// upstream, while the extension holds more than the limit, or after the end, and so it does not
     /// notice a reset there.
-    fn process(&mut self, id: u32, source: Source) -> Result<(), Error> {
+    fn process(&mut self, id: u32, source: Side) -> Result<(), Error> {
         let limit = self.host().options.buffer_limit;
         let Some(tcp) = self.tcp(id) else {
             return Ok(());
@@ -80,8 +80,8 @@ impl Core {
         }
         if flow.read() {
             match source {
-                Source::Downstream => self.read(id)?,
-                Source::Upstream => self.write(id)?,
+                Side::Downstream => self.read(id)?,
+                Side::Upstream => self.write(id)?,
             }
             self.close_if_both_have_ended(id, source)?;
         }
@@ -96,13 +96,13 @@ impl Core {
     }
 
     /// Closes a connection whose other direction has ended before (Envoy: `bothSidesHalfClosed`).
-    fn close_if_both_have_ended(&mut self, id: u32, source: Source) -> Result<(), Error> {
+    fn close_if_both_have_ended(&mut self, id: u32, source: Side) -> Result<(), Error> {
         let Some(tcp) = self.tcp(id) else {
             return Ok(());
         };
         let (client, upstream) = (&tcp.from_downstream, &tcp.from_upstream);
         let closer = match source {
-            Source::Downstream if client.has_ended && upstream.is_finished() => Closer::Client,
+            Side::Downstream if client.has_ended && upstream.is_finished() => Closer::Client,
             // The connection to the upstream, or the connection of the client, has ended in both directions.
             _ if upstream.has_ended && client.is_finished() => Closer::Proxy,
             _ if client.has_ended && upstream.is_finished() => Closer::Proxy,
@@ -112,7 +112,7 @@ impl Core {
     }
 
     /// The client, or the upstream, resets its connection.
-    pub(crate) fn reset_tcp(&mut self, id: u32, source: Source) -> Result<(), Error> {
+    pub(crate) fn reset_tcp(&mut self, id: u32, source: Side) -> Result<(), Error> {
         self.vm.refuel()?;
         self.flow(id, source)?.is_sender_gone = true;
         self.process(id, source)?;
@@ -147,10 +147,10 @@ impl Core {
         if !std::mem::replace(&mut tcp.has_begun, true) && !self.begin(id)? {
             return Ok(());
         }
-        let has_news = self
+        let has_unseen = self
             .tcp(id)
-            .is_some_and(|tcp| tcp.from_downstream.has_news());
-        if has_news && !self.show(id, Source::Downstream)? {
+            .is_some_and(|tcp| tcp.from_downstream.has_unseen());
+        if has_unseen && !self.show(id, Side::Downstream)? {
             return Ok(());
         }
         self.continue_reading(id)
@@ -168,13 +168,13 @@ impl Core {
                 self.host_mut().posted.push_back(Posted::Connected(id));
             }
             UpstreamState::Connecting => {}
-            UpstreamState::Connected => return self.forward(id, Source::Downstream),
+            UpstreamState::Connected => return self.forward(id, Side::Downstream),
         }
         Ok(())
     }
 
     /// Forwards all that has arrived. If the receiver is gone, Envoy notices that now.
-    fn forward(&mut self, id: u32, source: Source) -> Result<(), Error> {
+    fn forward(&mut self, id: u32, source: Side) -> Result<(), Error> {
         let Some(tcp) = self.tcp(id) else {
             return Ok(());
         };
@@ -196,13 +196,13 @@ impl Core {
             return Ok(());
         };
         tcp.upstream = UpstreamState::Connected;
-        self.process(id, Source::Downstream)
+        self.process(id, Side::Downstream)
     }
 
     /// The extension holds nothing any more.
     pub(super) fn on_drained(&mut self, id: u32) -> Result<(), Error> {
-        self.process(id, Source::Downstream)?;
-        self.process(id, Source::Upstream)
+        self.process(id, Side::Downstream)?;
+        self.process(id, Side::Upstream)
     }
 
     /// Shows the extension what has arrived from the upstream, and forwards it if it continues.
@@ -211,12 +211,12 @@ impl Core {
             return Ok(());
         };
         let end = tcp.from_upstream.has_ended;
-        let continues = self.show(id, Source::Upstream)?;
+        let continues = self.show(id, Side::Upstream)?;
         if end {
             self.call("proxy_on_upstream_connection_close", id, &[UNKNOWN])?;
         }
         if continues {
-            self.forward(id, Source::Upstream)?;
+            self.forward(id, Side::Upstream)?;
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Core {
     }
 
     /// Shows the extension bytes. Returns whether they continue.
-    fn show(&mut self, id: u32, source: Source) -> Result<bool, Error> {
+    fn show(&mut self, id: u32, source: Side) -> Result<bool, Error> {
         let Some(tcp) = self.tcp(id) else {
             return Ok(false);
         };
@@ -241,8 +241,8 @@ impl Core {
         flow.is_open = true;
         let arguments = [length(flow.size()), u32::from(flow.has_ended)];
         let callback = match source {
-            Source::Downstream => "proxy_on_downstream_data",
-            Source::Upstream => "proxy_on_upstream_data",
+            Side::Downstream => "proxy_on_downstream_data",
+            Side::Upstream => "proxy_on_upstream_data",
         };
         let result = self.call(callback, id, &arguments)?.unwrap_or(CONTINUE);
         let continues = result == CONTINUE;
@@ -267,7 +267,7 @@ impl Core {
         tcp.is_closed = true;
         let has_upstream = tcp.upstream == UpstreamState::Connected;
         let [client_is_gone, upstream_is_gone] =
-            [Source::Downstream, Source::Upstream].map(|source| tcp.flow(source).is_sender_gone);
+            [Side::Downstream, Side::Upstream].map(|source| tcp.flow(source).is_sender_gone);
         if !client_is_gone {
             tcp.from_upstream.finish(end);
         }
@@ -298,9 +298,9 @@ impl Core {
 }
 
 /// Who closes a connection if this end of it is gone.
-fn closer(source: Source) -> Closer {
+fn closer(source: Side) -> Closer {
     match source {
-        Source::Downstream => Closer::Client,
-        Source::Upstream => Closer::Proxy,
+        Side::Downstream => Closer::Client,
+        Side::Upstream => Closer::Proxy,
     }
 }

@@ -7,7 +7,7 @@
 
 use proxy_wasm_abi::BufferType;
 
-use super::breaks::{ENDLESS, NO_RESPONSE};
+use super::breaks::{ENDLESS_CALLS, NO_RESPONSE};
 use super::{Core, length};
 use crate::context::{Direction, Iteration, LastBuffer, Part};
 use crate::error::Error;
@@ -55,7 +55,7 @@ impl Core {
     }
 
     /// Calls the callback of a part of a message. Returns its result, or `None` if the message does
-    /// not go on, because the stream has ended, or the extension has responded itself.
+    /// not continue, because the stream has ended, or the extension has responded itself.
     fn filter(
         &mut self,
         id: u32,
@@ -268,10 +268,10 @@ impl Core {
             return Ok(());
         };
         if !state.has_begun {
-            return Err(self.breaks(id, NO_RESPONSE));
+            return Err(self.breaks_envoy_error(id, NO_RESPONSE));
         }
         if state.from_extension && !state.has_seen_end {
-            return Err(self.breaks(id, ENDLESS));
+            return Err(self.breaks_envoy_error(id, ENDLESS_CALLS));
         }
         state.from_extension |= state.iteration == Iteration::StoppedAll;
         state.iteration = Iteration::Continues;

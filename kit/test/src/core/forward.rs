@@ -1,7 +1,7 @@
 //! What leaves the extension: requests to the upstream, and responses to the client.
 
 use super::Core;
-use super::breaks::{self, LOST_BODY, TWO_ENDS, TWO_HEADS};
+use super::breaks::{self, END_TWICE, HEADERS_TWICE, LOST_BODY};
 use crate::context::{Direction, StreamContext};
 use crate::error::Error;
 use crate::header_map::{is_pseudo, set_in_place};
@@ -37,7 +37,7 @@ impl Core {
             return Ok(());
         }
         if state.forwarded_headers.is_some() {
-            return Err(self.breaks(id, TWO_HEADS));
+            return Err(self.breaks_envoy_error(id, HEADERS_TWICE));
         }
         let reply = match direction {
             Direction::Request => check_request(&state.headers, state.has_forwarded_proto),
@@ -51,7 +51,7 @@ impl Core {
             problem = problem.or_else(|| check_status(&stream.response.headers));
         }
         if let Some(problem) = problem {
-            return Err(self.breaks_with(id, problem));
+            return Err(self.breaks_envoy_error_with(id, problem));
         }
         let state = stream.state(direction);
         state.forwarded_headers = Some(write(&mut state.headers, direction));
@@ -76,7 +76,7 @@ impl Core {
             return if data.is_empty() {
                 Ok(())
             } else {
-                Err(self.breaks(id, TWO_ENDS))
+                Err(self.breaks_envoy_error(id, END_TWICE))
             };
         }
         state.forwarded_body.extend(data);
@@ -99,17 +99,17 @@ impl Core {
             return if direction == Direction::Request && stream.response.end_of_stream {
                 Ok(())
             } else {
-                Err(self.breaks(id, TWO_ENDS))
+                Err(self.breaks_envoy_error(id, END_TWICE))
             };
         }
         let holds_body = state.buffer.as_ref().is_some_and(|body| !body.is_empty());
         let Some(headers) = state.forwarded_headers.as_ref().filter(|_| !holds_body) else {
-            return Err(self.breaks(id, LOST_BODY));
+            return Err(self.breaks_envoy_error(id, LOST_BODY));
         };
         // HTTP/1.1 has no trailers after a body whose length is declared.
         if headers.first("content-length").is_none() {
             if let Some(problem) = state.trailers.as_ref().and_then(check_trailers) {
-                return Err(self.breaks_with(id, problem));
+                return Err(self.breaks_envoy_error_with(id, problem));
             }
             state.forwarded_trailers.clone_from(&state.trailers);
         }
@@ -123,7 +123,7 @@ impl Core {
         };
         stream.state(direction).forwarded_all = true;
         if let Some(problem) = check_length(stream, direction) {
-            return Err(self.breaks_with(id, problem));
+            return Err(self.breaks_envoy_error_with(id, problem));
         }
         match direction {
             Direction::Request => Ok(()),
@@ -179,8 +179,7 @@ fn invalid_field(headers: &Headers) -> Option<(String, bool)> {
     })
 }
 
-/// Which bytes the name and the value of a field can have. A table is fast also where this crate is not
-/// optimized.
+/// Which bytes the name and the value of a field can have. A table is fast in unoptimized builds, too.
 const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte: u8 = 0;
@@ -214,8 +213,8 @@ fn are_all(bytes: &[u8], table: &[bool; 256]) -> bool {
     true
 }
 
-/// What is wrong with fields that Envoy writes without a check. Of the headers of requests, it checks all
-/// except an empty name.
+/// What is wrong with fields that Envoy writes without a check. In request headers, that is only an
+/// empty name.
 fn check_fields(fields: &Headers) -> Option<String> {
     let invalid = match invalid_field(fields) {
         Some((name, _)) => name,

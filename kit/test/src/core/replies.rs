@@ -3,7 +3,7 @@
 use super::Core;
 use crate::context::{Direction, DirectionState};
 use crate::error::Error;
-use crate::header_map::Kind;
+use crate::header_map::MapKind;
 use crate::local_reply::LocalReply;
 
 /// What Envoy tells the client when the upstream has failed, before the reason.
@@ -38,7 +38,7 @@ impl Core {
         stream.response = DirectionState::default();
         stream
             .response
-            .begin(Kind::Response, headers, body.is_empty());
+            .begin(MapKind::Response, headers, body.is_empty());
         stream.response.received = body.len();
         self.forward_headers(id, Direction::Response, body.is_empty())?;
         if body.is_empty() {

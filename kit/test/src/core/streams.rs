@@ -1,12 +1,12 @@
 //! Streams: their beginning, what arrives, and their end.
 
 use super::Core;
-use super::breaks::STUCK;
+use super::breaks::HELD_FOREVER;
 use crate::context::{
     Direction, DirectionState, Iteration, MessagePart, Part, Properties, StreamContext,
 };
 use crate::error::Error;
-use crate::header_map::Kind;
+use crate::header_map::MapKind;
 use crate::headers::Headers;
 use crate::local_reply;
 use crate::message::Response;
@@ -95,7 +95,7 @@ impl Core {
         stream.is_grpc = local_reply::is_grpc(&headers);
         stream.is_head = headers.first(":method") == Some(b"HEAD");
         // The request has arrived when the context is created.
-        stream.request.begin(Kind::Request, headers, end);
+        stream.request.begin(MapKind::Request, headers, end);
         stream.callback = Some((Direction::Request, Part::Headers));
         self.call("proxy_on_context_create", id, &[plugin])?;
         if let Ok(stream) = self.stream(id) {
@@ -116,7 +116,9 @@ impl Core {
             return Ok(());
         };
         stream.response_code = headers.status();
-        stream.state(direction).begin(Kind::Response, headers, end);
+        stream
+            .state(direction)
+            .begin(MapKind::Response, headers, end);
         self.filter_headers(id, direction, end)
     }
 
@@ -150,8 +152,8 @@ impl Core {
             return Ok(());
         };
         let kind = match direction {
-            Direction::Request => Kind::RequestTrailers,
-            Direction::Response => Kind::ResponseTrailers,
+            Direction::Request => MapKind::RequestTrailers,
+            Direction::Response => MapKind::ResponseTrailers,
         };
         state.trailers = Some(kind.receive(trailers));
         state.end_of_stream = true;
@@ -198,8 +200,8 @@ impl Core {
     pub(crate) fn finish(&mut self, id: u32) -> Result<Response, Error> {
         let Some(stream) = self.host_mut().ended_streams.remove(&id) else {
             let stream = self.stream(id)?;
-            if stream.response.is_stuck() {
-                return Err(self.breaks(id, STUCK));
+            if stream.response.is_held_forever() {
+                return Err(self.breaks_envoy_error(id, HELD_FOREVER));
             }
             if stream.response.is_paused() {
                 return Err(Error::Paused("response"));
@@ -207,7 +209,7 @@ impl Core {
             return Err(Error::InvalidState("the response has not ended"));
         };
         if stream.is_closed {
-            return Err(Error::Closed);
+            return Err(Error::StreamReset);
         }
         Ok(Response {
             headers: stream.response.forwarded_headers.unwrap_or_default(),
@@ -228,8 +230,8 @@ impl Core {
         if stream.is_local {
             return Ok(());
         }
-        if stream.request.is_stuck() {
-            return Err(self.breaks(id, STUCK));
+        if stream.request.is_held_forever() {
+            return Err(self.breaks_envoy_error(id, HELD_FOREVER));
         }
         if stream.request.forwarded_headers.is_none() {
             return Err(Error::Paused("request"));

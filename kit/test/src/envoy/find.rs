@@ -19,7 +19,7 @@ const ADVICE: &str = "install Envoy (func-e, envoyproxy.io, or your distribution
 /// # Errors
 ///
 /// If there is no file. The message says how to get an Envoy.
-pub fn named(path: &Path) -> Result<PathBuf, Error> {
+pub fn binary_at(path: &Path) -> Result<PathBuf, Error> {
     if path.is_file() {
         return Ok(path.to_owned());
     }
@@ -38,7 +38,7 @@ pub fn named(path: &Path) -> Result<PathBuf, Error> {
 /// If there is none and none can be fetched. The message says how to get one.
 pub fn find_or_fetch() -> Result<PathBuf, Error> {
     if let Some(path) = env::var_os("ENVOY").filter(|path| !path.is_empty()) {
-        return named(Path::new(&path));
+        return binary_at(Path::new(&path));
     }
     let paths = env::var_os("PATH").unwrap_or_default();
     if let Some(found) = env::split_paths(&paths)

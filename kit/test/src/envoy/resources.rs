@@ -42,7 +42,7 @@ pub struct Listener {
     /// The port of 127.0.0.1; 0 is a free one.
     pub port: u16,
     /// Whether Envoy responds to `/direct` itself.
-    pub answers_direct: bool,
+    pub has_direct_response: bool,
     /// Whether the extension filters TCP connections, and not HTTP.
     pub is_tcp: bool,
     /// What a headers callback that pauses holds: see
@@ -56,7 +56,7 @@ impl Listener {
             return self.to_tcp_json(module);
         }
         let mut routes = vec![json!({"match": {"prefix": "/"}, "route": {"cluster": "upstream"}})];
-        if self.answers_direct {
+        if self.has_direct_response {
             routes.insert(
                 0,
                 json!({"match": {"path": "/direct"}, "direct_response": {"status": 403, "body": {"inline_string": "direct"}}}),

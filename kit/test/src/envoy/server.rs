@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::envoy::admin::{Admin, POLL};
 use crate::envoy::process::{Launch, Process};
-use crate::envoy::updates::{Counts, Outcome, TIMEOUT, Updates};
+use crate::envoy::updates::{Counts, TIMEOUT, UpdateOutcome, Updates};
 use crate::error::Error;
 
 /// A running Envoy, which is stopped when it is dropped.
@@ -21,7 +21,7 @@ pub struct Server {
 /// The state before an update: the length of Envoy's log and its counts of updates. The default is the
 /// state at startup.
 #[derive(Debug, Default)]
-pub struct Mark {
+pub struct UpdateState {
     log_length: u64,
     before: Counts,
 }
@@ -98,25 +98,25 @@ impl Server {
     }
 
     /// Reads the state before an update.
-    pub fn mark(&self) -> Result<Mark, Error> {
-        Ok(Mark {
+    pub fn update_state(&self) -> Result<UpdateState, Error> {
+        Ok(UpdateState {
             log_length: self.process.log_length(),
             before: self.updates.counts()?,
         })
     }
 
-    /// Waits until Envoy has accepted the file that was written after the mark.
+    /// Waits until Envoy has accepted the file that was written after this state.
     ///
     /// # Errors
     ///
     /// [`Error::EnvoyRejected`] if Envoy keeps the listeners that it had.
-    pub fn wait_for_update(&self, mark: &Mark) -> Result<(), Error> {
-        let log = || self.process.log_from(mark.log_length);
-        match self.updates.wait(&mark.before) {
-            Ok(Outcome::Accepted) => Ok(()),
+    pub fn wait_for_update(&self, state: &UpdateState) -> Result<(), Error> {
+        let log = || self.process.log_from(state.log_length);
+        match self.updates.wait(&state.before) {
+            Ok(UpdateOutcome::Accepted) => Ok(()),
             // Envoy's main thread logs, counts, and serves the admin interface, so that the log is
             // complete.
-            Ok(Outcome::Rejected) => Err(Error::EnvoyRejected { log: log() }),
+            Ok(UpdateOutcome::Rejected) => Err(Error::EnvoyRejected { log: log() }),
             Err(error) => Err(Error::Envoy(format!("{error}; Envoy's log:\n{}", log()))),
         }
     }

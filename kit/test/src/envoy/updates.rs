@@ -11,7 +11,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How Envoy has responded to a file with listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum UpdateOutcome {
     /// Every worker uses them.
     Accepted,
     /// Envoy keeps the previous version of at least one listener; the log says why. Every worker uses the
@@ -57,16 +57,16 @@ impl Updates {
     }
 
     /// Waits until Envoy has accepted or rejected a file that was written after `before` was counted.
-    pub fn wait(&self, before: &Counts) -> Result<Outcome, Error> {
+    pub fn wait(&self, before: &Counts) -> Result<UpdateOutcome, Error> {
         let deadline = Instant::now() + self.timeout;
         loop {
             let counts = self.counts()?;
-            if counts.all_workers_follow(self.workers) {
+            if counts.are_workers_updated(self.workers) {
                 if counts.rejected > before.rejected {
-                    return Ok(Outcome::Rejected);
+                    return Ok(UpdateOutcome::Rejected);
                 }
                 if counts.accepted > before.accepted {
-                    return Ok(Outcome::Accepted);
+                    return Ok(UpdateOutcome::Accepted);
                 }
             }
             if Instant::now() >= deadline {
@@ -109,7 +109,7 @@ impl Counts {
     }
 
     /// Whether all workers use the listeners. Envoy accepts a change before its workers apply it.
-    fn all_workers_follow(&self, workers: u32) -> bool {
+    fn are_workers_updated(&self, workers: u32) -> bool {
         self.changes_in_workers >= self.changes.saturating_mul(u64::from(workers))
     }
 }

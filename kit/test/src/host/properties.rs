@@ -27,7 +27,7 @@ const EMPTY_MAP: [u8; 4] = [0; 4];
 /// # Errors
 ///
 /// `NOT_FOUND` if it does not exist now, `SERIALIZATION_FAILURE` if it cannot be returned.
-type Property = Result<Option<Vec<u8>>, Status>;
+type PropertyResult = Result<Option<Vec<u8>>, Status>;
 
 impl Host {
     /// The value of a property of the current context (ABI: `proxy_get_property`).
@@ -69,7 +69,7 @@ impl Host {
     }
 
     /// The property of Envoy.
-    fn envoy_property(&mut self, parts: &[&[u8]]) -> Property {
+    fn envoy_property(&mut self, parts: &[&[u8]]) -> PropertyResult {
         let (name, path) = parts.split_first().ok_or(Status::NotFound)?;
         match (*name, path) {
             (b"plugin_name", []) => text(&self.options.plugin_name),
@@ -97,7 +97,7 @@ impl Host {
         }
     }
 
-    fn request_property(&mut self, path: &[&[u8]]) -> Property {
+    fn request_property(&mut self, path: &[&[u8]]) -> PropertyResult {
         const MAP: MapType = MapType::RequestHeaders;
         match path {
             [] => unreadable(),
@@ -148,7 +148,7 @@ impl Host {
         }
     }
 
-    fn response_property(&mut self, path: &[&[u8]]) -> Property {
+    fn response_property(&mut self, path: &[&[u8]]) -> PropertyResult {
         const MAP: MapType = MapType::ResponseHeaders;
         const TRAILERS: MapType = MapType::ResponseTrailers;
         match path {
@@ -188,7 +188,7 @@ impl Host {
         }
     }
 
-    fn upstream_property(&mut self, path: &[&[u8]]) -> Property {
+    fn upstream_property(&mut self, path: &[&[u8]]) -> PropertyResult {
         match path {
             [] => return unreadable(),
             // The cluster is known.
@@ -212,7 +212,7 @@ impl Host {
         }
     }
 
-    fn xds_property(&mut self, path: &[&[u8]]) -> Property {
+    fn xds_property(&mut self, path: &[&[u8]]) -> PropertyResult {
         let (name, path) = path.split_first().ok_or(Status::NotFound)?;
         match (*name, path) {
             // TCP has no routes, and its cluster is chosen later.
@@ -253,7 +253,7 @@ impl Host {
     }
 
     /// The port of an address, which a test may have set.
-    fn port(&mut self, peer: &[u8]) -> Property {
+    fn port(&mut self, peer: &[u8]) -> PropertyResult {
         let address = self.property(&[peer, b"\0address"].concat())?;
         let port = address.rsplit(|byte| *byte == b':').next();
         Ok(port
@@ -261,7 +261,7 @@ impl Host {
             .and_then(|port| number::<i64>(port).ok()?))
     }
 
-    /// As [`Host::stream`], where there is one.
+    /// As [`Host::stream`]. `NOT_FOUND` if there is none.
     fn of_stream(&mut self) -> Result<&mut StreamContext, Status> {
         self.stream().ok_or(Status::NotFound)
     }
@@ -286,19 +286,19 @@ impl Host {
     }
 
     /// The value of a header that Envoy knows.
-    fn header(&mut self, map: MapType, name: &str) -> Property {
+    fn header(&mut self, map: MapType, name: &str) -> PropertyResult {
         let headers = self.map(map).ok_or(Status::NotFound)?;
         Ok(headers.first(name).map(<[u8]>::to_vec))
     }
 
     /// The values of a field, joined by commas.
-    fn field(&mut self, map: MapType, name: &[u8]) -> Property {
+    fn field(&mut self, map: MapType, name: &[u8]) -> PropertyResult {
         let fields = self.map(map).ok_or(Status::NotFound)?;
         Ok(joined(fields, &name.to_ascii_lowercase()))
     }
 
     /// A map, with one field for each name.
-    fn fields(&mut self, map: MapType) -> Property {
+    fn fields(&mut self, map: MapType) -> PropertyResult {
         let Some(fields) = self.map(map).filter(|fields| !fields.is_empty()) else {
             return Ok(Some(EMPTY_MAP.to_vec()));
         };
@@ -396,7 +396,7 @@ fn is_name_of_envoy(name: &[u8]) -> bool {
 }
 
 /// A message `envoy.config.core.v3.Node`.
-fn node(path: &[&[u8]]) -> Property {
+fn node(path: &[&[u8]]) -> PropertyResult {
     match path {
         // With `id` and `cluster`.
         [] => text("\n\x04test\x12\x04test"),
@@ -409,7 +409,7 @@ fn node(path: &[&[u8]]) -> Property {
 }
 
 /// A message `envoy.config.core.v3.Locality` without values.
-fn locality(path: &[&[u8]]) -> Property {
+fn locality(path: &[&[u8]]) -> PropertyResult {
     match path {
         [] | [b"region" | b"zone" | b"sub_zone"] => text(""),
         _ => Ok(None),
@@ -417,7 +417,7 @@ fn locality(path: &[&[u8]]) -> Property {
 }
 
 /// A message `envoy.config.core.v3.Metadata` without values.
-fn metadata(path: &[&[u8]]) -> Property {
+fn metadata(path: &[&[u8]]) -> PropertyResult {
     match path {
         [] => text(""),
         [b"filter_metadata" | b"typed_filter_metadata"] => Ok(Some(EMPTY_MAP.to_vec())),
@@ -425,22 +425,22 @@ fn metadata(path: &[&[u8]]) -> Property {
     }
 }
 
-fn text(text: impl AsRef<[u8]>) -> Property {
+fn text(text: impl AsRef<[u8]>) -> PropertyResult {
     Ok(Some(text.as_ref().to_vec()))
 }
 
 /// A number, which Envoy encodes in 64 bits.
-fn number<Number: TryInto<i64>>(number: Number) -> Property {
+fn number<Number: TryInto<i64>>(number: Number) -> PropertyResult {
     let number = number.try_into().map_err(|_| Status::InternalFailure)?;
     Ok(Some(number.to_le_bytes().to_vec()))
 }
 
-fn nanoseconds(duration: Duration) -> Property {
+fn nanoseconds(duration: Duration) -> PropertyResult {
     number(duration.as_nanos())
 }
 
 /// A map whose keys Envoy cannot list, or a message that does not exist.
-fn unreadable() -> Property {
+fn unreadable() -> PropertyResult {
     Err(Status::SerializationFailure)
 }
 

@@ -2,11 +2,11 @@
 
 use proxy_wasm_abi::StreamType;
 
-use super::{Call, Outcome};
+use super::{ActiveCall, HostCallResult};
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     /// The plugin's configuration if the module can read it now, and otherwise that of the VM.
-    pub(super) fn get_configuration(&mut self, data: u32, size: u32) -> Outcome {
+    pub(super) fn get_configuration(&mut self, data: u32, size: u32) -> HostCallResult {
         let host = self.host();
         let configuration = host
             .plugin()
@@ -15,16 +15,16 @@ impl Call<'_> {
         self.return_bytes(&configuration, data, size)
     }
 
-    pub(super) fn continue_request(&mut self) -> Outcome {
+    pub(super) fn continue_request(&mut self) -> HostCallResult {
         self.continue_stream(StreamType::Request.into())
     }
 
-    pub(super) fn continue_response(&mut self) -> Outcome {
+    pub(super) fn continue_response(&mut self) -> HostCallResult {
         self.continue_stream(StreamType::Response.into())
     }
 
     /// Has no effect, because there are no routes.
-    pub(super) fn clear_route_cache(&mut self) -> Outcome {
+    pub(super) fn clear_route_cache(&mut self) -> HostCallResult {
         Ok(())
     }
 }

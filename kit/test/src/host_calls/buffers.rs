@@ -2,10 +2,10 @@
 
 use proxy_wasm_abi::{BufferType, Status};
 
-use super::{Call, Outcome};
+use super::{ActiveCall, HostCallResult};
 use crate::context::LastBuffer;
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     /// Returns a range of a buffer, as much of it as there is.
     pub(super) fn get_buffer_bytes(
         &mut self,
@@ -14,7 +14,7 @@ impl Call<'_> {
         max_size: u32,
         data: u32,
         size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let buffer = BufferType::try_from(buffer)?;
         let bytes = self.host().buffer(buffer).ok_or(Status::NotFound)?;
         let [start, max_size] = [start, max_size].map(to_usize);
@@ -23,7 +23,12 @@ impl Call<'_> {
         self.return_bytes(&bytes, data, size)
     }
 
-    pub(super) fn get_buffer_status(&mut self, buffer: u32, size: u32, unused: u32) -> Outcome {
+    pub(super) fn get_buffer_status(
+        &mut self,
+        buffer: u32,
+        size: u32,
+        unused: u32,
+    ) -> HostCallResult {
         let buffer = BufferType::try_from(buffer)?;
         let length = self.host().buffer(buffer).ok_or(Status::NotFound)?.len();
         self.check([size, unused])?;
@@ -31,8 +36,8 @@ impl Call<'_> {
         self.write_u32(unused, 0)
     }
 
-    /// Changes a buffer: puts bytes in the place of its first ones, or after its last one. In the
-    /// middle, Envoy changes nothing.
+    /// Changes a buffer: replaces its first bytes, or appends bytes. Envoy rejects a change in the
+    /// middle.
     pub(super) fn set_buffer_bytes(
         &mut self,
         buffer: u32,
@@ -40,7 +45,7 @@ impl Call<'_> {
         size: u32,
         data: u32,
         data_size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let buffer = BufferType::try_from(buffer)?;
         let host = self.host();
         if host.buffer(buffer).is_none() {
@@ -55,7 +60,7 @@ impl Call<'_> {
             if let Some(body) = host.buffer_mut(last) {
                 return change(body, start, size, bytes);
             }
-            // Envoy changes what does not belong to anything any more.
+            // Envoy changes a buffer that is no longer in use.
             return Ok(());
         }
         let body = host.buffer_mut(buffer).ok_or(Status::BadArgument)?;
@@ -63,8 +68,8 @@ impl Call<'_> {
     }
 }
 
-/// Puts bytes in the place of the first ones of a buffer, or after its last one.
-fn change(body: &mut Vec<u8>, start: u32, size: u32, bytes: Vec<u8>) -> Outcome {
+/// Replaces the first bytes of a buffer, or appends bytes.
+fn change(body: &mut Vec<u8>, start: u32, size: u32, bytes: Vec<u8>) -> HostCallResult {
     match to_usize(start) {
         0 => drop(body.splice(..to_usize(size).min(body.len()), bytes)),
         start if start >= body.len() => body.extend(bytes),

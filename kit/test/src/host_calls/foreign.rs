@@ -2,12 +2,12 @@
 
 use proxy_wasm_abi::Status;
 
-use super::{Call, Failure, Outcome};
-use crate::foreign::{self, Problem};
+use super::{ActiveCall, HostCallError, HostCallResult};
+use crate::foreign::{self, ForeignError};
 use crate::host::charge;
 use crate::records::ForeignCall;
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     pub(super) fn call_foreign_function(
         &mut self,
         name: u32,
@@ -16,14 +16,14 @@ impl Call<'_> {
         arguments_size: u32,
         data: u32,
         size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let name = self.read(name, name_size)?;
         let arguments = self.read(arguments, arguments_size)?;
         let outcome = self.run_foreign(&name, &arguments, data, size);
         let status = match &outcome {
             Ok(()) => Status::Ok,
-            Err(Failure::Status(status)) => *status,
-            Err(Failure::Trap(_)) => return outcome,
+            Err(HostCallError::Status(status)) => *status,
+            Err(HostCallError::Trap(_)) => return outcome,
         };
         self.host().record_foreign_call(ForeignCall {
             name: String::from_utf8_lossy(&name).into_owned(),
@@ -35,11 +35,17 @@ impl Call<'_> {
 
     /// Runs a foreign function. As in Envoy, the result is written even if there is none, unless the
     /// addresses are 0.
-    fn run_foreign(&mut self, name: &[u8], arguments: &[u8], data: u32, size: u32) -> Outcome {
+    fn run_foreign(
+        &mut self,
+        name: &[u8],
+        arguments: &[u8],
+        data: u32,
+        size: u32,
+    ) -> HostCallResult {
         let (result, outcome) = match foreign::run(self.host(), name, arguments) {
             Ok(result) => (result, Ok(())),
-            Err(Problem::Unknown) => return Err(Status::NotFound.into()),
-            Err(Problem::NotProvided) => {
+            Err(ForeignError::Unknown) => return Err(Status::NotFound.into()),
+            Err(ForeignError::NotProvided) => {
                 let name = String::from_utf8_lossy(name);
                 let reason = format!(
                     "the embedded proxy does not have Envoy's foreign function {name}; provide one \
@@ -47,7 +53,7 @@ impl Call<'_> {
                 );
                 return Err(wasmi::Error::new(reason).into());
             }
-            Err(Problem::Status(status)) => (None, Err(status.into())),
+            Err(ForeignError::Status(status)) => (None, Err(status.into())),
         };
         let length = result.as_ref().map_or(0, Vec::len);
         charge(&mut self.caller, length)?;
@@ -65,15 +71,15 @@ impl Call<'_> {
     }
 
     /// Copies the result of a foreign function to memory that the module allocates.
-    fn copy_result(&mut self, result: &[u8]) -> Outcome<u32> {
+    fn copy_result(&mut self, result: &[u8]) -> HostCallResult<u32> {
         let length = u32::try_from(result.len()).map_err(|_| Status::InternalFailure)?;
         let address = self.allocate(length).and_then(|address| {
             self.write(address, result)?;
             Ok(address)
         });
         match address {
-            Err(Failure::Status(_)) if result.is_empty() => Ok(0),
-            Err(Failure::Status(_)) => Err(wasmi::Error::new(
+            Err(HostCallError::Status(_)) if result.is_empty() => Ok(0),
+            Err(HostCallError::Status(_)) => Err(wasmi::Error::new(
                 "its allocator returns no memory for the result of a foreign function, and Envoy \
                  crashes",
             )

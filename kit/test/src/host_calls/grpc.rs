@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use proxy_wasm_abi::Status;
 
-use super::{Call, Failure, Outcome};
+use super::{ActiveCall, HostCallError, HostCallResult};
 use crate::grpc::GrpcCall;
-use crate::grpc_service::Target;
-use crate::host::Action;
+use crate::grpc_service::GrpcTarget;
+use crate::host::QueuedAction;
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     // The ABI's parameters.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn grpc_call(
@@ -26,7 +26,7 @@ impl Call<'_> {
         message_size: u32,
         timeout: u32,
         call: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let texts = [
             (cluster, cluster_size),
             (service, service_size),
@@ -55,7 +55,7 @@ impl Call<'_> {
         metadata: u32,
         metadata_size: u32,
         stream: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let texts = [
             (cluster, cluster_size),
             (service, service_size),
@@ -72,17 +72,17 @@ impl Call<'_> {
         metadata: (u32, u32),
         message: Option<(Vec<u8>, Duration)>,
         return_id: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let mut text = |(data, size)| self.read(data, size);
         let target = text(target)?;
         let service = text(service)?;
         let method = text(method)?;
         let metadata = self.read_map(metadata.0, metadata.1)?;
         let host = self.host();
-        let (cluster, is_checked) = match Target::of(&target) {
-            Target::Cluster(cluster) => (cluster, true),
-            Target::Service(cluster) => (cluster, false),
-            Target::Abort => return Err(abort(&target)),
+        let (cluster, is_checked) = match GrpcTarget::of(&target) {
+            GrpcTarget::Cluster(cluster) => (cluster, true),
+            GrpcTarget::Service(cluster) => (cluster, false),
+            GrpcTarget::Abort => return Err(abort(&target)),
         };
         let is_missing = host.options.missing_clusters.contains(&cluster);
         if is_missing && is_checked {
@@ -93,7 +93,7 @@ impl Call<'_> {
         let id = host.next_grpc_id(is_stream);
         if is_missing {
             // As in Envoy: the host call fails, and the call is reported as closed, too.
-            host.actions.push_back(Action::GrpcUnavailable {
+            host.actions.push_back(QueuedAction::GrpcUnavailable {
                 plugin: host.plugin_id(),
                 call: id,
             });
@@ -122,7 +122,13 @@ impl Call<'_> {
         self.write_u32(return_id, id)
     }
 
-    pub(super) fn grpc_send(&mut self, stream: u32, data: u32, size: u32, end: u32) -> Outcome {
+    pub(super) fn grpc_send(
+        &mut self,
+        stream: u32,
+        data: u32,
+        size: u32,
+        end: u32,
+    ) -> HostCallResult {
         let message = self.read(data, size)?;
         if !is_stream(stream) {
             return Err(Status::BadArgument.into());
@@ -137,13 +143,13 @@ impl Call<'_> {
         Ok(())
     }
 
-    pub(super) fn grpc_cancel(&mut self, call: u32) -> Outcome {
+    pub(super) fn grpc_cancel(&mut self, call: u32) -> HostCallResult {
         self.known_grpc(call)?;
         self.host().grpc_calls.remove(&call);
         Ok(())
     }
 
-    pub(super) fn grpc_close(&mut self, call: u32) -> Outcome {
+    pub(super) fn grpc_close(&mut self, call: u32) -> HostCallResult {
         let found = self.known_grpc(call)?;
         if found.is_stream() && !found.is_closed_by_service {
             found.end_of_stream = true;
@@ -154,7 +160,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn known_grpc(&mut self, call: u32) -> Outcome<&mut GrpcCall> {
+    fn known_grpc(&mut self, call: u32) -> HostCallResult<&mut GrpcCall> {
         if call & TYPE_MASK != CALL && !is_stream(call) {
             return Err(Status::BadArgument.into());
         }
@@ -175,8 +181,8 @@ fn is_stream(id: u32) -> bool {
     id & TYPE_MASK == STREAM
 }
 
-fn abort(target: &[u8]) -> Failure {
-    Failure::Trap(wasmi::Error::new(format!(
+fn abort(target: &[u8]) -> HostCallError {
+    HostCallError::Trap(wasmi::Error::new(format!(
         "Envoy aborts here: it reads {:?} as an encoded GrpcService, not as the name of a cluster, \
          and finds no envoy_grpc.cluster_name in it; encode a GrpcService that has one, or rename \
          the cluster",

@@ -2,27 +2,37 @@
 
 use proxy_wasm_abi::{AbiVersion, MapType, Status};
 
-use super::{Call, Outcome};
-use crate::header_map::{self, Kind};
+use super::{ActiveCall, HostCallResult};
+use crate::header_map::{self, MapKind};
 use crate::headers::Headers;
 use crate::maps;
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     /// Returns the size of a map that can be changed, as Envoy counts it.
-    pub(super) fn get_header_map_size(&mut self, map: u32, size: u32) -> Outcome {
+    pub(super) fn get_header_map_size(&mut self, map: u32, size: u32) -> HostCallResult {
         let (map, _) = self.map_mut(MapType::try_from(map)?)?;
         let length = header_map::size(map);
         self.write_length(size, length)
     }
 
     /// Returns all pairs of a map. A map that does not exist has none.
-    pub(super) fn get_header_map_pairs(&mut self, map: u32, data: u32, size: u32) -> Outcome {
+    pub(super) fn get_header_map_pairs(
+        &mut self,
+        map: u32,
+        data: u32,
+        size: u32,
+    ) -> HostCallResult {
         let map = MapType::try_from(map)?;
         let bytes = self.host().map(map).map(maps::serialize);
         self.return_bytes(&bytes.unwrap_or_default(), data, size)
     }
 
-    pub(super) fn set_header_map_pairs(&mut self, map: u32, data: u32, size: u32) -> Outcome {
+    pub(super) fn set_header_map_pairs(
+        &mut self,
+        map: u32,
+        data: u32,
+        size: u32,
+    ) -> HostCallResult {
         let map = MapType::try_from(map)?;
         let pairs = self.read_map(data, size)?;
         let (map, kind) = self.map_mut(map)?;
@@ -38,14 +48,14 @@ impl Call<'_> {
         name_size: u32,
         data: u32,
         size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let map = MapType::try_from(map)?;
         let name = self.read(name, name_size)?;
         let host = self.host();
         let is_logging = host.stream().is_some_and(|stream| stream.is_logging);
         let kind = match map {
-            MapType::RequestHeaders => Kind::Request,
-            _ => Kind::Response,
+            MapType::RequestHeaders => MapKind::Request,
+            _ => MapKind::Response,
         };
         let value = match host.map(map) {
             Some(map) => kind.get(map, &name).map(<[u8]>::to_vec),
@@ -67,8 +77,8 @@ impl Call<'_> {
         name_size: u32,
         data: u32,
         size: u32,
-    ) -> Outcome {
-        self.change_value(map, (name, name_size), (data, size), Kind::add)
+    ) -> HostCallResult {
+        self.change_value(map, (name, name_size), (data, size), MapKind::add)
     }
 
     pub(super) fn replace_header_map_value(
@@ -78,8 +88,8 @@ impl Call<'_> {
         name_size: u32,
         data: u32,
         size: u32,
-    ) -> Outcome {
-        self.change_value(map, (name, name_size), (data, size), Kind::replace)
+    ) -> HostCallResult {
+        self.change_value(map, (name, name_size), (data, size), MapKind::replace)
     }
 
     pub(super) fn remove_header_map_value(
@@ -87,7 +97,7 @@ impl Call<'_> {
         map: u32,
         name: u32,
         name_size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let map = MapType::try_from(map)?;
         let name = self.read(name, name_size)?;
         let (map, kind) = self.map_mut(map)?;
@@ -101,8 +111,8 @@ impl Call<'_> {
         map: u32,
         (name, name_size): (u32, u32),
         (data, size): (u32, u32),
-        change: impl Fn(Kind, &mut Headers, &[u8], Vec<u8>),
-    ) -> Outcome {
+        change: impl Fn(MapKind, &mut Headers, &[u8], Vec<u8>),
+    ) -> HostCallResult {
         let map = MapType::try_from(map)?;
         let (name, value) = (self.read(name, name_size)?, self.read(data, size)?);
         let (map, kind) = self.map_mut(map)?;
@@ -111,7 +121,7 @@ impl Call<'_> {
     }
 
     /// A map that the module can change now.
-    fn map_mut(&mut self, map: MapType) -> Outcome<(&mut Headers, Kind)> {
+    fn map_mut(&mut self, map: MapType) -> HostCallResult<(&mut Headers, MapKind)> {
         Ok(self.host().map_mut(map).ok_or(Status::BadArgument)?)
     }
 }

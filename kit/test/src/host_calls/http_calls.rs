@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use proxy_wasm_abi::Status;
 
-use super::{Call, Outcome};
+use super::{ActiveCall, HostCallResult};
 use crate::records::HttpCall;
 
 /// Envoy reads the time-out as a signed number, in milliseconds.
 const MAX_TIMEOUT: u32 = i32::MAX.cast_unsigned();
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     // The ABI's parameters.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn http_call(
@@ -25,7 +25,7 @@ impl Call<'_> {
         trailers_size: u32,
         timeout: u32,
         call: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let cluster = self.read(cluster, cluster_size)?;
         let mut headers = self.read_map(headers, headers_size)?;
         let body = self.read(body, body_size)?;

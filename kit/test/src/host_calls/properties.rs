@@ -2,16 +2,16 @@
 
 use proxy_wasm_abi::Status;
 
-use super::{Call, Outcome};
+use super::{ActiveCall, HostCallResult};
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     pub(super) fn get_property(
         &mut self,
         path: u32,
         path_size: u32,
         data: u32,
         size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let path = self.read(path, path_size)?;
         let value = self.host().property(&path)?;
         self.return_bytes(&value, data, size)
@@ -23,7 +23,7 @@ impl Call<'_> {
         path_size: u32,
         data: u32,
         size: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let (path, value) = (self.read(path, path_size)?, self.read(data, size)?);
         let host = self.host();
         let declared = host

@@ -2,15 +2,15 @@
 
 use proxy_wasm_abi::Status;
 
-use super::{Call, Outcome};
+use super::{ActiveCall, HostCallResult};
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     pub(super) fn register_shared_queue(
         &mut self,
         name: u32,
         name_size: u32,
         queue: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let name = self.read(name, name_size)?;
         let id = self.host().register_own_queue(name)?;
         self.write_u32(queue, id)
@@ -23,7 +23,7 @@ impl Call<'_> {
         name: u32,
         name_size: u32,
         queue: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let (mut vm_id, name) = (self.read(vm_id, vm_id_size)?, self.read(name, name_size)?);
         let host = self.host();
         if vm_id.is_empty() {
@@ -34,13 +34,23 @@ impl Call<'_> {
         self.write_u32(queue, id.ok_or(Status::NotFound)?)
     }
 
-    pub(super) fn enqueue_shared_queue(&mut self, queue: u32, data: u32, size: u32) -> Outcome {
+    pub(super) fn enqueue_shared_queue(
+        &mut self,
+        queue: u32,
+        data: u32,
+        size: u32,
+    ) -> HostCallResult {
         let item = self.read(data, size)?;
         self.host().enqueue(queue, item)?;
         Ok(())
     }
 
-    pub(super) fn dequeue_shared_queue(&mut self, queue: u32, data: u32, size: u32) -> Outcome {
+    pub(super) fn dequeue_shared_queue(
+        &mut self,
+        queue: u32,
+        data: u32,
+        size: u32,
+    ) -> HostCallResult {
         let found = self.host().queues.get_mut(&queue).ok_or(Status::NotFound)?;
         // As in Envoy, an item that cannot be returned is lost.
         let item = found.items.pop_front().ok_or(Status::Empty)?;

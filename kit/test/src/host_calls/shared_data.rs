@@ -2,9 +2,9 @@
 
 use proxy_wasm_abi::Status;
 
-use super::{Call, Outcome};
+use super::{ActiveCall, HostCallResult};
 
-impl Call<'_> {
+impl ActiveCall<'_> {
     pub(super) fn set_shared_data(
         &mut self,
         key: u32,
@@ -12,7 +12,7 @@ impl Call<'_> {
         data: u32,
         size: u32,
         version: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let (key, value) = (self.read(key, key_size)?, self.read(data, size)?);
         self.host().set_shared_data(key, value, version)?;
         Ok(())
@@ -25,7 +25,7 @@ impl Call<'_> {
         data: u32,
         size: u32,
         version: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let key = self.read(key, key_size)?;
         let found = self.host().shared_data.get(&key).cloned();
         let (value, current) = found.ok_or(Status::NotFound)?;

@@ -2,18 +2,18 @@
 
 use proxy_wasm_abi::{Status, StreamType};
 
-use super::{Call, Outcome};
+use super::{ActiveCall, HostCallResult};
 use crate::context::Direction;
-use crate::host::Action;
+use crate::host::QueuedAction;
 use crate::local_reply::LocalReply;
 
 /// The gRPC statuses. Any other number means that there is no status.
 const GRPC_STATUSES: std::ops::RangeInclusive<u32> = 0..=16;
 
-impl Call<'_> {
-    /// Resumes a message when the callback has returned. What the module could read and change of
-    /// the request, it no longer can.
-    pub(super) fn continue_stream(&mut self, stream: u32) -> Outcome {
+impl ActiveCall<'_> {
+    /// Resumes a message when the callback has returned. From now on, the module cannot read or change
+    /// the request.
+    pub(super) fn continue_stream(&mut self, stream: u32) -> HostCallResult {
         let direction = match StreamType::try_from(stream)? {
             StreamType::Request => Direction::Request,
             StreamType::Response => Direction::Response,
@@ -21,7 +21,7 @@ impl Call<'_> {
                 let host = self.host();
                 let id = host.context();
                 if host.is_connection(id) {
-                    host.actions.push_back(Action::ContinueReading(id));
+                    host.actions.push_back(QueuedAction::ContinueReading(id));
                 }
                 return Ok(());
             }
@@ -33,21 +33,21 @@ impl Call<'_> {
             && let Some(stream) = host.streams.get_mut(&id)
         {
             stream.request.close_all();
-            host.actions.push_back(Action::Resume(id, direction));
+            host.actions.push_back(QueuedAction::Resume(id, direction));
         }
         Ok(())
     }
 
     /// Closes a stream when the callback has returned.
-    pub(super) fn close_stream(&mut self, stream: u32) -> Outcome {
+    pub(super) fn close_stream(&mut self, stream: u32) -> HostCallResult {
         let host = self.host();
         let id = host.context();
         match StreamType::try_from(stream)? {
             StreamType::Request | StreamType::Response if host.is_http_stream(id) => {
-                host.actions.push_back(Action::Close(id));
+                host.actions.push_back(QueuedAction::Close(id));
             }
             StreamType::Downstream | StreamType::Upstream if host.is_connection(id) => {
-                host.actions.push_back(Action::CloseConnection(id));
+                host.actions.push_back(QueuedAction::CloseConnection(id));
             }
             // The context is not of this kind.
             _ => {}
@@ -55,7 +55,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    pub(super) fn get_status(&mut self, code: u32, data: u32, size: u32) -> Outcome {
+    pub(super) fn get_status(&mut self, code: u32, data: u32, size: u32) -> HostCallResult {
         let (number, message) = {
             let plugin = self.host().plugin();
             plugin.map_or_else(Default::default, |plugin| plugin.status.clone())
@@ -78,7 +78,7 @@ impl Call<'_> {
         headers: u32,
         headers_size: u32,
         grpc_status: u32,
-    ) -> Outcome {
+    ) -> HostCallResult {
         let reply = LocalReply {
             // As in Envoy: the higher 16 bits are ignored.
             status: status as u16,
@@ -91,7 +91,7 @@ impl Call<'_> {
         host.stops_iteration = true;
         let id = host.context();
         if host.is_http_stream(id) {
-            host.actions.push_back(Action::LocalReply(id, reply));
+            host.actions.push_back(QueuedAction::LocalReply(id, reply));
         }
         Ok(())
     }

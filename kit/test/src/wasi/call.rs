@@ -4,7 +4,7 @@ use proxy_wasm_abi::LogLevel;
 use wasmi::{Caller, Memory, TrapCode};
 
 use super::errno::{
-    BADF, FAULT, INVAL, NOTDIR, NOTSUP, Outcome, STDERR, STDOUT, SUCCESS, of_output,
+    BADF, FAULT, INVAL, NOTDIR, NOTSUP, STDERR, STDOUT, SUCCESS, WasiResult, of_output,
 };
 use crate::host::{Host, charge};
 use crate::memory;
@@ -19,12 +19,12 @@ const RIGHT_TO_WRITE: u64 = 64;
 const MAX_RANDOM: u32 = 64 * 1024;
 
 /// A call of a function that uses the memory.
-pub(super) struct Call<'a> {
+pub(super) struct WasiCall<'a> {
     caller: Caller<'a, Host>,
     memory: Memory,
 }
 
-impl<'a> Call<'a> {
+impl<'a> WasiCall<'a> {
     pub(super) fn new(
         mut caller: Caller<'a, Host>,
         name: &'static str,
@@ -34,26 +34,26 @@ impl<'a> Call<'a> {
         Ok(Self { caller, memory })
     }
 
-    fn read(&self, address: u32, size: u32) -> Outcome<&[u8]> {
+    fn read(&self, address: u32, size: u32) -> WasiResult<&[u8]> {
         Ok(memory::slice(self.memory.data(&self.caller), address, size).ok_or(FAULT)?)
     }
 
-    fn write(&mut self, address: u32, bytes: &[u8]) -> Outcome {
+    fn write(&mut self, address: u32, bytes: &[u8]) -> WasiResult {
         let address = usize::try_from(address).map_err(|_| FAULT)?;
         self.memory
             .write(&mut self.caller, address, bytes)
             .map_err(|_| FAULT.into())
     }
 
-    fn write_u32(&mut self, address: u32, number: u32) -> Outcome {
+    fn write_u32(&mut self, address: u32, number: u32) -> WasiResult {
         self.write(address, &number.to_le_bytes())
     }
 
-    fn write_u64(&mut self, address: u32, number: u64) -> Outcome {
+    fn write_u64(&mut self, address: u32, number: u64) -> WasiResult {
         self.write(address, &number.to_le_bytes())
     }
 
-    fn write_length(&mut self, address: u32, length: usize) -> Outcome {
+    fn write_length(&mut self, address: u32, length: usize) -> WasiResult {
         self.write_u32(address, u32::try_from(length).map_err(|_| INVAL)?)
     }
 
@@ -63,7 +63,7 @@ impl<'a> Call<'a> {
         vectors: u32,
         count: u32,
         written: u32,
-    ) -> Outcome {
+    ) -> WasiResult {
         let level = match file {
             STDOUT => LogLevel::Info,
             STDERR => LogLevel::Error,
@@ -90,7 +90,7 @@ impl<'a> Call<'a> {
         self.write_length(written, text.len())
     }
 
-    /// Subtracts the cost of a piece from the fuel. The same piece can be written many times.
+    /// Subtracts the cost of a buffer from the fuel. One call can write the same buffer many times.
     fn charge_for(&mut self, size: u32) -> Result<(), wasmi::Error> {
         charge(
             &mut self.caller,
@@ -102,7 +102,7 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    fn read_pair(&self, address: u32) -> Outcome<[u32; 2]> {
+    fn read_pair(&self, address: u32) -> WasiResult<[u32; 2]> {
         let bytes: &[u8; 8] = self.read(address, 8)?.first_chunk().ok_or(FAULT)?;
         let [a, b, c, d, e, f, g, h] = *bytes;
         Ok([[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes))
@@ -115,11 +115,11 @@ impl<'a> Call<'a> {
         count: u32,
         _offset: u64,
         written: u32,
-    ) -> Outcome {
+    ) -> WasiResult {
         self.fd_write(file, vectors, count, written)
     }
 
-    pub(super) fn fd_fdstat_get(&mut self, file: u32, status: u32) -> Outcome {
+    pub(super) fn fd_fdstat_get(&mut self, file: u32, status: u32) -> WasiResult {
         if of_output(file) != SUCCESS {
             return Err(BADF.into());
         }
@@ -129,7 +129,7 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    pub(super) fn fd_tell(&mut self, file: u32, offset: u32) -> Outcome {
+    pub(super) fn fd_tell(&mut self, file: u32, offset: u32) -> WasiResult {
         if of_output(file) != SUCCESS {
             return Err(BADF.into());
         }
@@ -142,11 +142,11 @@ impl<'a> Call<'a> {
         _offset: i64,
         _whence: u32,
         _new_offset: u32,
-    ) -> Outcome {
+    ) -> WasiResult {
         Ok(())
     }
 
-    pub(super) fn fd_close(&mut self, _file: u32) -> Outcome {
+    pub(super) fn fd_close(&mut self, _file: u32) -> WasiResult {
         Ok(())
     }
 
@@ -157,23 +157,23 @@ impl<'a> Call<'a> {
         _size: u32,
         _cookie: u64,
         used: u32,
-    ) -> Outcome {
+    ) -> WasiResult {
         self.write_u32(used, 0)?;
         Err(NOTDIR.into())
     }
 
-    pub(super) fn clock_time_get(&mut self, clock: u32, _precision: u64, time: u32) -> Outcome {
+    pub(super) fn clock_time_get(&mut self, clock: u32, _precision: u64, time: u32) -> WasiResult {
         check_clock(clock)?;
         let now = self.caller.data().nanoseconds();
         self.write_u64(time, now)
     }
 
-    pub(super) fn clock_res_get(&mut self, clock: u32, resolution: u32) -> Outcome {
+    pub(super) fn clock_res_get(&mut self, clock: u32, resolution: u32) -> WasiResult {
         check_clock(clock)?;
         self.write_u64(resolution, 1)
     }
 
-    pub(super) fn random_get(&mut self, buffer: u32, size: u32) -> Outcome {
+    pub(super) fn random_get(&mut self, buffer: u32, size: u32) -> WasiResult {
         if size > MAX_RANDOM {
             return Err(INVAL.into());
         }
@@ -191,13 +191,13 @@ impl<'a> Call<'a> {
         self.write(buffer, &bytes)
     }
 
-    pub(super) fn environ_sizes_get(&mut self, count: u32, size: u32) -> Outcome {
+    pub(super) fn environ_sizes_get(&mut self, count: u32, size: u32) -> WasiResult {
         let variables = environment(self.caller.data());
         self.write_length(count, variables.len())?;
         self.write_length(size, variables.iter().map(String::len).sum())
     }
 
-    pub(super) fn environ_get(&mut self, mut pointers: u32, mut strings: u32) -> Outcome {
+    pub(super) fn environ_get(&mut self, mut pointers: u32, mut strings: u32) -> WasiResult {
         for variable in environment(self.caller.data()) {
             self.write_u32(pointers, strings)?;
             self.write(strings, variable.as_bytes())?;
@@ -208,7 +208,7 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    pub(super) fn args_sizes_get(&mut self, count: u32, size: u32) -> Outcome {
+    pub(super) fn args_sizes_get(&mut self, count: u32, size: u32) -> WasiResult {
         self.write_u32(count, 0)?;
         self.write_u32(size, 0)
     }
@@ -220,7 +220,7 @@ impl<'a> Call<'a> {
         _events: u32,
         _count: u32,
         returned: u32,
-    ) -> Outcome {
+    ) -> WasiResult {
         self.write_u32(returned, 0)
     }
 
@@ -232,12 +232,12 @@ impl<'a> Call<'a> {
         _buffer: u32,
         _size: u32,
         used: u32,
-    ) -> Outcome {
+    ) -> WasiResult {
         self.write_u32(used, 0)?;
         Err(NOTSUP.into())
     }
 
-    pub(super) fn sock_accept(&mut self, _file: u32, _flags: u32, connection: u32) -> Outcome {
+    pub(super) fn sock_accept(&mut self, _file: u32, _flags: u32, connection: u32) -> WasiResult {
         // Envoy writes 64 bits where WASI has 32.
         self.write_u64(connection, 0)?;
         Err(NOTSUP.into())
@@ -251,7 +251,7 @@ impl<'a> Call<'a> {
         _flags: u32,
         read: u32,
         returned_flags: u32,
-    ) -> Outcome {
+    ) -> WasiResult {
         self.write_u32(read, 0)?;
         self.write(returned_flags, &[0; 2])?;
         Err(NOTSUP.into())
@@ -264,13 +264,13 @@ impl<'a> Call<'a> {
         _count: u32,
         _flags: u32,
         written: u32,
-    ) -> Outcome {
+    ) -> WasiResult {
         self.write_u32(written, 0)?;
         Err(NOTSUP.into())
     }
 }
 
-fn check_clock(clock: u32) -> Outcome {
+fn check_clock(clock: u32) -> WasiResult {
     match clock {
         REALTIME | MONOTONIC => Ok(()),
         _ => Err(NOTSUP.into()),

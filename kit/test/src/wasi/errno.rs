@@ -13,26 +13,26 @@ pub(super) const STDOUT: u32 = 1;
 pub(super) const STDERR: u32 = 2;
 
 /// Why a function fails.
-pub(super) enum Failure {
+pub(super) enum WasiError {
     /// It returns this error number.
     Errno(u32),
     /// The callback ends with a trap.
     Trap(wasmi::Error),
 }
 
-impl From<u32> for Failure {
+impl From<u32> for WasiError {
     fn from(errno: u32) -> Self {
         Self::Errno(errno)
     }
 }
 
-impl From<wasmi::Error> for Failure {
+impl From<wasmi::Error> for WasiError {
     fn from(error: wasmi::Error) -> Self {
         Self::Trap(error)
     }
 }
 
-pub(super) type Outcome<T = ()> = Result<T, Failure>;
+pub(super) type WasiResult<T = ()> = Result<T, WasiError>;
 
 /// Success for standard output and standard error.
 pub(super) fn of_output(file: u32) -> u32 {

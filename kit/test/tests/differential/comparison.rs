@@ -79,7 +79,7 @@ fn align<'a>(left: &'a [String], right: &'a [String]) -> Vec<Row<'a>> {
     }
     let (mut row, mut column) = (0, 0);
     let mut rows = Vec::new();
-    // What differs between two lines that are equal stands beside each other.
+    // The lines between two equal ones, which are paired in order.
     let mut differing: (Vec<&String>, Vec<&String>) = Default::default();
     let flush = |rows: &mut Vec<Row<'a>>,
                  (left, right): &mut (Vec<&'a String>, Vec<&'a String>)| {

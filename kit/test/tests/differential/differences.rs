@@ -84,7 +84,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         scenarios: &["time.now", "rare.monotonic_clock"],
         lines: &["log [Info] *"],
-        embedded: "Time stands still until a test moves it \
+        embedded: "Time passes only when a test advances it \
             ([`Proxy::advance`](crate::Proxy::advance)), and both clocks of WASI show the same time.",
         envoy: "time passes, and the monotonic clock counts from the start of the machine.",
         reason: "results are the same in each run.",
@@ -188,7 +188,7 @@ pub const DIFFERENCES: &[Difference] = &[
         lines: &["*"],
         embedded: "A header with a line break is an error.",
         envoy: "it sends the line break, so that the value can contain more headers.",
-        reason: "it is a bug of the extension.",
+        reason: "it is a bug in the extension.",
     },
     Difference {
         scenarios: &[
@@ -240,7 +240,7 @@ pub const DIFFERENCES: &[Difference] = &[
         embedded: "If the module's allocator traps, the callback ends with that trap.",
         envoy: "the host call returns `INVALID_MEMORY_ACCESS`, and the VM has failed when the callback \
             returns.",
-        reason: "the trap shows where.",
+        reason: "the trap shows where the allocator failed.",
     },
 ];
 

@@ -19,7 +19,8 @@ use exchange::Exchange;
 use messages::{fields, grpc_reply, received, whole};
 use tcp::Connections;
 
-/// The clusters of which the embedded proxy has to be told: it has all but the first.
+/// A cluster that does not exist, and one on which nothing listens. The embedded proxy has all other
+/// clusters.
 const MISSING_CLUSTER: &str = "missing";
 const DEAD_CLUSTER: &str = "dead";
 
@@ -54,7 +55,7 @@ pub fn run(scenario: &Scenario) -> (Observation, Vec<Progress>) {
         proxy: &proxy,
         exchanges: Vec::new(),
         connections: Connections::default(),
-        answered: BTreeSet::new(),
+        seen_calls: BTreeSet::new(),
         calls: Vec::new(),
         progress: Vec::new(),
     };
@@ -70,7 +71,7 @@ pub fn run(scenario: &Scenario) -> (Observation, Vec<Progress>) {
     (observation, run.progress)
 }
 
-/// What an error means for an observation.
+/// Adds an error to an observation.
 fn note(error: &Error, observation: &mut Observation) {
     match error {
         Error::Trap(trap) if trap.reason.contains("Envoy crashes") => {
@@ -109,48 +110,48 @@ struct Run<'a> {
     exchanges: Vec<Exchange>,
     connections: Connections,
     /// The HTTP and gRPC calls that the services have seen.
-    answered: BTreeSet<u32>,
+    seen_calls: BTreeSet<u32>,
     calls: Vec<Received>,
     progress: Vec<Progress>,
 }
 
 impl Run<'_> {
     fn steps(&mut self) -> Result<(), Error> {
-        self.settle()?;
+        self.run_pending()?;
         for step in &self.scenario.steps {
             match step {
                 Step::Request(request) => self.request(request)?,
-                Step::Leave => {
+                Step::Disconnect => {
                     if let Some(exchange) = self.exchanges.last_mut() {
-                        exchange.leave()?;
+                        exchange.disconnect()?;
                     }
                 }
                 Step::Tcp(event) => self.connections.apply(event, self.proxy)?,
                 Step::Wait { time, .. } => self.proxy.advance(*time)?,
             }
-            self.settle()?;
+            self.run_pending()?;
             let responses = self.exchanges.iter().map(Exchange::response);
             let (clients, upstreams) = self.connections.received();
             let streams = clients.iter().chain(&upstreams);
             self.progress.push(Progress::new(responses, streams));
         }
-        // Clients that still wait leave.
+        // Clients that still wait disconnect.
         for exchange in &mut self.exchanges {
-            exchange.leave()?;
+            exchange.disconnect()?;
         }
         self.connections.end()?;
-        self.settle()
+        self.run_pending()
     }
 
-    /// The plugin is shut down.
+    /// Shuts the plugin down.
     fn end(&mut self) -> Result<(), Error> {
         self.proxy.shut_down()?;
-        self.settle()
+        self.run_pending()
     }
 
     fn request(&mut self, request: &Request) -> Result<(), Error> {
         let mut builder = self.proxy.request(&request.method, &request.path);
-        // Envoy removes it before it shows a request to an extension.
+        // Envoy removes `transfer-encoding` before an extension sees the request.
         let mut fields = request.all_fields();
         fields.retain(|(name, _)| name != "transfer-encoding");
         for (name, value) in fields {
@@ -162,12 +163,12 @@ impl Run<'_> {
             builder.send()?
         };
         self.exchanges.push(Exchange::new(stream, request));
-        self.settle()?;
+        self.run_pending()?;
         for chunk in &request.body {
             if let Some(stream) = self.last_stream() {
                 stream.send_body(chunk, false)?;
             }
-            self.settle()?;
+            self.run_pending()?;
         }
         let Some(stream) = self.last_stream() else {
             return Ok(());
@@ -186,9 +187,9 @@ impl Run<'_> {
         self.exchanges.last()?.stream()
     }
 
-    /// Lets the upstream and the services react until nothing happens any more.
-    fn settle(&mut self) -> Result<(), Error> {
-        while self.finish()? || self.answer_calls()? || self.proceed()? {}
+    /// Lets the upstream and the services react until nothing more happens.
+    fn run_pending(&mut self) -> Result<(), Error> {
+        while self.finish()? || self.respond_to_calls()? || self.proceed()? {}
         Ok(())
     }
 
@@ -200,21 +201,21 @@ impl Run<'_> {
         Ok(has_finished)
     }
 
-    fn answer_calls(&mut self) -> Result<bool, Error> {
-        let mut has_answered = false;
+    fn respond_to_calls(&mut self) -> Result<bool, Error> {
+        let mut has_responded = false;
         for call in self.proxy.http_calls() {
-            if self.answered.insert(call.id) {
-                self.answer(&call)?;
-                has_answered = true;
+            if self.seen_calls.insert(call.id) {
+                self.respond_to_http_call(&call)?;
+                has_responded = true;
             }
         }
         for call in self.proxy.grpc_calls() {
-            if self.answered.insert(call.id) {
-                self.answer_grpc(&call)?;
-                has_answered = true;
+            if self.seen_calls.insert(call.id) {
+                self.respond_to_grpc_call(&call)?;
+                has_responded = true;
             }
         }
-        Ok(has_answered)
+        Ok(has_responded)
     }
 
     fn proceed(&mut self) -> Result<bool, Error> {
@@ -225,7 +226,7 @@ impl Run<'_> {
         Ok(has_progress)
     }
 
-    fn answer(&mut self, call: &HttpCall) -> Result<(), Error> {
+    fn respond_to_http_call(&mut self, call: &HttpCall) -> Result<(), Error> {
         if call.cluster == DEAD_CLUSTER {
             return self.proxy.fail_call(call.id);
         }
@@ -239,7 +240,7 @@ impl Run<'_> {
         match self.scenario.service_reaction(&path) {
             Reaction::Reply(reply) if reply.is_cut_off => self.proxy.reset_call(call.id),
             Reaction::Reply(reply) => self.proxy.respond_to_call(call.id, whole(&reply)),
-            // What Envoy's router makes of it.
+            // The response of Envoy's router.
             Reaction::Reset => {
                 let reason = "upstream connect error or disconnect/reset before headers. reset \
                               reason: connection termination";
@@ -253,7 +254,7 @@ impl Run<'_> {
         }
     }
 
-    fn answer_grpc(&mut self, call: &GrpcCall) -> Result<(), Error> {
+    fn respond_to_grpc_call(&mut self, call: &GrpcCall) -> Result<(), Error> {
         let unavailable = |reason: &str| {
             let reason = format!(
                 "upstream connect error or disconnect/reset before headers. reset reason: {reason}"

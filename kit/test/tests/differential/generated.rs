@@ -16,7 +16,7 @@ use crate::scenario::Scenario;
 
 use groups::Group;
 
-/// Scenarios that Envoy does not survive.
+/// Scenarios in which Envoy crashes.
 const CRASHES: [&str; 18] = [
     "at_once.response_headers.0.short",
     "at_once.response_trailers.0",

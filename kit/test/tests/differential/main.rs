@@ -18,10 +18,10 @@ mod tcp;
 mod typical;
 
 #[path = "../proxy/modules.rs"]
-#[allow(dead_code)] // what the other tests need of it
+#[allow(dead_code)] // other tests use the rest
 mod modules;
 #[path = "../proxy/wat.rs"]
-#[allow(dead_code)] // what the other tests need of it
+#[allow(dead_code)] // other tests use the rest
 mod wat;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,7 @@ use observation::Observation;
 use scenario::Scenario;
 
 /// How many Envoys run at the same time, each with a batch of scenarios.
-const LANES: usize = 3;
+const MAX_ENVOYS: usize = 3;
 const BATCH: usize = 60;
 
 #[test]
@@ -56,7 +56,7 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
     let begin = Instant::now();
     let mut equal = 0;
     let mut unexplained = Vec::new();
-    // How many scenarios have a difference, by its index.
+    // How many scenarios have each difference, by its index.
     let mut found = BTreeMap::<usize, u32>::new();
     let mut embedded = Vec::new();
     for scenario in &mut scenarios {
@@ -87,11 +87,11 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
     }
     let (count, elapsed) = (scenarios.len(), begin.elapsed());
     println!("{count} scenarios, {equal} of them equal, in {elapsed:?}");
-    let mut gone = Vec::new();
+    let mut obsolete = Vec::new();
     for (index, difference) in DIFFERENCES.iter().enumerate() {
         match found.get(&index) {
             Some(count) => println!("{count:4}: {}", difference.embedded),
-            None => gone.push(difference.embedded),
+            None => obsolete.push(difference.embedded),
         }
     }
     ensure!(
@@ -100,14 +100,14 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
         unexplained.len()
     );
     ensure!(
-        pattern.is_some() || gone.is_empty(),
-        "the proxies do not differ any more: {gone:#?}"
+        pattern.is_some() || obsolete.is_empty(),
+        "the proxies do not differ any more: {obsolete:#?}"
     );
     Ok(())
 }
 
 #[test]
-fn scenarios_have_different_names() {
+fn scenario_names_are_unique() {
     let scenarios = all_scenarios();
     let names: BTreeSet<_> = scenarios.iter().map(|scenario| &scenario.name).collect();
     let ids: BTreeSet<_> = scenarios.iter().map(Scenario::id).collect();
@@ -144,12 +144,12 @@ fn run_all(scenarios: &[Scenario]) -> Result<Vec<Observation>> {
         scenarios.iter().partition(|scenario| scenario.is_alone);
     let batches: Vec<_> = alone.chunks(1).chain(shared.chunks(BATCH)).collect();
     let batches = Mutex::new(batches.into_iter());
-    let lane = || -> Result<Vec<(&str, Observation)>> {
+    let run_batches = || -> Result<Vec<(&str, Observation)>> {
         let mut observations = Vec::new();
         loop {
             let batch = batches
                 .lock()
-                .map_err(|_| anyhow!("another lane has panicked"))?
+                .map_err(|_| anyhow!("another thread has panicked"))?
                 .next();
             let Some(batch) = batch else {
                 return Ok(observations);
@@ -160,9 +160,11 @@ fn run_all(scenarios: &[Scenario]) -> Result<Vec<Observation>> {
     };
     let mut observations = BTreeMap::new();
     thread::scope(|scope| {
-        let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
-        lanes.into_iter().try_for_each(|lane| {
-            let result = lane.join().map_err(|_| anyhow!("a lane has panicked"))?;
+        let threads: Vec<_> = (0..MAX_ENVOYS).map(|_| scope.spawn(run_batches)).collect();
+        threads.into_iter().try_for_each(|thread| {
+            let result = thread
+                .join()
+                .map_err(|_| anyhow!("a thread has panicked"))?;
             observations.extend(result?);
             Ok::<_, anyhow::Error>(())
         })

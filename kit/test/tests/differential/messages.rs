@@ -12,7 +12,7 @@ pub struct Request {
     /// The chunks of the body: each is sent when the proxy has read the one before.
     pub body: Vec<String>,
     pub trailers: Vec<Field>,
-    /// Whether the client keeps the end to itself.
+    /// Whether the client does not send the end.
     pub is_unfinished: bool,
 }
 
@@ -109,7 +109,7 @@ impl Reply {
         }
     }
 
-    /// The reply of a server about which nothing else is said.
+    /// The default reply of a server.
     pub fn hello() -> Self {
         Self::new(200)
             .field("content-type", "text/plain")

@@ -100,7 +100,7 @@ impl Module {
         }
     }
 
-    /// Another version of the ABI than 0.2.1.
+    /// Sets the version of the ABI, which is 0.2.1 if not set.
     pub fn version(mut self, version: AbiVersion) -> Self {
         self.version = Some(version);
         self
@@ -179,7 +179,7 @@ pub fn probe(call: &str, outs: &[Out]) -> String {
         "(call $clear) (global.set $status (call {call}))
          (call $text @\"{label} -> \") (call $decimal (i64.extend_i32_u (global.get $status)))"
     );
-    // What a failed call leaves there, nobody reads.
+    // What a failed call leaves there is not logged.
     text.push_str("(call $keep) (if (i32.eqz (global.get $status)) (then ");
     for out in outs {
         let _ = match out {

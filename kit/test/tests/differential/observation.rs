@@ -1,4 +1,4 @@
-//! What an author can observe of a scenario.
+//! What can be observed of a scenario.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct Observation {
     pub responses: Vec<Response>,
     /// What the upstream received.
     pub upstream: Vec<Received>,
-    /// What the service received that the module calls.
+    /// What the service that the module calls received.
     pub calls: Vec<Received>,
     pub metrics: BTreeMap<String, u64>,
     /// What the client of each TCP connection received.
@@ -46,7 +46,7 @@ pub enum Response {
     Complete(Received),
     /// The connection was closed, or the stream reset, before the end.
     CutOff,
-    /// The end has not come.
+    /// The end has not arrived.
     Waiting,
 }
 

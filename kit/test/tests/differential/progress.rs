@@ -1,4 +1,4 @@
-//! How far a scenario has come.
+//! How much of a scenario has happened.
 
 use crate::observation::Response;
 use crate::tcp::{End, Stream};

@@ -2,14 +2,14 @@
 //!
 //! One Envoy with one worker thread has a listener for each scenario of a batch. The upstream, the
 //! service and the client run in the thread of the test. Between any two steps, a listener without an
-//! extension responds to a request: then the worker has dealt with all that came before.
+//! extension responds to a request: then the worker has processed all that was sent before.
 
-mod callers;
 mod client;
 mod envoy;
 mod log;
 mod resources;
 mod server;
+mod services;
 mod tcp;
 mod wire;
 
@@ -42,7 +42,7 @@ pub fn run(scenarios: &[&Scenario]) -> Result<Vec<Observation>> {
     Ok(observations)
 }
 
-/// What has become of an Envoy.
+/// Whether Envoy has crashed in one of the scenarios.
 enum Outcome {
     Survived(Vec<Observation>),
     /// It has crashed in the scenario with this index.

@@ -8,8 +8,8 @@ use crate::progress::Progress;
 use crate::tcp::{Event, Side};
 use crate::wat::Wat;
 
-/// Stands in the texts of a module for what tells the scenario from all others: in the authority of
-/// HTTP calls and in the names of metrics.
+/// A placeholder in a module for the ID of its scenario: in the authority of HTTP calls and in the
+/// names of metrics.
 pub const ID: &str = "SCENARIO";
 
 /// The metadata of a gRPC call that contains [`ID`].
@@ -37,26 +37,26 @@ pub struct Scenario {
     /// [`Reply::hello`].
     pub services: Vec<(String, Reaction)>,
     pub steps: Vec<Step>,
-    /// How far the embedded proxy is after each step. A real proxy gets time to come as far.
+    /// What the embedded proxy has done after each step. A real proxy gets time to do as much.
     pub progress: Vec<Progress>,
     /// The names of the metrics to compare.
     pub metrics: Vec<String>,
-    /// Whether Envoy crashes, hangs, or logs what cannot be told from other scenarios, so that it
-    /// needs an Envoy of its own.
+    /// Whether the scenario needs an Envoy of its own: Envoy crashes or hangs, or its log lines do not
+    /// name the scenario.
     pub is_alone: bool,
     /// Whether Envoy may add fields, which are then compared, too.
     pub is_unfiltered: bool,
-    /// How many turns Envoy's worker may need before the next thing is seen to happen.
+    /// How many times Envoy's worker thread may have to run before the next event can be observed.
     pub hops: u32,
 }
 
-/// What happens next.
+/// A step of a scenario.
 #[derive(Clone)]
 pub enum Step {
     /// A client sends a request.
     Request(Request),
     /// The client of the last request disconnects.
-    Leave,
+    Disconnect,
     /// Something happens to the last TCP connection.
     Tcp(Event),
     /// Time passes until the module has logged a text.
@@ -136,8 +136,8 @@ impl Scenario {
         self
     }
 
-    pub fn leave(mut self) -> Self {
-        self.steps.push(Step::Leave);
+    pub fn disconnect(mut self) -> Self {
+        self.steps.push(Step::Disconnect);
         self
     }
 
@@ -206,7 +206,7 @@ impl Scenario {
         format!("root-{}", self.name)
     }
 
-    /// What stands for [`ID`] in the module.
+    /// What replaces [`ID`] in the module.
     pub fn id(&self) -> String {
         id(&self.name)
     }
@@ -217,12 +217,12 @@ impl Scenario {
     }
 }
 
-/// What stands for [`ID`] in the module of a scenario: as many letters.
+/// What replaces [`ID`] in the module of a scenario. It has the same length.
 fn id(name: &str) -> String {
     format!("{:08x}", checksum(name.as_bytes()))
 }
 
-/// A text as the text format writes data.
+/// A text as the WebAssembly text format writes data.
 fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("\\{byte:02x}")).collect()
 }

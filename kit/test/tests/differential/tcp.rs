@@ -19,7 +19,7 @@ pub enum Event {
     Reset(Side),
 }
 
-/// How a connection has ended for one who reads from it.
+/// Whether a reader of a connection has received the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
     #[default]

@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, Options, Reply, Response};
 
-use crate::wat::{Wat, answers, answers_with, said};
+use crate::wat::{Wat, results, results_with, said};
 
 const BODIES: [(&str, u32); 2] = [("proxy_on_request_body", 0), ("proxy_on_response_body", 1)];
 
@@ -34,11 +34,11 @@ fn changing(callback: &str, body: &str) -> Wat {
         .on(callback, body)
 }
 
-/// What came out on the other side, and what the module logged.
-type Passed = (Vec<u8>, Vec<u8>, Vec<String>);
+/// The body that the upstream received, the one that the client received, and what the module logged.
+type Forwarded = (Vec<u8>, Vec<u8>, Vec<String>);
 
 /// Sends a body in chunks both ways.
-fn pass(wat: &Wat, chunks: &[&str]) -> Result<Passed, Error> {
+fn pass(wat: &Wat, chunks: &[&str]) -> Result<Forwarded, Error> {
     let proxy = wat.load()?;
     let request = chunks
         .iter()
@@ -139,7 +139,7 @@ fn the_action_of_a_body_callback_decides_what_it_sees_next() -> Result<(), Error
 }
 
 #[test]
-fn nothing_of_a_held_body_passes() -> Result<(), Error> {
+fn held_body_is_not_forwarded() -> Result<(), Error> {
     let wat = Wat::new().on("proxy_on_request_body", "(return #1)");
     let proxy = wat.load()?;
     let stream = proxy.request("POST", "/").body("one").begin()?;
@@ -233,7 +233,7 @@ fn a_part_of_a_body_can_be_read() -> Result<(), Error> {
 }
 
 #[test]
-fn the_size_of_a_buffer_can_be_asked() -> Result<(), Error> {
+fn buffer_size_can_be_read() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_response_body",
         "(i32.store #4 #77) (call $number (call $proxy_get_buffer_status #1 #0 #4))
@@ -261,8 +261,8 @@ fn arguments_of_a_foreign_function_are_the_buffer_that_was_read_last() -> Result
             ["0", "10", "2"],
         ),
     ] {
-        let answers = answers_with(size, callback, &[read, LAST, "$size", CHANGE])?;
-        assert_eq!(answers[1..4], expected, "{callback}");
+        let results = results_with(size, callback, &[read, LAST, "$size", CHANGE])?;
+        assert_eq!(results[1..4], expected, "{callback}");
     }
     Ok(())
 }
@@ -283,23 +283,23 @@ fn buffers_that_do_not_belong_to_a_callback_are_empty_or_do_not_exist() -> Resul
         ("proxy_on_done", None),
     ] {
         for buffer in 0..8 {
-            // The status of a read and the size, the status of its status, and that of a change.
+            // The status and the size of a read, and the statuses of the other two host calls.
             let read = format!("$proxy_get_buffer_bytes #{buffer} #0 #100 #0 #4");
             let status = format!("$proxy_get_buffer_status #{buffer} #8 #12");
             let change = format!("$proxy_set_buffer_bytes #{buffer} #0 #0 #0 #0");
             let size_of_read = "(func $size (result i32) (i32.load #4))";
-            let answers =
-                answers_with(size_of_read, callback, &[&read, "$size", &status, &change])?;
-            let answers = &answers[answers.len() - 4..];
+            let results =
+                results_with(size_of_read, callback, &[&read, "$size", &status, &change])?;
+            let results = &results[results.len() - 4..];
             let expected = match (buffer, own) {
                 (7, Some(7)) => ["0", "10", "0", "2"],
                 (4 | 7, _) => ABSENT,
-                _ if own == Some(buffer) => [answers[0].as_str(), &answers[1], "0", "0"],
+                _ if own == Some(buffer) => [results[0].as_str(), &results[1], "0", "0"],
                 _ => EMPTY,
             };
-            assert_eq!(answers, expected, "buffer {buffer} in {callback}");
+            assert_eq!(results, expected, "buffer {buffer} in {callback}");
         }
-        let unknown = answers(
+        let unknown = results(
             callback,
             &[
                 "$proxy_get_buffer_bytes #9 #0 #1 @out",
@@ -313,7 +313,7 @@ fn buffers_that_do_not_belong_to_a_callback_are_empty_or_do_not_exist() -> Resul
 }
 
 #[test]
-fn a_held_body_can_be_changed_from_elsewhere() -> Result<(), Error> {
+fn held_body_can_be_changed_in_another_callback() -> Result<(), Error> {
     let wat = changing("proxy_on_request_body", "(return #1)").on(
         "proxy_on_tick",
         r#"(drop (call $proxy_set_effective_context #2))
@@ -360,7 +360,7 @@ fn a_request_that_is_held_beyond_the_limit_is_rejected() -> Result<(), Error> {
     assert_eq!(said, ["413", "log"]);
     let (response, _) = exchange(&wat, Options::new().buffer_limit(3), b"four")?;
     assert_eq!(response.status(), 413);
-    // It is held in chunks of the body, too.
+    // The limit is for all held chunks together.
     let proxy = wat.load_with(Options::new().buffer_limit(3))?;
     let stream = proxy.request("POST", "/").begin()?;
     stream.send_body("one", false)?;
@@ -375,7 +375,7 @@ fn a_response_that_is_held_beyond_the_limit_is_cut_off_or_replaced() -> Result<(
     let wat = holder("proxy_on_response_body");
     let limit = || Options::new().buffer_limit(3);
     let result = exchange(&wat, limit(), b"four");
-    assert!(matches!(result, Err(Error::Closed)), "{result:?}");
+    assert!(matches!(result, Err(Error::StreamReset)), "{result:?}");
 
     let wat = Wat::new()
         .on("proxy_on_response_headers", "(return #1)")

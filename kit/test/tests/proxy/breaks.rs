@@ -1,4 +1,4 @@
-//! What an extension does and Envoy does not survive: it crashes, or corrupts or holds a message.
+//! Actions of an extension after which Envoy crashes, corrupts a message, or holds one forever.
 
 use proxy_wasm_test::{Error, Reply, Response};
 
@@ -22,7 +22,7 @@ fn local(status: u32, body: &str) -> String {
     format!("$proxy_send_local_response #{status} #0 #0 {body} #0 #0 #-1")
 }
 
-/// Checks that the error says what Envoy does, and in other words how to avoid it.
+/// Checks that the error contains this text.
 fn breaks(result: Result<Response, Error>, effect: &str) {
     match result {
         Err(Error::BreaksEnvoy(text)) => assert!(text.contains(effect), "{effect}: {text}"),
@@ -59,7 +59,7 @@ fn a_headers_callback_that_resumes_and_continues_sends_the_headers_twice() -> Re
 }
 
 #[test]
-fn a_callback_that_resumes_and_pauses_holds_the_rest_for_ever() -> Result<(), Error> {
+fn a_callback_that_resumes_and_pauses_holds_the_rest_forever() -> Result<(), Error> {
     for (callback, resume) in [
         ("proxy_on_request_headers", CONTINUE[0]),
         ("proxy_on_response_headers", CONTINUE[1]),
@@ -68,7 +68,7 @@ fn a_callback_that_resumes_and_pauses_holds_the_rest_for_ever() -> Result<(), Er
         breaks(simple(&wat), "forever");
         // Without a body, nothing is left to be held.
         assert_eq!(wat.load()?.request("GET", "/").respond(200)?.status(), 200);
-        // What is held can be resumed from elsewhere.
+        // The held message can be resumed in another callback.
         let wat = wat.on("proxy_on_tick", &format!("{STREAM} {resume}"));
         let proxy = wat.load()?;
         let stream = proxy.request("POST", "/").body("request").send()?;
@@ -101,7 +101,7 @@ fn a_trailers_callback_that_resumes_and_continues_sends_the_end_twice() -> Resul
         whole(&on("proxy_on_response_trailers", CONTINUE[1])),
         "crashes",
     );
-    // Envoy ignores what comes for a request after the end of the response.
+    // Envoy ignores the rest of a request after the end of the response.
     let resume = on("proxy_on_response_trailers", CONTINUE[0]);
     assert_eq!(whole(&resume)?.status(), 200);
     // The trailers have been sent already.
@@ -134,7 +134,7 @@ fn a_response_that_has_not_begun_cannot_be_resumed() -> Result<(), Error> {
     let proxy = wat.load()?;
     let stream = proxy.request("GET", "/").send()?;
     assert!(matches!(proxy.tick(), Err(Error::BreaksEnvoy(_))));
-    // The stream does not exist any more, and the proxy goes on.
+    // The stream does not exist any more, and the proxy continues to run.
     assert!(matches!(stream.finish(), Err(Error::InvalidState(_))));
     assert!(proxy.request("GET", "/").send()?.is_request_paused());
     Ok(())
@@ -158,7 +158,7 @@ fn a_callback_of_a_resumed_message_cannot_resume_it_again() -> Result<(), Error>
 }
 
 #[test]
-fn a_body_that_is_held_while_its_trailers_go_on_is_lost() -> Result<(), Error> {
+fn body_that_is_held_while_its_trailers_are_forwarded_is_lost() -> Result<(), Error> {
     for (direction, resume) in [("request", CONTINUE[0]), ("response", CONTINUE[1])] {
         let wat = on(&format!("proxy_on_{direction}_headers"), "(return #1)")
             .on(&format!("proxy_on_{direction}_body"), "(return #1)")
@@ -193,7 +193,7 @@ fn trailers_that_are_added_to_a_held_request_are_sent_twice() -> Result<(), Erro
 }
 
 #[test]
-fn a_stream_that_has_ended_cannot_be_closed_or_answered() -> Result<(), Error> {
+fn ended_stream_cannot_be_closed_or_get_a_local_response() -> Result<(), Error> {
     for callback in ["proxy_on_log", "proxy_on_done", "proxy_on_delete"] {
         for host_call in [CLOSE, SEND] {
             breaks(simple(&on(callback, host_call)), "has ended");
@@ -219,14 +219,14 @@ fn a_stream_that_is_being_created_cannot_be_closed() -> Result<(), Error> {
 }
 
 #[test]
-fn in_the_trailers_of_a_response_it_is_too_late() -> Result<(), Error> {
+fn stream_cannot_be_closed_or_get_a_local_response_in_response_trailers() -> Result<(), Error> {
     breaks(whole(&on("proxy_on_response_trailers", CLOSE)), "crashes");
     breaks(whole(&on("proxy_on_response_trailers", SEND)), "never ends");
     Ok(())
 }
 
 #[test]
-fn a_changed_body_needs_another_length() -> Result<(), Error> {
+fn changed_body_needs_a_new_content_length() -> Result<(), Error> {
     let change = |buffer, bytes| {
         format!("(drop (call $proxy_set_buffer_bytes #{buffer} #0 #-1 @\"{bytes}\"))")
     };
@@ -265,7 +265,7 @@ fn a_changed_body_needs_another_length() -> Result<(), Error> {
 }
 
 #[test]
-fn a_status_without_a_body_has_none() -> Result<(), Error> {
+fn body_with_a_status_that_has_none_breaks_envoy() -> Result<(), Error> {
     for status in [101, 204, 304] {
         let replace = format!("#2 @\":status\" @\"{status}\"");
         let wat = on(
@@ -284,7 +284,7 @@ fn a_status_without_a_body_has_none() -> Result<(), Error> {
 }
 
 #[test]
-fn a_status_that_no_response_has_ends_it() -> Result<(), Error> {
+fn invalid_response_status_breaks_envoy() -> Result<(), Error> {
     for (status, effect) in [
         (0, "clients reject"),
         (99, "clients reject"),
@@ -309,7 +309,7 @@ fn a_status_that_no_response_has_ends_it() -> Result<(), Error> {
 }
 
 #[test]
-fn a_header_that_http_does_not_allow_forges_others() -> Result<(), Error> {
+fn invalid_header_breaks_envoy() -> Result<(), Error> {
     for (name, value) in [
         ("a", "b\\nc: d"),
         ("a", "\\0"),

@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::Error;
 
-use crate::wat::{Wat, answers, said};
+use crate::wat::{Wat, results, said};
 
 #[test]
 fn the_effective_context_lasts_until_the_callback_returns() -> Result<(), Error> {
@@ -43,14 +43,14 @@ fn context_zero_is_that_of_the_callback() -> Result<(), Error> {
         "$proxy_set_effective_context #0",
         "$proxy_set_property @\"a\" @\"b\"",
     ];
-    let on = |callback| answers(callback, &calls);
+    let on = |callback| results(callback, &calls);
     assert_eq!(on("proxy_on_request_headers")?, ["0", "1", "0", "0"]);
     assert_eq!(on("proxy_on_configure")?, ["0", "1", "0", "1"]);
     Ok(())
 }
 
 #[test]
-fn a_plugin_that_is_not_done_lives_until_it_says_so() -> Result<(), Error> {
+fn plugin_that_is_not_done_runs_until_it_calls_proxy_done() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_done", "(call $say @\"done?\") (return #0)")
         .on("proxy_on_delete", "(call $say @\"delete\")")
@@ -75,7 +75,7 @@ fn a_plugin_that_is_not_done_lives_until_it_says_so() -> Result<(), Error> {
 }
 
 #[test]
-fn stream_can_say_that_its_plugin_is_done() -> Result<(), Error> {
+fn stream_can_call_proxy_done_for_its_plugin() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_done",
@@ -96,7 +96,7 @@ fn stream_can_say_that_its_plugin_is_done() -> Result<(), Error> {
 }
 
 #[test]
-fn a_plugin_that_is_done_ends_at_once() -> Result<(), Error> {
+fn plugin_that_is_done_is_deleted_at_once() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_done", "(call $say @\"done\")")
         .on("proxy_on_log", "(call $say @\"log\")")
@@ -110,9 +110,9 @@ fn a_plugin_that_is_done_ends_at_once() -> Result<(), Error> {
 }
 
 #[test]
-fn a_stream_is_never_pending() -> Result<(), Error> {
+fn proxy_done_is_not_found_unless_the_plugin_is_shutting_down() -> Result<(), Error> {
     for callback in ["proxy_on_request_headers", "proxy_on_done", "proxy_on_log"] {
-        assert_eq!(answers(callback, &["$proxy_done"])?, ["1"], "{callback}");
+        assert_eq!(results(callback, &["$proxy_done"])?, ["1"], "{callback}");
     }
     Ok(())
 }

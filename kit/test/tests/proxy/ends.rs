@@ -44,11 +44,11 @@ fn a_client_that_closes_its_connection_ends_the_stream() -> Result<(), Error> {
     let proxy = tracer().load()?;
     proxy.request("POST", "/").begin()?.reset()?;
     assert_eq!(said(&proxy), END);
-    // So does a test that drops a stream.
+    // Dropping the stream does the same.
     let proxy = tracer().load()?;
     drop(proxy.request("POST", "/").begin()?);
     assert_eq!(said(&proxy), END);
-    // A stream that has ended ends once.
+    // The callbacks at the end are called only once.
     let proxy = tracer().load()?;
     let stream = proxy.request("GET", "/").send()?;
     stream.begin_response(200)?;
@@ -59,7 +59,7 @@ fn a_client_that_closes_its_connection_ends_the_stream() -> Result<(), Error> {
 }
 
 #[test]
-fn an_upstream_that_fails_before_its_response_gets_one_of_envoy() -> Result<(), Error> {
+fn envoy_responds_if_the_upstream_fails_before_its_response() -> Result<(), Error> {
     let proxy = tracer().load()?;
     let stream = proxy.request("GET", "/").send()?;
     stream.reset_upstream()?;
@@ -84,19 +84,19 @@ fn an_upstream_that_fails_before_its_response_gets_one_of_envoy() -> Result<(), 
 }
 
 #[test]
-fn an_upstream_that_fails_in_its_response_cuts_it_off() -> Result<(), Error> {
+fn response_is_cut_off_if_the_upstream_fails() -> Result<(), Error> {
     let proxy = tracer().load()?;
     let stream = proxy.request("GET", "/").send()?;
     stream.begin_response(Reply::new(200).body("he"))?;
     stream.reset_upstream()?;
-    assert!(matches!(stream.finish(), Err(Error::Closed)));
+    assert!(matches!(stream.finish(), Err(Error::StreamReset)));
     let ended = [&["response_headers", "response_body"][..], &END].concat();
     assert_eq!(said(&proxy), ended);
     Ok(())
 }
 
 #[test]
-fn a_response_whose_headers_are_held_is_replaced_when_its_upstream_fails() -> Result<(), Error> {
+fn response_with_held_headers_is_replaced_if_the_upstream_fails() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_response_headers", "(return #1)")
         .on("proxy_on_log", "(call $say @\"log\")");
@@ -110,7 +110,7 @@ fn a_response_whose_headers_are_held_is_replaced_when_its_upstream_fails() -> Re
 }
 
 #[test]
-fn an_upstream_without_a_request_cannot_fail() -> Result<(), Error> {
+fn upstream_without_a_request_cannot_be_reset() -> Result<(), Error> {
     let proxy = Wat::new()
         .on("proxy_on_request_headers", "(return #1)")
         .load()?;

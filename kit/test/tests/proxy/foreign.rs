@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, ForeignCall, Options, Status};
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
 /// Calls a foreign function, and logs the status and the result.
 fn call(name: &str, arguments: &str) -> String {
@@ -88,7 +88,7 @@ fn route_cache_can_be_cleared_everywhere() -> Result<(), Error> {
         "proxy_on_request_headers",
         "proxy_on_log",
     ] {
-        assert_eq!(answers(callback, &[clear])?, ["0"], "{callback}");
+        assert_eq!(results(callback, &[clear])?, ["0"], "{callback}");
     }
     Ok(())
 }
@@ -138,7 +138,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         format!("$proxy_call_foreign_function @\"none\" #0 #0 {BAD} {BAD}"),
     ];
     let calls = calls.each_ref().map(String::as_str);
-    let statuses = answers("proxy_on_configure", &calls)?;
+    let statuses = results("proxy_on_configure", &calls)?;
     assert_eq!(statuses, ["6", "6", "6", "6", "1"]);
     Ok(())
 }

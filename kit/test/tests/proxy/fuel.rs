@@ -62,7 +62,7 @@ fn embedded(module: impl Into<proxy_wasm_test::Module>) -> Result<u64, Error> {
 }
 
 #[test]
-fn each_call_adds_the_same() -> Result<(), Error> {
+fn each_call_adds_the_same_fuel() -> Result<(), Error> {
     let calls = |count| embedded(module(&"(call $nothing)".repeat(count)).text());
     let (one, two, three) = (calls(1)?, calls(2)?, calls(3)?);
     assert!(two > one);

@@ -120,7 +120,7 @@ fn failed_call_gets_only_its_status() -> Result<(), Error> {
 }
 
 #[test]
-fn call_times_out_at_its_time() -> Result<(), Error> {
+fn call_times_out_after_its_timeout() -> Result<(), Error> {
     let proxy = ticked(&module(CALL))?;
     proxy.advance(Duration::from_millis(999))?;
     assert_eq!(proxy.grpc_calls().len(), 1);
@@ -132,7 +132,7 @@ fn call_times_out_at_its_time() -> Result<(), Error> {
 }
 
 #[test]
-fn call_without_time_does_not_time_out() -> Result<(), Error> {
+fn call_with_timeout_zero_does_not_time_out() -> Result<(), Error> {
     let proxy = ticked(&module(&CALL.replace("#1000", "#0")))?;
     proxy.advance(Duration::from_secs(1_000_000))?;
     assert_eq!(proxy.grpc_calls()[0].timeout, Some(Duration::ZERO));
@@ -148,7 +148,7 @@ fn calls_that_cannot_be_sent_are_rejected() -> Result<(), Error> {
         (r#"@"grpc""#, service, unavailable),
         (r#"@"request""#, &format!("{BAD} #8"), "6 99"),
         ("#1000 #12", &format!("#1000 {BAD}"), "6 99"),
-        // Pairs that do not decode are none.
+        // Metadata that cannot be decoded is ignored.
         ("#0 #0 @", r#"@"abc" @"#, "0 5"),
     ] {
         let to = to.replace("\\u{6}", "\u{6}").replace("\\u{4}", "\u{4}");
@@ -161,7 +161,7 @@ fn calls_that_cannot_be_sent_are_rejected() -> Result<(), Error> {
 }
 
 #[test]
-fn name_that_envoy_reads_as_a_message_is_a_trap_that_says_so() -> Result<(), Error> {
+fn cluster_name_that_envoy_reads_as_a_message_traps() -> Result<(), Error> {
     for cluster in [r#"@"hi""#, r#"@"authorize""#, "#0 #0"] {
         let proxy = module(&CALL.replacen(r#"@"grpc""#, cluster, 1)).load()?;
         let error = proxy.tick().unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, Headers, Reply};
 
-use crate::wat::{Wat, answers, said, whole_request};
+use crate::wat::{Wat, results, said, whole_request};
 
 /// The callbacks in which the maps 0 to 3 can be changed.
 const HEADERS: [(&str, u32); 2] = [
@@ -65,7 +65,7 @@ fn replacing_leaves_one_value_and_removing_none() -> Result<(), Error> {
         .into_iter()
         .fold(Reply::new(200), |reply, name| reply.header(name, "v"));
     let response = wat.load()?.request("GET", "/").respond(reply)?;
-    // In the place of a new one.
+    // A replaced header moves to the end.
     let expected = [(":status", "200"), ("stays", "v"), ("twice", "once")];
     assert_eq!(response.headers(), &Headers::from_iter(expected));
     Ok(())
@@ -217,7 +217,7 @@ fn a_request_that_envoy_cannot_forward_gets_a_response_of_envoy() -> Result<(), 
 }
 
 #[test]
-fn a_response_without_a_status_becomes_one_of_envoy() -> Result<(), Error> {
+fn response_without_a_status_is_replaced_by_envoy() -> Result<(), Error> {
     for host_call in [
         remove(2, ":status"),
         replace(2, ":status", ""),
@@ -273,7 +273,7 @@ fn headers_about_a_connection_do_not_reach_the_client() -> Result<(), Error> {
 }
 
 #[test]
-fn all_pairs_come_encoded_as_the_abi_says() -> Result<(), Error> {
+fn all_pairs_are_encoded_as_in_the_abi() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_response_headers",
         "(call $number (call $proxy_get_header_map_pairs #2 @out)) (call $say @result)",
@@ -363,7 +363,7 @@ fn all_pairs_can_be_set() -> Result<(), Error> {
 }
 
 #[test]
-fn malformed_pairs_are_none() -> Result<(), Error> {
+fn malformed_pairs_are_read_as_no_pairs() -> Result<(), Error> {
     for malformed in [
         b"".as_slice(),
         b"\0",
@@ -390,7 +390,7 @@ fn malformed_pairs_are_none() -> Result<(), Error> {
 }
 
 #[test]
-fn maps_belong_to_callbacks() -> Result<(), Error> {
+fn maps_can_be_read_and_changed_only_in_their_callbacks() -> Result<(), Error> {
     const OK: &str = "0";
     const NOT_FOUND: &str = "1";
     const BAD_ARGUMENT: &str = "2";
@@ -408,7 +408,7 @@ fn maps_belong_to_callbacks() -> Result<(), Error> {
     ];
     for (callback, own) in callbacks {
         for map in 0..8 {
-            let answers = answers(
+            let results = results(
                 callback,
                 &[
                     &format!("$proxy_get_header_map_value #{map} @\"name\" @out"),
@@ -420,10 +420,9 @@ fn maps_belong_to_callbacks() -> Result<(), Error> {
                     &remove(map, "new"),
                 ],
             );
-            // Without pseudo-headers, no response goes on.
-            let answers = answers?;
-            // Bodies are shown twice, and each answer is logged.
-            let answers = &answers[answers.len() - 7..];
+            let results = results?;
+            // A body callback is called twice, and logs each time.
+            let results = &results[results.len() - 7..];
             let value = match (callback, map) {
                 ("proxy_on_log", 0 | 2) => OK,
                 ("proxy_on_log", _) => NOT_FOUND,
@@ -432,7 +431,7 @@ fn maps_belong_to_callbacks() -> Result<(), Error> {
             };
             let change = if own == Some(map) { OK } else { BAD_ARGUMENT };
             let expected = [value, OK, change, change, change, change, change];
-            assert_eq!(answers, expected, "map {map} in {callback}");
+            assert_eq!(results, expected, "map {map} in {callback}");
         }
     }
     Ok(())
@@ -458,7 +457,7 @@ fn headers_can_be_changed_while_they_are_held() -> Result<(), Error> {
 }
 
 #[test]
-fn a_log_sees_headers_that_never_passed() -> Result<(), Error> {
+fn on_log_can_read_headers_that_were_not_forwarded() -> Result<(), Error> {
     let wat = Wat::new().on("proxy_on_request_headers", "(return #1)").on(
         "proxy_on_log",
         r#"(call $number (call $proxy_get_header_map_value #0 @":path" @out)) (call $say @result)
@@ -471,7 +470,7 @@ fn a_log_sees_headers_that_never_passed() -> Result<(), Error> {
 }
 
 #[test]
-fn a_log_sees_what_the_extension_made_of_the_headers() -> Result<(), Error> {
+fn on_log_reads_headers_as_the_extension_changed_them() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_response_headers",

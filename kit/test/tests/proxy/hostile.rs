@@ -1,4 +1,4 @@
-//! Modules that do their worst: whatever they ask for, the host answers or ends them.
+//! Hostile modules: each host call returns a status or traps.
 
 use proxy_wasm_abi::{AbiVersion, Function, ValueType, callback};
 use proxy_wasm_test::{Error, Options, Proxy, Reply};
@@ -20,7 +20,7 @@ impl Numbers {
         self.next() % bound
     }
 
-    /// A number as an argument: small, an address, an edge, or anything.
+    /// A number as an argument: small, an address, at a limit, or any.
     fn argument(&mut self) -> u64 {
         match self.below(8) {
             0..=2 => self.below(12),
@@ -51,8 +51,8 @@ const CALLBACKS: [&str; 15] = [
     "proxy_on_delete",
 ];
 
-/// The functions that the embedded proxy offers.
-fn offered_functions() -> Vec<(String, &'static Function)> {
+/// The functions that the embedded proxy has.
+fn available_functions() -> Vec<(String, &'static Function)> {
     host_functions()
         .filter(|(name, _)| Wat::new().importing(name).load().is_ok())
         .collect()
@@ -77,7 +77,6 @@ fn body(
             })
             .collect();
         let call = format!("(call ${name} {})", arguments.join(" "));
-        // An exit ends the VM, and nothing more can be found out.
         if name == "wasi_proc_exit" {
             if numbers.below(20) == 0 {
                 body.push_str(&call);
@@ -94,20 +93,20 @@ fn body(
     body
 }
 
-/// Does with a module all that a test can do.
-fn exercise(wat: &Wat, made: &mut u64) -> Result<(), Error> {
+/// Runs a module from its start to its end, and adds the number of its host calls to `made`.
+fn run(wat: &Wat, made: &mut u64) -> Result<(), Error> {
     let options = Options::new()
         .fuel_limit(50_000_000)
         .memory_limit(1 << 22)
         .root_id("root")
         .environment("A", "b");
     let proxy = wat.load_with(options)?;
-    let ended = ask_everything(&proxy);
+    let ended = run_lifecycle(&proxy);
     *made += proxy.host_calls().values().sum::<u64>();
     ended
 }
 
-fn ask_everything(proxy: &Proxy) -> Result<(), Error> {
+fn run_lifecycle(proxy: &Proxy) -> Result<(), Error> {
     let configured = proxy.reconfigure("configuration");
     if matches!(configured, Err(Error::Trap(_))) {
         return configured;
@@ -127,7 +126,7 @@ fn ask_everything(proxy: &Proxy) -> Result<(), Error> {
         match stream.respond(reply) {
             Ok(response) => assert!(response.fuel() < 50_000_000),
             Err(error @ (Error::Trap(_) | Error::VmTerminated)) => return Err(error),
-            Err(Error::Closed) => {}
+            Err(Error::StreamReset) => {}
             Err(_) => stream.reset()?,
         }
         proxy.advance(std::time::Duration::from_millis(20))?;
@@ -144,25 +143,25 @@ fn other_plugin(proxy: &Proxy) -> Result<(), Error> {
     }
 }
 
-/// A status or a trap is an answer; a panic of the host, which fails the test, is not.
+/// A panic of the host fails the test.
 #[test]
-fn host_calls_with_any_arguments_give_a_status_or_a_trap() {
+fn host_calls_with_any_arguments_return_a_status_or_trap() {
     const MODULES: u64 = 600;
-    let functions = offered_functions();
+    let functions = available_functions();
     assert!(functions.len() > 50, "{}", functions.len());
     let (mut traps, mut ended_well, mut made) = (0, 0, 0);
     for seed in 1..=MODULES {
         let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let wat = CALLBACKS.into_iter().fold(Wat::new(), |wat, name| {
             let callback = callback(name, AbiVersion::V0_2_1).expect("a callback");
-            // Not all at once: what is refused at its start is never asked anything more.
+            // A third of the callbacks: a plugin that is rejected at its start gets no other callbacks.
             if numbers.below(3) == 0 {
                 wat.on(name, &body(&mut numbers, callback, &functions))
             } else {
                 wat
             }
         });
-        match exercise(&wat, &mut made) {
+        match run(&wat, &mut made) {
             Ok(()) => ended_well += 1,
             Err(Error::Trap(_)) => traps += 1,
             Err(Error::Load(message)) => panic!("seed {seed}: {message}\n{}", wat.text()),
@@ -178,7 +177,7 @@ fn host_calls_with_any_arguments_give_a_status_or_a_trap() {
 }
 
 #[test]
-fn a_module_that_answers_nonsense_everywhere_is_endured() -> Result<(), Error> {
+fn invalid_results_of_callbacks_do_not_cause_a_panic() -> Result<(), Error> {
     let wat = CALLBACKS.into_iter().fold(Wat::new(), |wat, callback| {
         let returns = callback.contains("_on_re") || callback == "proxy_on_done";
         wat.on(callback, if returns { "(return #-1)" } else { "" })

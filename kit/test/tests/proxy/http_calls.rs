@@ -32,7 +32,7 @@ fn call_carries_what_the_extension_wrote() -> Result<(), Error> {
     Ok(())
 }
 
-const ANSWER: &str = r#"(call $number (local.get $call_id)) (call $number (local.get $num_headers))
+const LOG_RESPONSE: &str = r#"(call $number (local.get $call_id)) (call $number (local.get $num_headers))
     (call $number (local.get $body_size)) (call $number (local.get $num_trailers))
     (call $number (call $proxy_get_header_map_value #6 @":status" @out))
     (call $number (call $proxy_get_header_map_value #7 @"trailer" @out))
@@ -42,7 +42,7 @@ const ANSWER: &str = r#"(call $number (local.get $call_id)) (call $number (local
 #[test]
 fn response_can_be_read_only_in_its_callback() -> Result<(), Error> {
     let wat = calls("proxy_on_tick", CALL)
-        .on("proxy_on_http_call_response", ANSWER)
+        .on("proxy_on_http_call_response", LOG_RESPONSE)
         .on(
             "proxy_on_log",
             "(call $number (call $proxy_get_buffer_bytes #4 #0 #100 @out))
@@ -70,9 +70,9 @@ fn response_can_be_read_only_in_its_callback() -> Result<(), Error> {
 }
 
 #[test]
-fn call_whose_response_breaks_off_has_no_headers_and_a_status() -> Result<(), Error> {
+fn call_whose_response_is_cut_off_has_no_headers_and_a_status() -> Result<(), Error> {
     let proxy = calls("proxy_on_tick", CALL)
-        .on("proxy_on_http_call_response", ANSWER)
+        .on("proxy_on_http_call_response", LOG_RESPONSE)
         .on(
             "proxy_on_done",
             "(call $number (call $proxy_get_status #8 @out)) (call $number (i32.load #8))
@@ -85,7 +85,7 @@ fn call_whose_response_breaks_off_has_no_headers_and_a_status() -> Result<(), Er
         said(&proxy)[2..],
         ["4", "0", "0", "0", "2", "2", "1", "0", "11", "reset"]
     );
-    // The number stays.
+    // The status code is kept.
     proxy.shut_down()?;
     assert_eq!(said(&proxy)[12..], ["0", "11", ""]);
     Ok(())
@@ -107,7 +107,7 @@ fn call_to_a_service_that_cannot_be_reached_has_status_503() -> Result<(), Error
 }
 
 #[test]
-fn call_times_out_at_its_time() -> Result<(), Error> {
+fn call_times_out_after_its_timeout() -> Result<(), Error> {
     let proxy = calls("proxy_on_tick", CALL)
         .on(
             "proxy_on_http_call_response",

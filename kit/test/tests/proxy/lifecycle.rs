@@ -10,7 +10,7 @@ fn says(callback: &str, wat: Wat) -> Wat {
 }
 
 #[test]
-fn initialize_comes_before_main_and_start_not_at_all() -> Result<(), Error> {
+fn initialize_and_main_are_called_instead_of_start() -> Result<(), Error> {
     let wat = ["_start", "main", "proxy_on_vm_start", "_initialize"]
         .into_iter()
         .fold(Wat::new(), |wat, callback| says(callback, wat));
@@ -22,7 +22,7 @@ fn initialize_comes_before_main_and_start_not_at_all() -> Result<(), Error> {
 }
 
 #[test]
-fn start_is_called_alone_where_there_is_no_initialize() -> Result<(), Error> {
+fn only_start_is_called_without_initialize() -> Result<(), Error> {
     let wat = says("main", says("_start", Wat::new()));
     assert_eq!(said(&wat.load()?), ["_start"]);
     let wat = says("main", Wat::new());
@@ -31,7 +31,7 @@ fn start_is_called_alone_where_there_is_no_initialize() -> Result<(), Error> {
 }
 
 #[test]
-fn only_logging_is_at_hand_before_the_vm_has_started() -> Result<(), Error> {
+fn early_host_call_traps_except_logging_and_wasi() -> Result<(), Error> {
     let wat = Wat::new().on(
         "_initialize",
         "(call $say @\"early\") (drop (call $wasi_clock_time_get #0 (i64.const 0) #16))",
@@ -124,7 +124,7 @@ fn a_stream_is_created_under_its_plugin_and_ends_in_order() -> Result<(), Error>
 }
 
 #[test]
-fn a_stream_ends_whatever_it_answers_to_done() -> Result<(), Error> {
+fn a_stream_ends_whatever_on_done_returns() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_done", "(return #0)")
         .on("proxy_on_delete", "(call $number (local.get $context_id))");
@@ -135,7 +135,7 @@ fn a_stream_ends_whatever_it_answers_to_done() -> Result<(), Error> {
 }
 
 #[test]
-fn refusals_carry_what_was_logged() -> Result<(), Error> {
+fn rejection_error_contains_the_log() -> Result<(), Error> {
     let wat = Wat::new().on("proxy_on_vm_start", "(call $say @\"no\") (return #0)");
     let Err(Error::Rejected { callback, log }) = wat.load() else {
         panic!("it was started");
@@ -163,7 +163,7 @@ fn refusals_carry_what_was_logged() -> Result<(), Error> {
 }
 
 #[test]
-fn a_configuration_that_is_refused_by_a_new_plugin_ends_that_plugin_alone() -> Result<(), Error> {
+fn rejected_configuration_shuts_down_only_the_new_plugin() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_configure",
@@ -179,7 +179,7 @@ fn a_configuration_that_is_refused_by_a_new_plugin_ends_that_plugin_alone() -> R
 }
 
 #[test]
-fn a_plugin_that_is_refused_at_its_start_is_gone() -> Result<(), Error> {
+fn plugin_that_fails_to_start_is_deleted() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_vm_start", "(return (i32.eq (local.get 0) #1))")
         .on("proxy_on_delete", "(call $number (local.get $context_id))");
@@ -190,7 +190,7 @@ fn a_plugin_that_is_refused_at_its_start_is_gone() -> Result<(), Error> {
 }
 
 #[test]
-fn a_module_without_callbacks_lets_everything_pass() -> Result<(), Error> {
+fn module_without_callbacks_forwards_everything() -> Result<(), Error> {
     let proxy = Wat::new().load()?.configure("anything")?;
     let response = whole_request(&proxy)?;
     assert_eq!(response.body(), b"response body");

@@ -1,4 +1,4 @@
-//! What a proxy loads, and what it refuses (ABI: "Integration", "Memory management").
+//! What a proxy loads, and what it rejects (ABI: "Integration", "Memory management").
 
 use proxy_wasm_abi::{AbiVersion, Function, ValueType};
 use proxy_wasm_test::{Error, Options, Proxy};
@@ -45,7 +45,7 @@ fn modules_load_as_in_envoy() {
 }
 
 #[test]
-fn start_section_that_calls_the_host_is_a_loading_error_with_advice() {
+fn start_section_that_calls_the_host_is_rejected_with_advice() {
     let module = format!(
         r#"(module (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
           {MARKER} {MEMORY} {ALLOCATOR}
@@ -99,7 +99,7 @@ fn function_that_only_envoy_offers_is_named() {
     let import = r#"(import "env" "envoy_resolve_dns" (func (param i32 i32 i32) (result i32)))"#;
     let module = format!("(module {import} {MARKER} {MEMORY} {ALLOCATOR})");
     let Err(Error::Unsupported(message)) = Proxy::load(module) else {
-        panic!("another result");
+        panic!("it was loaded, or rejected with another error");
     };
     assert!(
         message.contains("env.envoy_resolve_dns, which Envoy offers"),
@@ -280,7 +280,7 @@ fn name_section_has_to_be_complete() -> Result<(), Error> {
 }
 
 #[test]
-fn what_is_no_module_is_refused() {
+fn invalid_module_is_rejected() {
     for bytes in [
         b"".as_slice(),
         b"\0asm",
@@ -291,13 +291,13 @@ fn what_is_no_module_is_refused() {
         b"\xff\xfe",
         b"(module (func (result i32) (i64.const 0)))",
     ] {
-        let refused = Proxy::load(bytes);
-        assert!(matches!(refused, Err(Error::Load(_))), "{bytes:?}");
+        let rejected = Proxy::load(bytes);
+        assert!(matches!(rejected, Err(Error::Load(_))), "{bytes:?}");
     }
 }
 
 #[test]
-fn a_truncated_module_is_refused_wherever_it_ends() -> Result<(), Error> {
+fn truncated_module_does_not_cause_a_panic() -> Result<(), Error> {
     let whole = ::wat::parse_str(
         Wat::new()
             .on("proxy_on_tick", "(call $say @\"tick\")")
@@ -306,7 +306,7 @@ fn a_truncated_module_is_refused_wherever_it_ends() -> Result<(), Error> {
     .expect("a module");
     Proxy::load(&whole)?;
     for end in 0..whole.len() {
-        // Without its last sections it may be valid; what counts is that the host stands.
+        // It may load: without its last sections, it can be valid.
         let _ = Proxy::load(&whole[..end]);
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! Responses of the extension's own (ABI: `proxy_send_local_response`).
+//! Local responses (ABI: `proxy_send_local_response`).
 
 use proxy_wasm_test::{Error, Headers};
 
-use crate::wat::{Wat, answers, said, whole_request};
+use crate::wat::{Wat, results, said, whole_request};
 
 const SEND: &str =
     r#"(call $number (call $proxy_send_local_response #418 @"details" @"teapot" #0 #0 #-1))"#;
@@ -14,7 +14,7 @@ fn sends(callback: &str) -> Wat {
 }
 
 #[test]
-fn a_request_can_be_answered_in_each_of_its_callbacks() -> Result<(), Error> {
+fn local_response_can_be_sent_in_each_request_callback() -> Result<(), Error> {
     for part in ["headers", "body", "trailers"] {
         let wat = sends(&format!("proxy_on_request_{part}"))
             .on(
@@ -41,7 +41,7 @@ fn a_request_can_be_answered_in_each_of_its_callbacks() -> Result<(), Error> {
 }
 
 #[test]
-fn a_stream_can_be_answered_when_its_context_is_created() -> Result<(), Error> {
+fn local_response_can_be_sent_when_the_context_is_created() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_context_create",
@@ -56,7 +56,7 @@ fn a_stream_can_be_answered_when_its_context_is_created() -> Result<(), Error> {
 }
 
 #[test]
-fn what_a_request_still_sends_is_not_shown_after_a_local_response() -> Result<(), Error> {
+fn extension_does_not_see_the_rest_of_a_request_after_a_local_response() -> Result<(), Error> {
     let wat =
         sends("proxy_on_request_headers").on("proxy_on_request_body", "(call $say @\"body\")");
     let proxy = wat.load()?;
@@ -87,7 +87,7 @@ fn a_response_whose_headers_have_not_been_sent_is_replaced() -> Result<(), Error
 #[test]
 fn a_response_that_has_begun_is_cut_off() -> Result<(), Error> {
     let proxy = sends("proxy_on_response_body").load()?;
-    assert!(matches!(whole_request(&proxy), Err(Error::Closed)));
+    assert!(matches!(whole_request(&proxy), Err(Error::StreamReset)));
     assert_eq!(said(&proxy), ["0", "log"]);
     Ok(())
 }
@@ -103,7 +103,7 @@ fn send(status: u32, body: &str, grpc_status: i32) -> String {
 }
 
 #[test]
-fn a_request_of_grpc_gets_a_status_of_grpc() -> Result<(), Error> {
+fn grpc_request_gets_a_grpc_status() -> Result<(), Error> {
     let respond = |content_type, host_call: &str| {
         let wat = Wat::new().on("proxy_on_request_headers", host_call).on(
             "proxy_on_response_headers",
@@ -143,7 +143,7 @@ fn a_request_of_grpc_gets_a_status_of_grpc() -> Result<(), Error> {
 }
 
 #[test]
-fn a_request_of_head_gets_no_body() -> Result<(), Error> {
+fn head_request_gets_no_body() -> Result<(), Error> {
     let wat = sends("proxy_on_request_headers").on(
         "proxy_on_response_headers",
         "(call $number (local.get $end_of_stream))",
@@ -157,7 +157,7 @@ fn a_request_of_head_gets_no_body() -> Result<(), Error> {
 }
 
 #[test]
-fn of_a_status_16_bits_count() -> Result<(), Error> {
+fn only_the_lower_16_bits_of_a_status_are_used() -> Result<(), Error> {
     for (status, expected) in [(600, 600), (999, 999), (65_736, 200)] {
         let wat = Wat::new().on("proxy_on_request_headers", &send(status, "", 0));
         let response = wat.load()?.request("GET", "/").respond(200)?;
@@ -167,7 +167,7 @@ fn of_a_status_16_bits_count() -> Result<(), Error> {
 }
 
 #[test]
-fn of_two_responses_the_first_one_is_sent() -> Result<(), Error> {
+fn first_of_two_local_responses_is_sent() -> Result<(), Error> {
     let two = send(403, "first", 0) + &send(404, "second", 0);
     let wat = Wat::new().on("proxy_on_request_headers", &two);
     let response = wat.load()?.request("GET", "/").respond(200)?;
@@ -178,10 +178,10 @@ fn of_two_responses_the_first_one_is_sent() -> Result<(), Error> {
     Ok(())
 }
 
-/// From elsewhere, the response passes through the extension at once, where the second one replaces
-/// it.
+/// Outside the callbacks of the stream, the first response passes through the extension at once, and
+/// the second one replaces it.
 #[test]
-fn of_two_responses_from_elsewhere_the_second_one_replaces_the_first() -> Result<(), Error> {
+fn second_of_two_local_responses_in_another_callback_replaces_the_first() -> Result<(), Error> {
     let two = send(403, "first", 0) + &send(404, "second", 0);
     let wat = Wat::new()
         .on("proxy_on_request_headers", "(return #1)")
@@ -199,7 +199,7 @@ fn of_two_responses_from_elsewhere_the_second_one_replaces_the_first() -> Result
 }
 
 #[test]
-fn a_response_of_the_extension_can_be_replaced_by_it() -> Result<(), Error> {
+fn local_response_can_be_replaced_by_another() -> Result<(), Error> {
     let wat = Wat::new()
         .on("proxy_on_request_headers", &send(403, "first", 0))
         .on("proxy_on_response_headers", &send(404, "second", 0));
@@ -212,7 +212,7 @@ fn a_response_of_the_extension_can_be_replaced_by_it() -> Result<(), Error> {
 }
 
 #[test]
-fn a_response_of_the_extension_can_be_held() -> Result<(), Error> {
+fn local_response_can_be_held() -> Result<(), Error> {
     let wat = sends("proxy_on_request_headers")
         .on("proxy_on_response_headers", "(return #1)")
         .on(
@@ -245,7 +245,7 @@ fn the_action_of_a_callback_that_responds_does_not_count() -> Result<(), Error> 
 }
 
 #[test]
-fn resuming_a_request_that_is_answered_changes_nothing() -> Result<(), Error> {
+fn resuming_a_request_after_a_local_response_changes_nothing() -> Result<(), Error> {
     let resume = "(drop (call $proxy_continue_stream #0))";
     let wat = Wat::new().on("proxy_on_request_headers", &(send(403, "", 0) + resume));
     let proxy = wat.load()?;
@@ -256,7 +256,7 @@ fn resuming_a_request_that_is_answered_changes_nothing() -> Result<(), Error> {
 }
 
 #[test]
-fn it_can_be_sent_from_elsewhere_while_the_request_is_held() -> Result<(), Error> {
+fn local_response_can_be_sent_in_another_callback_while_the_request_is_held() -> Result<(), Error> {
     let wat = Wat::new().on("proxy_on_request_headers", "(return #1)").on(
         "proxy_on_tick",
         &format!("(drop (call $proxy_set_effective_context #2)) {SEND}"),
@@ -269,7 +269,7 @@ fn it_can_be_sent_from_elsewhere_while_the_request_is_held() -> Result<(), Error
 }
 
 #[test]
-fn a_local_response_carries_the_headers_that_envoy_gives_it() -> Result<(), Error> {
+fn local_response_has_the_headers_that_envoy_adds() -> Result<(), Error> {
     // One pair, ("content-type", "a/b") and ("x", "1"), at the address 100.
     let headers = r#"(i32.store #100 #2) (i32.store #104 #12) (i32.store #108 #3)
         (i32.store #112 #1) (i32.store #116 #1)
@@ -312,10 +312,10 @@ fn a_local_response_carries_the_headers_that_envoy_gives_it() -> Result<(), Erro
 }
 
 #[test]
-fn outside_a_stream_it_does_nothing() -> Result<(), Error> {
+fn local_response_outside_a_stream_does_nothing() -> Result<(), Error> {
     let send = SEND
         .trim_start_matches("(call $number (call ")
         .trim_end_matches("))");
-    assert_eq!(answers("proxy_on_configure", &[send])?, ["0"]);
+    assert_eq!(results("proxy_on_configure", &[send])?, ["0"]);
     Ok(())
 }

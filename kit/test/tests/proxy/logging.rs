@@ -43,7 +43,7 @@ fn the_level_of_the_host_can_be_set() -> Result<(), Error> {
 }
 
 #[test]
-fn what_is_not_utf8_is_replaced() -> Result<(), Error> {
+fn bytes_that_are_not_utf8_are_replaced() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_vm_start",
         "(i32.store8 #0 #0xff) (call $say #0 #1) (call $say #0 #0)",

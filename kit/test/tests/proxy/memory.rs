@@ -2,10 +2,9 @@
 
 use proxy_wasm_test::{Error, Options, Proxy};
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
-/// Host calls with one address after another that is bad, each in a callback in which all else is
-/// right.
+/// Host calls with one bad address each, and a callback in which the other arguments are valid.
 const BAD_CALLS: &[(&str, &str)] = &[
     ("proxy_on_tick", "$proxy_log #2 BAD #1"),
     ("proxy_on_tick", "$proxy_log #2 #0 #-1"),
@@ -156,7 +155,7 @@ const BAD_CALLS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn a_bad_address_gets_its_status_and_changes_nothing() -> Result<(), Error> {
+fn bad_address_returns_invalid_memory_access_and_changes_nothing() -> Result<(), Error> {
     for (callback, call) in BAD_CALLS {
         let call = call.replace("BAD", BAD);
         let wat = Wat::new().on(callback, &format!("(call $number (call {call}))"));
@@ -222,7 +221,7 @@ fn the_last_bytes_of_the_memory_can_be_used() -> Result<(), Error> {
 }
 
 #[test]
-fn an_allocator_that_gives_nothing_is_an_invalid_address() -> Result<(), Error> {
+fn invalid_address_from_the_allocator_is_an_invalid_memory_access() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         "(call $number (call $proxy_get_property @\"plugin_root_id\" @out))",
@@ -249,7 +248,7 @@ fn an_allocator_that_gives_nothing_is_an_invalid_address() -> Result<(), Error> 
 }
 
 #[test]
-fn an_allocator_that_asks_for_memory_is_a_trap() -> Result<(), Error> {
+fn allocator_that_makes_a_host_call_traps() -> Result<(), Error> {
     let module = r#"(module
       (import "env" "proxy_get_property" (func $get (param i32 i32 i32 i32) (result i32)))
       (func (export "proxy_abi_version_0_2_1"))
@@ -261,14 +260,14 @@ fn an_allocator_that_asks_for_memory_is_a_trap() -> Result<(), Error> {
       (func (export "proxy_on_tick") (param i32) (drop (call $ask))))"#;
     let proxy = Options::new().root_id("root").load(module)?;
     let Err(Error::Trap(trap)) = proxy.tick() else {
-        panic!("it goes on");
+        panic!("it did not trap");
     };
     assert!(trap.reason.contains("allocator"), "{trap}");
     Ok(())
 }
 
 #[test]
-fn the_memory_grows_as_far_as_its_limit() -> Result<(), Error> {
+fn memory_grows_up_to_its_limit() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         "(call $number (memory.grow #1)) (call $number (memory.grow #1)) (call $number (memory.size))",
@@ -278,8 +277,8 @@ fn the_memory_grows_as_far_as_its_limit() -> Result<(), Error> {
     proxy.tick()?;
     assert_eq!(said(&proxy), ["2", "4294967295", "3"]);
     assert_eq!(proxy.memory_pages(), 3);
-    let refused = wat.load_with(Options::new().memory_limit(65536));
-    assert!(matches!(refused, Err(Error::Unsupported(_))));
+    let rejected = wat.load_with(Options::new().memory_limit(65536));
+    assert!(matches!(rejected, Err(Error::Unsupported(_))));
     Ok(())
 }
 
@@ -300,7 +299,7 @@ fn tables_are_bounded() -> Result<(), Error> {
 }
 
 #[test]
-fn a_value_that_does_not_fit_is_not_handed_over() -> Result<(), Error> {
+fn value_that_does_not_fit_into_memory_is_not_returned() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_request_body",
         "(call $number (call $proxy_get_buffer_bytes #0 #0 #-1 @out))",
@@ -312,7 +311,7 @@ fn a_value_that_does_not_fit_is_not_handed_over() -> Result<(), Error> {
     assert_eq!(said(&proxy), ["6", "0"]);
     assert_eq!(stream.upstream().expect("a request").body, body);
     assert_eq!(
-        answers(
+        results(
             "proxy_on_request_body",
             &["$proxy_get_buffer_bytes #0 #0 #-1 @out"]
         )?,

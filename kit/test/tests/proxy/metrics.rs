@@ -2,9 +2,9 @@
 
 use proxy_wasm_test::{Error, Metric, Proxy};
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
-/// Defines a metric and logs what the calls answer, and its value after each.
+/// Defines a metric, and logs what each call returns and the metric's value after it.
 fn metric(kind: u32, calls: &[&str]) -> Result<(Proxy, Vec<String>), Error> {
     let calls: String = calls
         .iter()
@@ -56,13 +56,13 @@ fn a_gauge_goes_up_and_down() -> Result<(), Error> {
 
 #[test]
 fn counters_and_gauges_wrap() -> Result<(), Error> {
-    const MOST: &str = "$proxy_record_metric (i32.load #8) (i64.const -1)";
+    const MAX: &str = "$proxy_record_metric (i32.load #8) (i64.const -1)";
     assert_eq!(
-        metric(0, &[MOST, ADD])?.0.metric("name"),
+        metric(0, &[MAX, ADD])?.0.metric("name"),
         Some(Metric::Counter(4))
     );
     assert_eq!(
-        metric(1, &[MOST, ADD])?.0.metric("name"),
+        metric(1, &[MAX, ADD])?.0.metric("name"),
         Some(Metric::Gauge(4))
     );
     let below = metric(1, &[SUBTRACT])?.0.metric("name");
@@ -71,7 +71,7 @@ fn counters_and_gauges_wrap() -> Result<(), Error> {
 }
 
 #[test]
-fn a_histogram_keeps_all_that_is_recorded() -> Result<(), Error> {
+fn histogram_keeps_all_recorded_values() -> Result<(), Error> {
     let (proxy, said) = metric(2, &[RECORD, ADD, RECORD])?;
     assert_eq!(said, ["0", "0", "2", "0", "2", "2", "0", "0", "2", "0"]);
     assert_eq!(proxy.metric("name"), Some(Metric::Histogram(vec![70, 70])));
@@ -105,8 +105,8 @@ fn status_for_an_unknown_identifier_depends_on_its_type() -> Result<(), Error> {
             format!("$proxy_increment_metric {id} (i64.const 1)"),
             format!("$proxy_record_metric {id} (i64.const 1)"),
         ];
-        let answers = answers("proxy_on_configure", &calls.each_ref().map(String::as_str))?;
-        assert_eq!(answers, [read, read, recorded], "{id}");
+        let results = results("proxy_on_configure", &calls.each_ref().map(String::as_str))?;
+        assert_eq!(results, [read, read, recorded], "{id}");
     }
     Ok(())
 }
@@ -140,12 +140,12 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         // As in Envoy, the first one has been defined.
         "$proxy_get_metric #4 #16",
     ];
-    assert_eq!(answers("proxy_on_configure", &calls)?, ["6", "6", "6", "0"]);
+    assert_eq!(results("proxy_on_configure", &calls)?, ["6", "6", "6", "0"]);
     Ok(())
 }
 
 #[test]
-fn a_name_and_kind_is_one_metric() -> Result<(), Error> {
+fn defining_a_metric_again_keeps_its_value() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         r#"(drop (call $proxy_define_metric #0 @"name" #0))

@@ -18,14 +18,14 @@ pub enum Expected {
 
 use Expected::{CrashesEnvoy, Loads, OnlyInEnvoy, Rejected};
 
-pub struct Case {
+pub struct ModuleCase {
     pub name: &'static str,
     pub module: String,
     pub expected: Expected,
 }
 
-fn case(name: &'static str, module: impl Into<String>, expected: Expected) -> Case {
-    Case {
+fn case(name: &'static str, module: impl Into<String>, expected: Expected) -> ModuleCase {
+    ModuleCase {
         name,
         module: module.into(),
         expected,
@@ -41,7 +41,7 @@ const DATA: &str = r#"(data (i32.const 0) "hello")"#;
 const SAY: &str = r#"(func $say (drop (call $log (i32.const 2) (i32.const 0) (i32.const 5))))
   (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (call $say) (i32.const 1))"#;
 
-/// A module with these imports, and these parts beside a marker and an allocator.
+/// A module with these imports and parts, a marker and an allocator.
 pub fn module(imports: &str, parts: &str) -> String {
     format!(
         r#"(module
@@ -50,12 +50,12 @@ pub fn module(imports: &str, parts: &str) -> String {
     )
 }
 
-/// A module with these parts beside a marker, an allocator and a memory, that logs `hello`.
+/// A module with these parts, a marker, an allocator and a memory, that logs `hello`.
 fn saying(parts: &str) -> String {
     module("", &format!("{MEMORY} {DATA} {SAY} {parts}"))
 }
 
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<ModuleCase> {
     let mut cases = required_exports();
     cases.extend(memories());
     cases.extend(other_imports());
@@ -68,7 +68,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-fn required_exports() -> Vec<Case> {
+fn required_exports() -> Vec<ModuleCase> {
     let with = |markers: &str| {
         let import = r#"(import "env" "proxy_get_log_level" (func (param i32) (result i32)))"#;
         module(import, MEMORY).replace(MARKER, markers)
@@ -137,7 +137,7 @@ fn required_exports() -> Vec<Case> {
     ]
 }
 
-fn memories() -> Vec<Case> {
+fn memories() -> Vec<ModuleCase> {
     let saying = |imports: &str, parts: &str| module(imports, &format!("{SAY} {parts}"));
     let two = r#"(data $a (memory 0) (i32.const 0) "first")
       (data $b (memory 1) (i32.const 0) "other")"#;
@@ -237,7 +237,7 @@ fn memories() -> Vec<Case> {
     ]
 }
 
-fn other_imports() -> Vec<Case> {
+fn other_imports() -> Vec<ModuleCase> {
     let saying = |imports: &str| module(imports, &format!("{MEMORY} {DATA} {SAY}"));
     let table = r#"(import "any" "name" (table 2 funcref))"#;
     let again = |signature: &str| format!(r#"(import "env" "proxy_log" (func {signature}))"#);
@@ -296,7 +296,7 @@ fn other_imports() -> Vec<Case> {
     ]
 }
 
-fn start_sections() -> Vec<Case> {
+fn start_sections() -> Vec<ModuleCase> {
     let starting = |imports: &str, body: &str| {
         module(
             imports,
@@ -346,7 +346,7 @@ fn logging(names: &[&str]) -> String {
     wat.text()
 }
 
-fn start_functions() -> Vec<Case> {
+fn start_functions() -> Vec<ModuleCase> {
     vec![
         case(
             "all start functions",
@@ -413,7 +413,7 @@ fn start_functions() -> Vec<Case> {
     ]
 }
 
-fn callbacks() -> Vec<Case> {
+fn callbacks() -> Vec<ModuleCase> {
     let exporting = |name: &str, signature: &str| {
         saying(&format!(
             r#"(func (export "{name}") {signature} unreachable)"#
@@ -606,7 +606,7 @@ const WASI_RESULTS: &[(&str, &str, &[&str])] = &[
     ("fd_prestat_get #3 #200", "#200", &["1"]),
 ];
 
-fn wasi() -> Vec<Case> {
+fn wasi() -> Vec<ModuleCase> {
     let mut body = String::from(
         r#"(i32.store #64 #0) (i32.store #68 #5)
         (i32.store #72 BAD) (i32.store #76 #5) (i32.store #80 BAD) (i32.store #84 #0)"#,
@@ -668,7 +668,7 @@ fn wasi() -> Vec<Case> {
     ]
 }
 
-fn proposals() -> Vec<Case> {
+fn proposals() -> Vec<ModuleCase> {
     vec![
         case(
             "what V8 and the interpreter have",
@@ -733,7 +733,7 @@ fn proposals() -> Vec<Case> {
     ]
 }
 
-fn limits() -> Vec<Case> {
+fn limits() -> Vec<ModuleCase> {
     vec![
         case(
             "table beyond the limit",

@@ -64,11 +64,11 @@ fn each_part_of_a_response_can_be_held_and_resumed() -> Result<(), Error> {
 }
 
 #[test]
-fn a_request_that_is_held_gets_no_answer() -> Result<(), Error> {
+fn held_request_gets_no_response() -> Result<(), Error> {
     let wat = Wat::new().on("proxy_on_request_headers", "(return #1)");
     let proxy = wat.load()?;
-    let answer = proxy.request("GET", "/").respond(200);
-    assert!(matches!(answer, Err(Error::Paused("request"))));
+    let response = proxy.request("GET", "/").respond(200);
+    assert!(matches!(response, Err(Error::Paused("request"))));
     Ok(())
 }
 
@@ -147,7 +147,7 @@ fn resuming_what_is_not_held_changes_nothing() -> Result<(), Error> {
 }
 
 #[test]
-fn resuming_a_message_closes_the_request_to_the_module() -> Result<(), Error> {
+fn request_cannot_be_read_after_it_is_resumed() -> Result<(), Error> {
     let read = "(call $number (call $proxy_get_header_map_value #0 @\":path\" @out))
         (call $number (call $proxy_get_header_map_value #2 @\":status\" @out))";
     let wat = Wat::new().on("proxy_on_request_headers", "(return #1)").on(
@@ -188,7 +188,7 @@ fn a_response_that_was_resumed_can_still_be_read() -> Result<(), Error> {
 }
 
 #[test]
-fn a_body_that_was_resumed_early_streams_on() -> Result<(), Error> {
+fn body_can_be_resumed_before_its_end() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_request_body",
@@ -219,7 +219,7 @@ fn a_closed_stream_has_no_response() -> Result<(), Error> {
             .on("proxy_on_delete", "(call $say @\"deleted\")");
         let proxy = wat.load()?;
         assert!(
-            matches!(whole_request(&proxy), Err(Error::Closed)),
+            matches!(whole_request(&proxy), Err(Error::StreamReset)),
             "{callback}"
         );
         assert_eq!(said(&proxy), ["0", "deleted"], "{callback}");
@@ -244,7 +244,7 @@ fn a_closed_stream_ends_at_once() -> Result<(), Error> {
     assert_eq!(said(&proxy), ["log", "done", "delete"]);
     assert!(!stream.is_request_paused());
     stream.send_body("late", true)?;
-    assert!(matches!(stream.respond(200), Err(Error::Closed)));
+    assert!(matches!(stream.respond(200), Err(Error::StreamReset)));
     assert!(matches!(stream.finish(), Err(Error::InvalidState(_))));
     Ok(())
 }

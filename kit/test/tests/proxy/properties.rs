@@ -5,7 +5,7 @@ use std::time::Duration;
 use proxy_wasm_test::{Error, Options, Proxy, Reply};
 
 use crate::property_table::{CALLBACKS, Row, reader, rows};
-use crate::wat::{BAD, Wat, answers, said, whole_request};
+use crate::wat::{BAD, Wat, results, said, whole_request};
 
 /// Checks what each callback has logged for each row.
 fn check(proxy: &Proxy, rows: &[Row], expected: impl Fn(&Row, &str, &str) -> bool) {
@@ -91,7 +91,7 @@ fn read(paths: &[&str]) -> String {
 }
 
 #[test]
-fn request_is_seen_in_its_properties() -> Result<(), Error> {
+fn properties_describe_the_request() -> Result<(), Error> {
     let paths = [
         "request.path",
         "request.url_path",
@@ -227,7 +227,7 @@ fn body_that_waits_for_held_headers_has_arrived() -> Result<(), Error> {
 }
 
 #[test]
-fn times_are_those_of_the_test() -> Result<(), Error> {
+fn times_are_set_by_the_test() -> Result<(), Error> {
     let paths = [
         "#request.time",
         "#request.duration",
@@ -244,7 +244,7 @@ fn times_are_those_of_the_test() -> Result<(), Error> {
     Ok(())
 }
 
-/// What says how a stream has ended.
+/// The properties that say how a stream has ended.
 const OUTCOME: [&str; 4] = [
     "#response.code",
     "response.code_details",
@@ -297,7 +297,7 @@ fn response_of_the_extension_has_its_details() -> Result<(), Error> {
 }
 
 #[test]
-fn disconnect_and_close_are_told_apart() -> Result<(), Error> {
+fn disconnect_and_close_have_different_details() -> Result<(), Error> {
     let log = read(&OUTCOME);
     let proxy = Wat::new().on("proxy_on_log", &log).load()?;
     proxy.request("GET", "/").send()?.reset()?;
@@ -310,7 +310,7 @@ fn disconnect_and_close_are_told_apart() -> Result<(), Error> {
         .on("proxy_on_log", &log)
         .load()?;
     let response = proxy.request("GET", "/").respond(200);
-    assert!(matches!(response, Err(Error::Closed)), "{response:?}");
+    assert!(matches!(response, Err(Error::StreamReset)), "{response:?}");
     assert_eq!(said(&proxy), ["-", "wasm_close_stream", "-", "0"]);
     Ok(())
 }
@@ -421,7 +421,7 @@ fn paths_are_read_part_by_part() -> Result<(), Error> {
     ];
     let calls: Vec<_> = calls.iter().map(String::as_str).collect();
     assert_eq!(
-        answers("proxy_on_request_headers", &calls)?,
+        results("proxy_on_request_headers", &calls)?,
         [
             "0", "0", "1", "1", "1", "1", "1", "1", "3", "3", "0", "3", "1", "1", "1", "6", "6",
             "6", "1"
@@ -496,9 +496,9 @@ fn extension_does_not_change_a_property_of_envoy() -> Result<(), Error> {
 #[test]
 fn plugin_has_no_filter_state() -> Result<(), Error> {
     let set = "$proxy_set_property @\"a\" @\"b\"";
-    assert_eq!(answers("proxy_on_configure", &[set])?, ["1"]);
+    assert_eq!(results("proxy_on_configure", &[set])?, ["1"]);
     for callback in ["proxy_on_request_headers", "proxy_on_log", "proxy_on_done"] {
-        assert_eq!(answers(callback, &[set])?, ["0"], "{callback}");
+        assert_eq!(results(callback, &[set])?, ["0"], "{callback}");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::wat::Wat;
 const DOCUMENTATION: &str = include_str!("../../src/properties.md");
 
 /// Where a property exists as soon as Envoy has connected to the upstream, which takes a while.
-pub const CONNECTED: &str = "upstream (in Envoy, once the connection is there)";
+pub const CONNECTED: &str = "upstream (in Envoy, once it has connected)";
 
 /// The callbacks of [`whole_request`], and those of the plugin, in the order in which they are called.
 pub const CALLBACKS: [&str; 11] = [
@@ -89,7 +89,10 @@ impl Row {
 
     /// The default, if it is always the same.
     pub fn fixed(&self) -> Option<String> {
-        let text = self.default.strip_prefix('`')?.strip_suffix('`')?;
+        let text = match self.default {
+            "empty" => "",
+            default => default.strip_prefix('`')?.strip_suffix('`')?,
+        };
         let is_map_or_text = !text.contains('`') && !text.starts_with(':');
         is_map_or_text.then(|| match self.kind {
             "map" => "\0\0\0\0".to_owned(),
@@ -105,7 +108,7 @@ pub fn reader(callbacks: &[&str], rows: &[Row], is_text: bool) -> Wat {
         .iter()
         .map(|row| {
             let value = match row.kind {
-                "int" | "duration" | "time" if !is_text => {
+                "int" | "duration" | "timestamp" if !is_text => {
                     "(call $number (i32.wrap_i64 (i64.load (i32.load #0))))"
                 }
                 "bool" if !is_text => "(call $number (i32.load8_u (i32.load #0)))",

@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::{Error, Options};
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
 const READY: &str = "(call $say @\"ready\") (call $number (local.get $plugin_context_id))
     (call $number (call $proxy_dequeue_shared_queue (local.get $queue_id) @out)) (call $say @result)";
@@ -34,7 +34,7 @@ fn items_come_out_in_order_and_then_the_queue_is_empty() -> Result<(), Error> {
 }
 
 #[test]
-fn a_queue_is_opened_when_it_is_there() -> Result<(), Error> {
+fn existing_queue_keeps_its_identifier() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         r#"(drop (call $proxy_register_shared_queue @"name" #0))
@@ -128,7 +128,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         &format!("$proxy_dequeue_shared_queue #1 #0 {BAD}"),
     ];
     let statuses = ["6", "6", "6", "1", "6", "6", "0", "6", "6", "0", "6", "7"];
-    assert_eq!(answers("proxy_on_configure", &calls)?, statuses);
+    assert_eq!(results("proxy_on_configure", &calls)?, statuses);
     Ok(())
 }
 
@@ -156,7 +156,7 @@ fn queue_of_another_vm_takes_items() -> Result<(), Error> {
 }
 
 #[test]
-fn a_plugin_that_has_ended_is_not_told() -> Result<(), Error> {
+fn plugin_that_has_ended_is_not_notified() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_configure",

@@ -2,7 +2,7 @@
 
 use proxy_wasm_test::Error;
 
-use crate::wat::{BAD, Wat, answers, said};
+use crate::wat::{BAD, Wat, results, said};
 
 #[test]
 fn a_value_is_set_only_when_nobody_else_has_changed_it() -> Result<(), Error> {
@@ -26,7 +26,7 @@ fn a_value_is_set_only_when_nobody_else_has_changed_it() -> Result<(), Error> {
 }
 
 #[test]
-fn zero_matches_any_version_and_a_missing_key_any() -> Result<(), Error> {
+fn version_zero_and_a_missing_key_match_any_version() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         r#"(call $number (call $proxy_get_shared_data @"key" @out #8))
@@ -72,12 +72,12 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         &format!("$proxy_get_shared_data @\"none\" {BAD} {BAD} {BAD}"),
     ];
     let statuses = ["0", "6", "6", "6", "6", "6", "6", "1"];
-    assert_eq!(answers("proxy_on_configure", &calls)?, statuses);
+    assert_eq!(results("proxy_on_configure", &calls)?, statuses);
     Ok(())
 }
 
 #[test]
-fn all_contexts_of_a_vm_share_it() -> Result<(), Error> {
+fn all_contexts_of_a_vm_share_the_values() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_tick",

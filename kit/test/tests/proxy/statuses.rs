@@ -1,11 +1,11 @@
-//! The statuses that the ABI names, call by call, where no other test is about them.
+//! The statuses that host calls return, where no other test checks them.
 
 use proxy_wasm_test::{Error, Status};
 
-use crate::wat::{Wat, answers, whole_request};
+use crate::wat::{Wat, results, whole_request};
 
 #[test]
-fn each_call_answers_with_the_status_that_the_abi_names() -> Result<(), Error> {
+fn each_host_call_returns_the_status_of_the_abi() -> Result<(), Error> {
     const OK: &str = "0";
     const NOT_FOUND: &str = "1";
     const BAD_ARGUMENT: &str = "2";
@@ -48,7 +48,7 @@ fn each_call_answers_with_the_status_that_the_abi_names() -> Result<(), Error> {
         ),
     ] {
         assert_eq!(
-            answers("proxy_on_request_headers", &[call])?,
+            results("proxy_on_request_headers", &[call])?,
             [status],
             "{call}"
         );
@@ -82,7 +82,7 @@ fn a_response_lists_the_host_calls_made_for_it() -> Result<(), Error> {
 }
 
 #[test]
-fn a_stream_of_tcp_is_never_shown() -> Result<(), Error> {
+fn http_request_calls_no_callbacks_of_tcp_and_grpc() -> Result<(), Error> {
     let never = |name: &str, parameters: &str, result: &str| {
         format!("(func (export \"{name}\") {parameters} {result} unreachable)")
     };

@@ -28,7 +28,7 @@ fn decides(direction: &str, map: u32, buffer: u32) -> Wat {
 }
 
 #[test]
-fn if_it_is_set_a_body_decides_about_the_headers() -> Result<(), Error> {
+fn body_callback_can_change_the_headers_if_it_is_set() -> Result<(), Error> {
     for (direction, map, buffer) in DIRECTIONS {
         let proxy = load(&decides(direction, map, buffer), true)?;
         let stream = proxy.request("POST", "/").begin()?;
@@ -71,7 +71,7 @@ fn without_a_body_the_headers_are_held() -> Result<(), Error> {
 }
 
 #[test]
-fn the_first_callback_that_continues_lets_the_headers_go() -> Result<(), Error> {
+fn first_callback_that_continues_forwards_the_headers() -> Result<(), Error> {
     let wat = Wat::new().on("proxy_on_request_headers", "(return #1)").on(
         "proxy_on_request_body",
         "(drop (call $proxy_add_header_map_value #0 @\"x\" @\"1\"))",

@@ -72,7 +72,7 @@ fn each_plugin_has_its_own_timer_and_streams_set_it() -> Result<(), Error> {
 }
 
 #[test]
-fn a_plugin_that_has_ended_ticks_no_more() -> Result<(), Error> {
+fn timer_of_a_plugin_that_has_ended_does_not_run() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_vm_start",
@@ -88,7 +88,7 @@ fn a_plugin_that_has_ended_ticks_no_more() -> Result<(), Error> {
 }
 
 #[test]
-fn the_end_of_time_is_no_trap() -> Result<(), Error> {
+fn latest_time_does_not_trap() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_vm_start",

@@ -78,7 +78,7 @@ fn a_message_without_trailers_has_none_to_read() -> Result<(), Error> {
     );
     let proxy = wat.load()?;
     let stream = proxy.request("POST", "/").body("").send()?;
-    // The size is that of a map that can be changed, so that there is one then.
+    // Reading the size creates an empty map, which can be read afterwards.
     assert_eq!(said(&proxy), ["2", "0", "0", "1"]);
     assert!(stream.upstream().expect("a request").trailers.is_empty());
     Ok(())
@@ -136,7 +136,7 @@ fn trailers_of_a_held_response_are_sent_with_it() -> Result<(), Error> {
 }
 
 #[test]
-fn trailers_that_will_come_cannot_be_added_to_before() -> Result<(), Error> {
+fn trailers_cannot_be_added_to_before_they_arrive() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_response_body",
         r#"(call $number (call $proxy_add_header_map_value #3 @"new" @"value"))"#,

@@ -1,4 +1,4 @@
-//! Traps: an error value that says what, where and why, and the end of the VM.
+//! Traps: what the error contains, and the end of the VM.
 
 use proxy_wasm_test::{Error, Limit, Module, Options, Proxy, Trap};
 
@@ -41,6 +41,14 @@ fn a_trap_names_the_functions_that_had_not_returned() -> Result<(), Error> {
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
+    Ok(())
+}
+
+#[test]
+fn test_that_returns_a_trap_shows_its_message() -> Result<(), Error> {
+    let proxy = Wat::new().on("proxy_on_tick", "(unreachable)").load()?;
+    let error = proxy.tick().expect_err("a trap");
+    assert_eq!(format!("{error:?}"), error.to_string());
     Ok(())
 }
 
@@ -133,12 +141,12 @@ fn recursion_is_as_deep_as_real_modules_need() -> Result<(), Error> {
 }
 
 #[test]
-fn an_endless_loop_ends_with_its_fuel() -> Result<(), Error> {
+fn endless_loop_runs_out_of_fuel() -> Result<(), Error> {
     for body in [
-        "(loop $for_ever (br $for_ever))",
-        "(loop $for_ever (call $say @\"again\") (br $for_ever))",
-        "(loop $for_ever (drop (call $proxy_get_property @\"plugin_root_id\" @out)) (br $for_ever))",
-        "(loop $for_ever (memory.fill #0 #0 #65536) (br $for_ever))",
+        "(loop $forever (br $forever))",
+        "(loop $forever (call $say @\"again\") (br $forever))",
+        "(loop $forever (drop (call $proxy_get_property @\"plugin_root_id\" @out)) (br $forever))",
+        "(loop $forever (memory.fill #0 #0 #65536) (br $forever))",
     ] {
         let options = Options::new().root_id("root").fuel_limit(10_000_000);
         let proxy = Wat::new().on("proxy_on_tick", body).load_with(options)?;
@@ -149,9 +157,9 @@ fn an_endless_loop_ends_with_its_fuel() -> Result<(), Error> {
 }
 
 #[test]
-fn an_endless_start_ends_with_its_fuel() {
+fn endless_start_runs_out_of_fuel() {
     let options = || Options::new().fuel_limit(1_000_000);
-    let endless = "(loop $for_ever (br $for_ever))";
+    let endless = "(loop $forever (br $forever))";
     let section = format!("(func $begin {endless}) (start $begin)");
     for (wat, callback) in [
         (Wat::new().on("_start", endless), "_start"),
@@ -166,7 +174,7 @@ fn an_endless_start_ends_with_its_fuel() {
 }
 
 #[test]
-fn callbacks_that_lead_to_one_another_for_ever_end_with_their_fuel() -> Result<(), Error> {
+fn callbacks_that_cause_each_other_forever_run_out_of_fuel() -> Result<(), Error> {
     let wat = Wat::new()
         .on(
             "proxy_on_configure",
@@ -180,7 +188,7 @@ fn callbacks_that_lead_to_one_another_for_ever_end_with_their_fuel() -> Result<(
         .load_with(Options::new().fuel_limit(10_000_000))?
         .configure("")?;
     let Err(Error::Trap(trap)) = proxy.enqueue("q", "first") else {
-        panic!("it ends");
+        panic!("it did not trap");
     };
     assert_eq!(trap.callback, "proxy_on_queue_ready");
     assert!(trap.reason.contains("fuel"), "{trap}");
@@ -202,7 +210,7 @@ fn each_step_of_a_test_has_its_own_fuel() -> Result<(), Error> {
 }
 
 #[test]
-fn after_a_trap_the_vm_has_ended() -> Result<(), Error> {
+fn vm_is_terminated_after_a_trap() -> Result<(), Error> {
     let proxy = Wat::new().on("proxy_on_tick", "(unreachable)").load()?;
     let open = proxy.request("GET", "/").send()?;
     trap(&proxy);
@@ -257,7 +265,7 @@ fn a_limit_that_envoy_does_not_have_is_named() -> Result<(), Error> {
     };
     for (body, limit) in [
         ("(unreachable)", None),
-        ("(loop $for_ever (br $for_ever))", Some(Limit::Fuel)),
+        ("(loop $forever (br $forever))", Some(Limit::Fuel)),
         (grow, Some(Limit::Memory)),
         ("(call $again)", Some(Limit::CallDepth)),
     ] {

@@ -1,4 +1,4 @@
-//! What is there of WASI (ABI: "Randomness", "Environment variables", "Unimplemented WASI functions").
+//! The functions of WASI (ABI: "Randomness", "Environment variables", "Unimplemented WASI functions").
 
 use proxy_wasm_test::{Error, LogLevel, Options};
 
@@ -27,7 +27,7 @@ fn the_environment_is_the_one_of_the_test() -> Result<(), Error> {
 }
 
 #[test]
-fn random_numbers_depend_on_the_seed_alone() -> Result<(), Error> {
+fn random_numbers_depend_only_on_the_seed() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         "(call $number (call $wasi_random_get #100 #13)) (call $say #100 #16)",
@@ -47,7 +47,7 @@ fn random_numbers_depend_on_the_seed_alone() -> Result<(), Error> {
 }
 
 #[test]
-fn output_is_info_and_errors_are_errors() -> Result<(), Error> {
+fn stdout_is_logged_as_info_and_stderr_as_error() -> Result<(), Error> {
     let wat = Wat::new()
         .with("(func $piece (param i32 i32) (i32.store #64 (local.get 0)) (i32.store #68 (local.get 1)))")
         .on(
@@ -93,7 +93,7 @@ fn trap_after_an_exit_says_so() -> Result<(), Error> {
         .on("proxy_on_request_headers", "(unreachable)")
         .load()?;
     let Err(Error::Trap(trap)) = proxy.tick() else {
-        panic!("it goes on");
+        panic!("it did not trap");
     };
     assert!(
         trap.reason
@@ -111,7 +111,7 @@ fn exit_code_of_an_earlier_callback_is_forgotten() -> Result<(), Error> {
         .load()?;
     proxy.tick()?;
     let Err(Error::Trap(trap)) = proxy.request("GET", "/").send() else {
-        panic!("it goes on");
+        panic!("it did not trap");
     };
     assert!(!trap.reason.contains("proc_exit"), "{trap}");
     Ok(())

@@ -1,4 +1,4 @@
-//! Modules for the tests: one that holds no more than a test is about.
+//! Modules for the tests, each with only what its test needs.
 //!
 //! A test writes the bodies of the callbacks that it needs. What it mentions is imported:
 //! `$proxy_…` from `env`, `$wasi_…` from WASI. Three abbreviations keep the bodies short:
@@ -50,7 +50,7 @@ const NUMBER: &str = "(func $number (param $number i32) (local $place i32)
       (br_if $digits (local.get $number)))
     (call $say (local.get $place) (i32.sub (i32.const 1024) (local.get $place))))";
 
-/// Grows the memory for each allocation that does not fit, and gives 0 when it cannot.
+/// Grows the memory for each allocation that does not fit. Returns 0 if the memory cannot grow.
 const ALLOCATE: &str = r#"(global $heap (mut i32) (i32.const 65536))
   (func $allocate (export "proxy_on_memory_allocate") (param $size i32) (result i32)
     (local $end i32)
@@ -152,7 +152,7 @@ impl Wat {
         Proxy::load(self.text())
     }
 
-    /// The module in an embedded proxy that is set up otherwise.
+    /// The module in an embedded proxy with these options.
     pub fn load_with(&self, options: Options) -> Result<Proxy, Error> {
         options.load(self.text())
     }
@@ -215,14 +215,14 @@ pub fn said(proxy: &Proxy) -> Vec<String> {
     proxy.log().into_iter().map(|line| line.message).collect()
 }
 
-/// Logs what each of these host calls answers, in one callback of a request with body and trailers
+/// Logs what each of these host calls returns, in one callback of a request with body and trailers
 /// whose response has both as well.
-pub fn answers(callback: &str, host_calls: &[&str]) -> Result<Vec<String>, Error> {
-    answers_with("", callback, host_calls)
+pub fn results(callback: &str, host_calls: &[&str]) -> Result<Vec<String>, Error> {
+    results_with("", callback, host_calls)
 }
 
-/// As `answers`, with functions that are called beside host calls.
-pub fn answers_with(
+/// As `results`, with other functions of the module besides host calls.
+pub fn results_with(
     functions: &str,
     callback: &str,
     host_calls: &[&str],
@@ -240,7 +240,7 @@ pub fn answers_with(
     Ok(said(&proxy))
 }
 
-/// Sends a request with two pieces of body and a trailer, and answers it likewise.
+/// Sends a request with two chunks of body and a trailer, and responds with as many.
 pub fn whole_request(proxy: &Proxy) -> Result<proxy_wasm_test::Response, Error> {
     use proxy_wasm_test::Reply;
     let reply = Reply::new(200)

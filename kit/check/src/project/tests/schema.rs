@@ -67,7 +67,7 @@ fn value_of_another_type_is_an_error() {
             ISTIO,
             "  priority: 10",
             "  priority: 10\n  failStrategy: OPEN",
-            "9:17: spec.failStrategy is \"OPEN\", but WasmPlugin requires one of a few words; write \
+            "9:17: spec.failStrategy is \"OPEN\", but WasmPlugin requires one of a few values; write \
              FAIL_CLOSE or FAIL_OPEN or FAIL_RELOAD",
         ),
         (
@@ -156,7 +156,7 @@ fn fields_that_exclude_each_other_are_an_error() {
 }
 
 #[test]
-fn field_that_is_null_is_the_same_as_none() {
+fn null_field_counts_as_missing() {
     let empty = "  priority: 10\n  selector:";
     assert_eq!(findings(ISTIO, "  priority: 10", empty), [""; 0]);
 }

@@ -21,13 +21,13 @@ esac
     )?;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     let get = |registry| get_from(&program.to_string_lossy(), registry);
-    let found = get("registry.example").expect("an answer");
+    let found = get("registry.example").expect("no error");
     let expected = Credentials {
         username: "me".to_owned(),
         password: "sesame".to_owned(),
     };
     assert_eq!(found, Some(expected));
-    assert_eq!(get("unknown.example").expect("an answer"), None);
+    assert_eq!(get("unknown.example").expect("no error"), None);
     let message = |registry| get(registry).expect_err("a failure").to_string();
     assert!(message("locked.example").contains("the keyring is locked"));
     assert!(message("odd.example").contains("did not print Username and Secret"));

@@ -1,6 +1,6 @@
 //! gRPC over HTTP/1.1, as a listener of Envoy translates it.
 
-use crate::cases::format::GrpcAnswer;
+use crate::cases::format::GrpcResponse;
 use crate::cases::messages::fields;
 use crate::cases::observed::ObservedGrpcCall;
 use crate::cases::pattern::Bytes;
@@ -40,22 +40,22 @@ pub fn received(message: &Message) -> ObservedGrpcCall {
 }
 
 /// The response of a service.
-pub fn reply(answer: &GrpcAnswer) -> Reply {
+pub fn reply(response: &GrpcResponse) -> Reply {
     let mut reply = Reply::new(200).header("content-type", "application/grpc");
-    for (name, value) in fields(&answer.metadata).bytes() {
+    for (name, value) in fields(&response.metadata).bytes() {
         reply = reply.header(name, value);
     }
-    for Bytes(message) in &answer.message.0 {
+    for Bytes(message) in &response.message.0 {
         reply = reply.body(framed(message));
     }
-    if answer.message.0.is_empty() && answer.status == 0 {
+    if response.message.0.is_empty() && response.status == 0 {
         reply = reply.body(framed(&[]));
     }
-    reply = reply.trailer("grpc-status", answer.status.to_string());
-    if let Some(message) = &answer.status_message {
+    reply = reply.trailer("grpc-status", response.status.to_string());
+    if let Some(message) = &response.status_message {
         reply = reply.trailer("grpc-message", message);
     }
-    for (name, value) in fields(&answer.trailers).bytes() {
+    for (name, value) in fields(&response.trailers).bytes() {
         reply = reply.trailer(name, value);
     }
     reply

@@ -14,19 +14,19 @@ const MODULE: &str = "wasm log";
 
 /// A line of the extension.
 #[derive(Debug)]
-pub struct Entry {
+pub struct ModuleLine {
     /// The thread that wrote it.
     pub thread: u32,
     pub line: LogLine,
 }
 
 /// The lines that the module with this VM ID has logged.
-pub fn entries(log: &str, vm_id: &str) -> Vec<Entry> {
+pub fn entries(log: &str, vm_id: &str) -> Vec<ModuleLine> {
     let entries = log.split(END);
     entries.filter_map(|entry| parse(entry, vm_id)).collect()
 }
 
-fn parse(entry: &str, vm_id: &str) -> Option<Entry> {
+fn parse(entry: &str, vm_id: &str) -> Option<ModuleLine> {
     let (head, text) = entry.split_once("<<<")?.1.split_once(">>>")?;
     let (names, message) = text.strip_prefix(MODULE)?.split_once(": ")?;
     if names.rsplit(' ').next() != Some(vm_id) {
@@ -44,7 +44,7 @@ fn parse(entry: &str, vm_id: &str) -> Option<Entry> {
     };
     let message = message.to_owned();
     let line = LogLine { level, message };
-    Some(Entry { thread, line })
+    Some(ModuleLine { thread, line })
 }
 
 /// The first callback that has trapped, and why.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
-use crate::cases::format::{Call, Case, Failure, GrpcCall, Part, Step};
+use crate::cases::format::{Call, Case, CasePart, FailureKind, GrpcCall, Step};
 
 /// The cluster of the requests.
 pub const UPSTREAM: &str = "upstream";
@@ -51,26 +51,26 @@ impl Plan {
         Ok(())
     }
 
-    fn add(&mut self, part: &Part) -> Result<(), &'static str> {
+    fn add(&mut self, part: &CasePart) -> Result<(), &'static str> {
         if let Some(request) = part.request {
             let mut names = request.headers.0.iter().map(|(name, _)| name);
             if names.any(|name| name.starts_with(':') && name != ":authority") {
                 return Err("an HTTP/1.1 client sends no pseudo-headers");
             }
             let failure = part.upstream.and_then(|upstream| upstream.failure);
-            let is_reachable = failure != Some(Failure::Unreachable);
+            let is_reachable = failure != Some(FailureKind::Unreachable);
             add_cluster(&mut self.clusters, UPSTREAM, is_reachable)?;
         }
         for Call {
             cluster,
-            answer,
+            response,
             expect,
         } in part.calls
         {
             if cluster == UPSTREAM {
                 return Err("in Envoy, the cluster named upstream already gets the requests");
             }
-            let is_reachable = answer.failure != Some(Failure::Unreachable);
+            let is_reachable = response.failure != Some(FailureKind::Unreachable);
             if !is_reachable && expect.is_some() {
                 return Err("Envoy does not show a call to a service that cannot be reached");
             }

@@ -9,12 +9,12 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::barrier::Barrier;
-use super::log::{self, Entry, entries};
+use super::log::{self, ModuleLine, entries};
 use super::resources::{self, BARRIER};
 use crate::envoy::admin::{Admin, POLL};
 use crate::envoy::process::{Launch, Process};
 use crate::envoy::resources::replace;
-use crate::envoy::updates::{Outcome, TIMEOUT, Updates};
+use crate::envoy::updates::{TIMEOUT, UpdateOutcome, Updates};
 use crate::error::Error;
 
 /// With one worker thread, messages on several connections are processed in order.
@@ -137,7 +137,7 @@ impl EnvoyProcess {
         let before = self.updates.counts()?;
         replace(&self.path("listeners.json"), &resources::file(&listeners))?;
         let outcome = self.updates.wait(&before)?;
-        if outcome == Outcome::Rejected {
+        if outcome == UpdateOutcome::Rejected {
             return Ok(None);
         }
         let addresses = self.admin().listener_addresses()?;
@@ -152,7 +152,7 @@ impl EnvoyProcess {
     }
 
     /// The lines of the extension with this VM ID in a part of the log.
-    pub fn entries(&self, start: u64, vm_id: &str) -> Vec<Entry> {
+    pub fn entries(&self, start: u64, vm_id: &str) -> Vec<ModuleLine> {
         entries(&self.process.log_from(start), vm_id)
     }
 
@@ -167,7 +167,7 @@ impl EnvoyProcess {
     }
 
     /// Whether the main thread logged a line. It checks a configuration before the worker gets it.
-    pub fn is_of_main_thread(&self, entry: &Entry) -> bool {
+    pub fn is_of_main_thread(&self, entry: &ModuleLine) -> bool {
         entry.thread == self.process.id()
     }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::cases::format::ProxyOptions;
-use crate::cases::json::Configuration;
+use crate::cases::json::CaseConfiguration;
 use crate::cases::text::Text;
 use crate::envoy::resources::{
     self, discovery_response, http_listener, listener_source, loopback, node, wasm_filter,
@@ -79,7 +79,7 @@ pub fn barrier() -> Value {
 pub fn extension(
     name: &str,
     module: &Path,
-    configuration: &Configuration,
+    configuration: &CaseConfiguration,
     options: &ProxyOptions,
 ) -> Value {
     let root_id = options.root_id.as_deref().unwrap_or_default();
@@ -142,10 +142,10 @@ fn protocol(explicit: Value) -> Value {
     }})
 }
 
-fn encoded(configuration: &Configuration) -> resources::Configuration {
+fn encoded(configuration: &CaseConfiguration) -> resources::Configuration {
     match configuration {
-        Configuration::Absent => resources::Configuration::Absent,
-        Configuration::Bytes(bytes) => match String::from_utf8(bytes.clone()) {
+        CaseConfiguration::Absent => resources::Configuration::Absent,
+        CaseConfiguration::Bytes(bytes) => match String::from_utf8(bytes.clone()) {
             Ok(text) => resources::Configuration::Text(text),
             Err(_) => resources::Configuration::Base64(STANDARD.encode(bytes)),
         },

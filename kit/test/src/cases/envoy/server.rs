@@ -10,18 +10,18 @@ use super::barrier::Barrier;
 use crate::http1::{read_request, write_beginning, write_reply_with};
 use crate::message::{Message, Reply};
 
-/// A request that a service has received. It waits for an [`Action`].
+/// A request that a service has received. It waits for an [`ServiceAction`].
 #[derive(Debug)]
-pub struct Received {
+pub struct ReceivedRequest {
     pub cluster: String,
     pub message: Message,
     /// If it is dropped, the connection is closed.
-    pub action: Sender<Action>,
+    pub action: Sender<ServiceAction>,
 }
 
 /// What a service does with a request.
 #[derive(Debug)]
-pub enum Action {
+pub enum ServiceAction {
     /// Responds after a delay.
     Reply(Duration, Reply),
     /// Closes the connection after a delay, and after this beginning of a response.
@@ -32,7 +32,7 @@ pub enum Action {
 pub fn start(
     cluster: &str,
     barrier: Barrier,
-    on_request: impl Fn(Received) -> bool + Clone + Send + 'static,
+    on_request: impl Fn(ReceivedRequest) -> bool + Clone + Send + 'static,
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
@@ -57,13 +57,13 @@ fn serve(
     mut connection: &TcpStream,
     cluster: &str,
     barrier: Barrier,
-    on_request: &impl Fn(Received) -> bool,
+    on_request: &impl Fn(ReceivedRequest) -> bool,
 ) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let mut input = BufReader::new(connection);
     while let Some(request) = read_request(&mut input, &mut connection)? {
         let (action, actions) = mpsc::channel();
-        let received = Received {
+        let received = ReceivedRequest {
             cluster: cluster.to_owned(),
             message: request.message.clone(),
             action,
@@ -72,13 +72,13 @@ fn serve(
             return Ok(());
         }
         match actions.recv() {
-            Ok(Action::Reply(delay, reply)) => {
+            Ok(ServiceAction::Reply(delay, reply)) => {
                 thread::sleep(delay);
                 if !write_reply_with(&mut connection, &request, &reply, || barrier.wait())? {
                     return Ok(());
                 }
             }
-            Ok(Action::Reset(delay, beginning)) => {
+            Ok(ServiceAction::Reset(delay, beginning)) => {
                 thread::sleep(delay);
                 if let Some(reply) = beginning {
                     write_beginning(&mut connection, &reply)?;

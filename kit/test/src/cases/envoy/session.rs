@@ -13,12 +13,14 @@ use super::grpc;
 use super::plan::{Plan, UPSTREAM};
 use super::process::EnvoyProcess;
 use super::resources;
-use super::server::{self, Action, Received};
+use super::server::{self, ReceivedRequest, ServiceAction};
 use crate::cases::client;
-use crate::cases::format::{Call, Case, Failure, ProxyOptions, Reply, Request};
-use crate::cases::json::Configuration;
-use crate::cases::observed::{Metrics, ObservedExchange, ObservedRequest, ObservedResponse};
-use crate::cases::session::{Services, Session, Stop};
+use crate::cases::format::{Call, Case, FailureKind, ProxyOptions, Reply, Request};
+use crate::cases::json::CaseConfiguration;
+use crate::cases::observed::{
+    ObservedExchange, ObservedMetrics, ObservedRequest, ObservedResponse,
+};
+use crate::cases::session::{ProxySession, Services, Stop};
 use crate::error::Error;
 use crate::message::Message;
 use crate::records::{LogLine, Metric};
@@ -39,8 +41,8 @@ pub struct EnvoySession<'a> {
     /// The listeners of gRPC services.
     translators: Vec<Value>,
     address: Option<SocketAddr>,
-    events: Receiver<Event>,
-    sender: Sender<Event>,
+    events: Receiver<SessionEvent>,
+    sender: Sender<SessionEvent>,
     services: Services,
     /// Where the log of the case begins.
     log_start: u64,
@@ -49,17 +51,17 @@ pub struct EnvoySession<'a> {
     rejected_lines: Vec<(usize, Vec<LogLine>)>,
     /// The number of clients so far.
     clients: usize,
-    /// What clients have received for which nothing waits yet.
+    /// What clients have received, by the number of the client, until `run_exchange` takes it.
     responses: BTreeMap<usize, std::io::Result<Message>>,
     /// Calls to which no service responds, until the case ends.
-    unanswered: Vec<Received>,
+    pending: Vec<ReceivedRequest>,
     /// How long calls may still take.
     call_time: Duration,
 }
 
 #[derive(Debug)]
-enum Event {
-    Received(Received),
+enum SessionEvent {
+    Received(ReceivedRequest),
     /// What the client with this number has received.
     Response(usize, std::io::Result<Message>),
 }
@@ -76,7 +78,7 @@ impl<'a> EnvoySession<'a> {
         let barrier = envoy.barrier();
         let serve = |cluster: &str| {
             let sender = sender.clone();
-            let on_request = move |received| sender.send(Event::Received(received)).is_ok();
+            let on_request = move |received| sender.send(SessionEvent::Received(received)).is_ok();
             server::start(cluster, barrier, on_request).map_err(Error::io("listen on 127.0.0.1"))
         };
         let mut clusters = Vec::new();
@@ -110,7 +112,7 @@ impl<'a> EnvoySession<'a> {
             rejected_lines: Vec::new(),
             clients: 0,
             responses: BTreeMap::new(),
-            unanswered: Vec::new(),
+            pending: Vec::new(),
             call_time: Duration::ZERO,
         })
     }
@@ -121,7 +123,7 @@ impl<'a> EnvoySession<'a> {
     }
 
     /// Waits for the next event. `None`: nothing happens, although Envoy's worker is idle.
-    fn next(&mut self) -> Option<Event> {
+    fn next(&mut self) -> Option<SessionEvent> {
         if let Ok(event) = self.events.recv_timeout(QUIET_TIME + self.call_time) {
             return Some(event);
         }
@@ -131,20 +133,20 @@ impl<'a> EnvoySession<'a> {
     }
 
     /// Responds to a call of the extension.
-    fn answer(&mut self, received: Received) {
-        let Received {
+    fn respond(&mut self, received: ReceivedRequest) {
+        let ReceivedRequest {
             cluster,
             message,
             action,
         } = received;
-        let answered = match grpc::cluster(&cluster) {
+        let response = match grpc::cluster(&cluster) {
             Some(cluster) => {
                 let made = grpc::received(&message);
                 let call = self.services.make_grpc(cluster, made);
                 call.map(|call| {
-                    let is_timeout = call.answer.timeout;
-                    let delay = call.answer.delay.0;
-                    let reply = Action::Reply(delay, grpc::reply(&call.answer));
+                    let is_timeout = call.response.timeout;
+                    let delay = call.response.delay.0;
+                    let reply = ServiceAction::Reply(delay, grpc::reply(&call.response));
                     (delay, (!is_timeout).then_some(reply))
                 })
             }
@@ -154,10 +156,10 @@ impl<'a> EnvoySession<'a> {
                 call.map(|call| action_of(&call, &method))
             }
         };
-        match answered {
+        match response {
             Some((delay, Some(reply))) => {
                 self.call_time = self.call_time.max(delay);
-                // The connection may have been closed since.
+                // The connection may be closed by now.
                 let _ = action.send(reply);
             }
             Some((_, None)) => {
@@ -168,8 +170,8 @@ impl<'a> EnvoySession<'a> {
         }
     }
 
-    fn hold(&mut self, cluster: String, message: Message, action: Sender<Action>) {
-        self.unanswered.push(Received {
+    fn hold(&mut self, cluster: String, message: Message, action: Sender<ServiceAction>) {
+        self.pending.push(ReceivedRequest {
             cluster,
             message,
             action,
@@ -190,7 +192,7 @@ impl<'a> EnvoySession<'a> {
         thread::spawn(move || {
             let response = client::exchange(address, &outgoing, || barrier.wait());
             // If the case has ended, nothing reads it.
-            let _ = sender.send(Event::Response(client, response));
+            let _ = sender.send(SessionEvent::Response(client, response));
         });
         let mut exchange = ObservedExchange::default();
         let mut has_waited = false;
@@ -200,13 +202,13 @@ impl<'a> EnvoySession<'a> {
                 break;
             }
             match self.next() {
-                Some(Event::Received(received)) if received.cluster == UPSTREAM => {
+                Some(SessionEvent::Received(received)) if received.cluster == UPSTREAM => {
                     exchange.upstream_request = Some(observed(&received.message));
                     if !std::mem::replace(&mut has_waited, true) {
                         meanwhile(self)?;
                     }
                     self.call_time = self.call_time.max(upstream.delay.0);
-                    // The connection may have been closed since.
+                    // The connection may be closed by now.
                     let _ = received.action.send(action_of_reply(upstream, &method));
                 }
                 Some(event) => self.on_event(event),
@@ -218,21 +220,21 @@ impl<'a> EnvoySession<'a> {
             }
         }
         self.call_time = Duration::ZERO;
-        self.settle()?;
+        self.wait_for_callbacks()?;
         Ok(exchange)
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: SessionEvent) {
         match event {
-            Event::Received(received) => self.answer(received),
-            Event::Response(client, response) => {
+            SessionEvent::Received(received) => self.respond(received),
+            SessionEvent::Response(client, response) => {
                 self.responses.insert(client, response);
             }
         }
     }
 
     /// Waits until the worker has called the callbacks at the end of a stream, and looks for traps.
-    fn settle(&self) -> Result<(), Stop> {
+    fn wait_for_callbacks(&self) -> Result<(), Stop> {
         let waited = self.envoy.barrier().wait();
         waited.map_err(|error| Stop::Failed(format!("Envoy does not respond: {error}")))?;
         match self.envoy.trap(self.log_start) {
@@ -265,8 +267,8 @@ impl<'a> EnvoySession<'a> {
     }
 }
 
-impl Session for EnvoySession<'_> {
-    fn configure(&mut self, configuration: &Configuration) -> Result<(), Stop> {
+impl ProxySession for EnvoySession<'_> {
+    fn configure(&mut self, configuration: &CaseConfiguration) -> Result<(), Stop> {
         let extension = resources::extension(&self.name, self.module, configuration, &self.options);
         let mut listeners = self.translators.clone();
         listeners.push(extension);
@@ -278,7 +280,7 @@ impl Session for EnvoySession<'_> {
         {
             Some(address) => {
                 self.address = Some(address);
-                self.settle()
+                self.wait_for_callbacks()
             }
             None => Err(self.rejection(log_start)),
         }
@@ -299,7 +301,7 @@ impl Session for EnvoySession<'_> {
         let connection = connection.map_err(|error| Stop::Failed(error.to_string()))?;
         meanwhile(self)?;
         drop(connection);
-        self.settle()?;
+        self.wait_for_callbacks()?;
         Ok(ObservedExchange::default())
     }
 
@@ -309,7 +311,7 @@ impl Session for EnvoySession<'_> {
             let rest = deadline.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(rest) {
                 Ok(event) => self.on_event(event),
-                Err(_) => return self.settle(),
+                Err(_) => return self.wait_for_callbacks(),
             }
         }
     }
@@ -329,7 +331,7 @@ impl Session for EnvoySession<'_> {
                 None => break,
             }
         }
-        self.settle()
+        self.wait_for_callbacks()
     }
 
     fn log(&mut self) -> Result<Vec<LogLine>, Stop> {
@@ -341,15 +343,15 @@ impl Session for EnvoySession<'_> {
         Ok(log)
     }
 
-    fn metrics(&mut self, names: &[&str]) -> Result<Metrics, Stop> {
+    fn metrics(&mut self, names: &[&str]) -> Result<ObservedMetrics, Stop> {
         let admin = self.envoy.admin();
         let values = admin.stats("wasmcustom").map_err(failed)?;
         let text = admin.text("/stats?filter=wasmcustom").map_err(failed)?;
-        let mut metrics = Metrics::new();
+        let mut metrics = ObservedMetrics::new();
         for name in names {
             let stat = format!("wasmcustom.{name}");
             if let Some(value) = values.get(&stat) {
-                // A gauge looks the same.
+                // Envoy's statistics do not distinguish counters and gauges.
                 metrics.insert((*name).to_owned(), Some(Metric::Counter(*value)));
             } else if !text
                 .lines()
@@ -398,18 +400,18 @@ fn observed(message: &Message) -> ObservedRequest {
 }
 
 /// How long a call takes, and what the service does. `None`: it does not respond.
-fn action_of(call: &Call, method: &str) -> (Duration, Option<Action>) {
-    let delay = call.answer.delay.0;
-    let is_timeout = call.answer.failure == Some(Failure::Timeout);
-    let action = (!is_timeout).then(|| action_of_reply(&call.answer, method));
+fn action_of(call: &Call, method: &str) -> (Duration, Option<ServiceAction>) {
+    let delay = call.response.delay.0;
+    let is_timeout = call.response.failure == Some(FailureKind::Timeout);
+    let action = (!is_timeout).then(|| action_of_reply(&call.response, method));
     (delay, action)
 }
 
-fn action_of_reply(reply: &Reply, method: &str) -> Action {
+fn action_of_reply(reply: &Reply, method: &str) -> ServiceAction {
     let delay = reply.delay.0;
     match reply.failure {
-        None => Action::Reply(delay, reply.reply(method)),
-        Some(_) => Action::Reset(delay, reply.status.map(|_| reply.reply(method))),
+        None => ServiceAction::Reply(delay, reply.reply(method)),
+        Some(_) => ServiceAction::Reset(delay, reply.status.map(|_| reply.reply(method))),
     }
 }
 

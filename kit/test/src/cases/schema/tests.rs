@@ -70,7 +70,7 @@ fn schema_and_parser_agree() -> Result<(), Box<dyn std::error::Error>> {
         "- {case: 1, properties: {a.b: 1}, steps: [{advance: 5s}, {configure: null}, {request: {}}]}",
         "- {case: a, expect: {log: [a, {level: warn, message: {matches: a}}], metrics: {a: [1, 2]}}}",
         "- {case: a, request: {}, expect: {response: {body: {json: [1]}, absent: x}, fuel_at_most: 1}}",
-        "- {case: a, grpc_calls: [{cluster: a, answer: {status: 7, message: {base64: ''}}}]}",
+        "- {case: a, grpc_calls: [{cluster: a, response: {status: 7, message: {base64: ''}}}]}",
     ];
     for text in valid {
         assert!(accepts(text)?, "{text}");

@@ -9,7 +9,7 @@ use crate::observation::{Received, Response};
 
 use super::messages::received;
 
-/// A request, and what has become of it.
+/// A request, and its response so far.
 pub struct Exchange {
     /// Until it has ended.
     stream: Option<Stream>,
@@ -23,9 +23,9 @@ pub struct Exchange {
 
 /// What an upstream sends at a time.
 enum ReplyPart {
-    /// Headers that more follows.
+    /// Headers, which other parts follow.
     Headers(proxy_wasm_test::Reply),
-    /// Headers that nothing follows.
+    /// A reply without a body and trailers.
     Whole(proxy_wasm_test::Reply),
     Body(String),
     End,
@@ -60,7 +60,7 @@ impl Exchange {
         (self.response, upstream.map(received))
     }
 
-    /// Lets the upstream do one thing. Returns whether it has done any.
+    /// Lets the upstream send one part of its reply. Returns whether it has sent one.
     pub fn proceed(&mut self, reaction: &Reaction) -> Result<bool, Error> {
         if self.is_upstream_ready() {
             self.has_reply = true;
@@ -77,7 +77,7 @@ impl Exchange {
         Ok(true)
     }
 
-    /// Whether the upstream has the whole request, and nobody has responded.
+    /// Whether the upstream has the whole request, and neither it nor the proxy has responded.
     fn is_upstream_ready(&self) -> bool {
         self.stream.as_ref().is_some_and(|stream| {
             let is_complete = stream.upstream().is_some_and(|request| request.is_complete);
@@ -92,11 +92,11 @@ impl Exchange {
         };
         self.upstream = stream.upstream();
         let result = stream.finish();
-        self.note(result)
+        self.store(result)
     }
 
-    /// Notes what has become of the response. Returns whether the stream has ended.
-    fn note(&mut self, result: Result<proxy_wasm_test::Response, Error>) -> Result<bool, Error> {
+    /// Stores the result of the response. Returns whether the stream has ended.
+    fn store(&mut self, result: Result<proxy_wasm_test::Response, Error>) -> Result<bool, Error> {
         self.response = match result {
             Ok(response) => Response::Complete(received(Message {
                 headers: response.headers().clone(),
@@ -104,8 +104,8 @@ impl Exchange {
                 trailers: response.trailers().clone(),
                 is_complete: true,
             })),
-            Err(Error::Closed) => Response::CutOff,
-            // The extension holds it, or it has not come.
+            Err(Error::StreamReset) => Response::CutOff,
+            // The extension holds it, or it has not arrived.
             Err(Error::Paused(_) | Error::InvalidState(_)) => return Ok(false),
             Err(error) => return Err(error),
         };
@@ -124,7 +124,7 @@ impl Exchange {
             ReplyPart::Whole(headers) => {
                 self.upstream = stream.upstream();
                 let result = stream.respond(headers);
-                self.note(result).map(drop)
+                self.store(result).map(drop)
             }
             ReplyPart::Body(_) | ReplyPart::End | ReplyPart::Trailers(_)
                 if stream.has_local_response() =>
@@ -139,7 +139,7 @@ impl Exchange {
     }
 
     /// The client disconnects, if it still waits.
-    pub fn leave(&mut self) -> Result<(), Error> {
+    pub fn disconnect(&mut self) -> Result<(), Error> {
         let Some(stream) = self.stream.take() else {
             return Ok(());
         };

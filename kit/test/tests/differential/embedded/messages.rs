@@ -5,7 +5,7 @@ use proxy_wasm_test::{GrpcReply, Headers, Message};
 use crate::messages::Reply;
 use crate::observation::Received;
 
-/// A reply to a call, whose chunks come together.
+/// A reply to a call, with its chunks joined.
 pub fn whole(reply: &Reply) -> proxy_wasm_test::Reply {
     let mut whole = proxy_wasm_test::Reply::new(reply.status);
     for (name, value) in reply.all_fields() {
@@ -44,7 +44,7 @@ pub fn grpc_reply(reply: &Reply) -> GrpcReply {
             .find(|(other, _)| other == name)
             .map(|(_, value)| value.as_str())
     };
-    // Without one, the status of HTTP counts; 14 stands for 503.
+    // Without a gRPC status, the HTTP status is mapped to one: 503 to 14.
     let status = trailer("grpc-status").and_then(|status| status.parse().ok());
     grpc = grpc.status(
         status.unwrap_or(14),
@@ -57,7 +57,7 @@ pub fn grpc_reply(reply: &Reply) -> GrpcReply {
     own.fold(grpc, |grpc, (name, value)| grpc.trailer(name, value))
 }
 
-/// A message as HTTP/1.1 shows it: pseudo-headers are in its first line.
+/// A message as HTTP/1.1 encodes it: pseudo-headers are in its first line.
 pub fn received(message: Message) -> Received {
     let first = |name: &str| {
         let values = message.headers.values(name);

@@ -18,7 +18,7 @@ struct Tracked {
 }
 
 impl Connections {
-    /// Does what happens next.
+    /// Runs an event.
     pub fn apply(&mut self, event: &Event, proxy: &Proxy) -> Result<(), Error> {
         if let Event::Connect = event {
             let connection = proxy.connect()?;

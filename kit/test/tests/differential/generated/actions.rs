@@ -61,7 +61,7 @@ fn continued_at_once(place: &str) -> Vec<Scenario> {
     scenarios
 }
 
-/// A callback that holds the stream until an HTTP call has been answered.
+/// A callback that holds the stream until the response to an HTTP call arrives.
 fn continued_later(place: &str) -> Vec<Scenario> {
     let stream = i32::from(place.starts_with("response"));
     let calls = format!(

@@ -81,7 +81,7 @@ pub const ONLY_IN_WORKER: &[&str] = &[
     "delete_stream",
 ];
 
-/// Host calls of which one follows another, in all callbacks.
+/// Host calls that are made one after another, in all callbacks.
 pub fn reading(
     name: &'static str,
     outs: &[Out],
@@ -95,7 +95,7 @@ pub fn reading(
     }
 }
 
-/// Host calls of which each has a scenario of its own.
+/// Host calls that each have a scenario of their own.
 pub fn changing(
     name: &'static str,
     places: &[&str],
@@ -138,7 +138,7 @@ pub fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-/// Each of the first with each of the second.
+/// All pairs of an argument of `first` and one of `second`.
 pub fn each<A: Display, B: Display>(
     first: impl IntoIterator<Item = A>,
     second: &[B],
@@ -153,7 +153,7 @@ pub fn each<A: Display, B: Display>(
         .collect()
 }
 
-/// Probes of which each has a scenario of its own.
+/// Probes that each have a scenario of their own.
 pub fn single(name: String, place: &str, probes: Vec<Probe>) -> Group {
     Group {
         name,

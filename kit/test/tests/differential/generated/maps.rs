@@ -93,7 +93,7 @@ pub fn groups() -> Vec<Group> {
             calls.collect(),
         ));
     }
-    // Everywhere, maps that do not belong there as well.
+    // In all callbacks, also with maps that do not belong to them.
     let mut everywhere = Vec::new();
     for map in [0, 1, 2, 3, 4, 5, 6, 7, 8, 100, -1] {
         for call in [

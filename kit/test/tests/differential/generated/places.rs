@@ -4,7 +4,7 @@ use crate::messages::{Reply, Request};
 use crate::module::{Module, call_headers, pairs};
 use crate::scenario::{CALLER, ID, Scenario};
 
-/// A callback, or one case of it.
+/// A callback. If plugins and streams both have it, it is two places.
 #[derive(Clone, Copy)]
 pub struct Place {
     pub name: &'static str,
@@ -163,7 +163,7 @@ impl Place {
                 )
                 .on(
                     "proxy_on_http_call_response",
-                    // A call that it makes has no consequences.
+                    // The response to a call that the body makes is ignored.
                     &format!(
                         "(if (global.get $is_done) (then (return)))
                          (global.set $is_done #1)

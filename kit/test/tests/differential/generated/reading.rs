@@ -70,7 +70,7 @@ pub fn groups() -> Vec<Group> {
             "#131072 #1",
         ],
     ));
-    // The buffer 8 is the one that was read last.
+    // The buffer 8, the arguments of a foreign function, is the one that was read last.
     const READ: &str = "#0 #100 @out";
     let last_buffers = [0, 1, 4, 5, 6, 7].map(|buffer| {
         let calls = [

@@ -30,7 +30,7 @@ impl Client {
         })
     }
 
-    pub fn leave(&mut self) {
+    pub fn disconnect(&mut self) {
         self.has_left = true;
         self.peer.disconnect();
     }

@@ -17,22 +17,22 @@ use crate::observation::Observation;
 use crate::progress::Progress;
 use crate::scenario::{Scenario, Step};
 
-use super::callers::{self, Callers};
 use super::client::Client;
 use super::log::{self, Entry, entries};
 use super::resources::{self, BARRIER, Ports};
 use super::server::Server;
+use super::services::{self, Services};
 use super::tcp::Connections;
 use super::wire::{Kind, Pieces, parse};
 
-/// How long an Envoy may take for something.
+/// How long an Envoy may take to start, to log a text, or to update its listeners.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long to wait before Envoy is asked again.
+/// How long to wait before Envoy is polled again.
 const POLL: Duration = Duration::from_millis(2);
 
-/// How many times in succession nothing has to happen. Between two times, the kernel may hand over
-/// what one socket has sent to another.
+/// How many rounds in succession must be idle. Between two rounds, the kernel may deliver what one
+/// socket has sent to another.
 const IDLE_ROUNDS: u32 = 4;
 
 /// How long a client waits for a response if the embedded proxy sends none.
@@ -41,7 +41,7 @@ const QUIET_TIME: Duration = Duration::from_millis(30);
 /// How long it waits if the embedded proxy sends one.
 const MAX_QUIET_TIME: Duration = Duration::from_secs(10);
 
-/// How often something may happen before a scenario counts as endless.
+/// How many rounds a step may take before the scenario counts as endless.
 const MAX_ROUNDS: u32 = 2000;
 
 pub struct RealEnvoy {
@@ -52,7 +52,7 @@ pub struct RealEnvoy {
     upstream: Server,
     service: Server,
     connections: Connections,
-    callers: Callers,
+    services: Services,
 }
 
 impl RealEnvoy {
@@ -108,7 +108,7 @@ impl RealEnvoy {
             upstream,
             service,
             connections,
-            callers: Callers::new(scenarios),
+            services: Services::new(scenarios),
         })
     }
 
@@ -125,7 +125,7 @@ impl RealEnvoy {
         if let Some(address) = self.listeners.get(&scenario.name).copied() {
             observation.has_started = true;
             let mut clients = Vec::new();
-            self.settle(scenario, &mut clients)?;
+            self.wait_until_idle(scenario, &mut clients)?;
             let mut progress = scenario.progress.iter().copied();
             for step in &scenario.steps {
                 self.step(scenario, step, address, &mut clients)?;
@@ -139,13 +139,12 @@ impl RealEnvoy {
                 client.peer.is_closed = true;
             }
             drop(clients);
-            self.connections.leave();
-            self.settle(scenario, &mut [])?;
-            self.upstream.disconnect();
-            self.connections.disconnect();
-            self.settle(scenario, &mut [])?;
+            self.connections.disconnect_clients();
+            self.wait_until_idle(scenario, &mut [])?;
+            self.connections.disconnect_upstream();
+            self.disconnect_upstream(scenario)?;
             let id = scenario.id();
-            observation.calls = callers::take_calls(&mut self.service, &id);
+            observation.calls = services::take_calls(&mut self.service, &id);
             if !scenario.metrics.is_empty() {
                 let stats = self.process.admin().stats("wasmcustom")?;
                 for name in &scenario.metrics {
@@ -156,6 +155,24 @@ impl RealEnvoy {
             }
         }
         Ok((start, observation))
+    }
+
+    /// Closes the connections to the upstream, so that what one scenario leaves there does not disturb
+    /// another. Envoy closes its side when it has removed a connection from its pool: before that, it
+    /// could send the next scenario's request there.
+    fn disconnect_upstream(&mut self, scenario: &Scenario) -> Result<()> {
+        self.upstream.disconnect();
+        let deadline = Instant::now() + TIMEOUT;
+        self.wait_until_idle(scenario, &mut [])?;
+        while self.upstream.is_connected() {
+            ensure!(
+                Instant::now() < deadline,
+                "Envoy does not close a connection that the upstream has ended"
+            );
+            self.wait_until_idle(scenario, &mut [])?;
+        }
+        self.upstream.clear_requests();
+        Ok(())
     }
 
     fn step(
@@ -173,32 +190,32 @@ impl RealEnvoy {
                     while let Some(client) = clients.last_mut() {
                         let written = client.peer.write(rest);
                         rest = &rest[written..];
-                        self.settle(scenario, clients)?;
+                        self.wait_until_idle(scenario, clients)?;
                         if rest.is_empty() {
                             break;
                         }
                     }
                 }
             }
-            Step::Leave => {
+            Step::Disconnect => {
                 if let Some(client) = clients.last_mut() {
-                    client.leave();
+                    client.disconnect();
                 }
             }
             Step::Tcp(event) => self.connections.apply(event, address)?,
             Step::Wait { text, .. } => {
                 let deadline = Instant::now() + TIMEOUT;
                 while Instant::now() < deadline && !self.has_logged(scenario, text)? {
-                    self.settle(scenario, clients)?;
+                    self.wait_until_idle(scenario, clients)?;
                     thread::sleep(POLL);
                 }
             }
         }
-        self.settle(scenario, clients)
+        self.wait_until_idle(scenario, clients)
     }
 
-    /// Waits until what the embedded proxy shows has happened here, too. A client that waits for more
-    /// may do so because the system is slow.
+    /// Waits until Envoy has done what the embedded proxy did. If a client still waits, the system may
+    /// only be slow.
     fn wait_for(
         &mut self,
         expected: Progress,
@@ -220,18 +237,18 @@ impl RealEnvoy {
             if start.elapsed() > quiet_time {
                 return Ok(());
             }
-            self.settle(scenario, clients)?;
+            self.wait_until_idle(scenario, clients)?;
         }
     }
 
-    /// Lets Envoy and the servers react until nothing happens any more.
-    fn settle(&mut self, scenario: &Scenario, clients: &mut [Client]) -> Result<()> {
+    /// Lets Envoy and the servers react until nothing more happens.
+    fn wait_until_idle(&mut self, scenario: &Scenario, clients: &mut [Client]) -> Result<()> {
         let enough = IDLE_ROUNDS * scenario.hops;
         let mut idle_rounds = 0;
         let mut rounds = 0;
         while idle_rounds < enough {
             rounds += 1;
-            ensure!(rounds < MAX_ROUNDS, "there is no end");
+            ensure!(rounds < MAX_ROUNDS, "the scenario does not become idle");
             self.wait_for_worker()?;
             let mut has_progress = false;
             for client in &mut *clients {
@@ -239,7 +256,7 @@ impl RealEnvoy {
             }
             has_progress |= self.connections.poll()?;
             has_progress |= self.upstream.poll(|_| scenario.upstream.clone())?;
-            has_progress |= self.service.poll(|call| self.callers.react(call))?;
+            has_progress |= self.service.poll(|call| self.services.react(call))?;
             idle_rounds = if has_progress { 0 } else { idle_rounds + 1 };
             if idle_rounds == enough && (self.service.send_piece() || self.upstream.send_piece()) {
                 idle_rounds = 0;
@@ -248,7 +265,7 @@ impl RealEnvoy {
         Ok(())
     }
 
-    /// Waits until the worker thread has dealt with what was sent to it before.
+    /// Waits until the worker thread has processed what was sent to it before.
     fn wait_for_worker(&mut self) -> Result<()> {
         let request = b"GET / HTTP/1.1\r\nhost: barrier\r\n\r\n";
         self.barrier.write_all(request)?;
@@ -274,9 +291,9 @@ impl RealEnvoy {
         }))
     }
 
-    /// Adds what the module has logged in the worker, or anywhere if it did not get that far, until a
-    /// callback traps. `starts` is where the parts of the log begin in which scenarios run, and this
-    /// is the one with the index `own`.
+    /// Adds what the module has logged, until a callback traps: in the worker thread or, if the plugin
+    /// has not started, in the main thread. `starts` is where each scenario's part of the log begins,
+    /// and `own` is the index of this scenario.
     pub fn observe_log(
         &self,
         log: &[Entry],
@@ -287,7 +304,7 @@ impl RealEnvoy {
     ) {
         let has_started = observation.has_started;
         let part = |place: usize| starts.partition_point(|start| *start <= place);
-        // A trap does not say whose it is: it is of the module that has logged the line before, or of
+        // Envoy does not log whose trap it is: that of the module that has logged the line before, or of
         // the scenario that runs.
         let mut last_line = None;
         for entry in log
@@ -311,7 +328,7 @@ impl RealEnvoy {
         }
     }
 
-    /// Before the worker starts a plugin, the main thread tries it out.
+    /// Whether a worker thread has logged it. The main thread starts each plugin before the workers do.
     fn is_worker(&self, entry: &Entry) -> bool {
         entry.thread != self.process.id()
     }

@@ -56,7 +56,7 @@ impl Entry {
     /// What the scenario's module has logged here, as the embedded proxy prints it.
     ///
     /// Before the text are the plugin's name, root ID and VM ID, or only the latter two. Before the VM
-    /// has a plugin there is nothing, so that the scenario has to be alone.
+    /// has a plugin, there are no names, so the scenario needs an Envoy of its own.
     pub fn line_of(&self, scenario: &Scenario) -> Option<String> {
         let (names, text) = self.text.strip_prefix(MODULE)?.split_once(": ")?;
         let is_own = match names.rsplit(' ').next() {

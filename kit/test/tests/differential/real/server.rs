@@ -15,7 +15,7 @@ const STREAM_PATH: &str = "/Stream";
 pub struct Server {
     listener: TcpListener,
     connections: Vec<Connection>,
-    /// The requests that have ended since they were taken last.
+    /// The requests that have ended, until they are taken.
     requests: Vec<Received>,
 }
 
@@ -24,7 +24,7 @@ struct Connection {
     /// What is still to be sent.
     pieces: VecDeque<Vec<u8>>,
     closes: bool,
-    /// Whether there was a reaction to the request that has not ended.
+    /// Whether the server has reacted to a request that has not ended.
     is_early: bool,
 }
 
@@ -46,7 +46,7 @@ impl Peer {
         })
     }
 
-    /// Reads what has arrived. Returns whether that is anything.
+    /// Reads what has arrived. Returns whether bytes, or the end, have arrived.
     pub fn read(&mut self) -> bool {
         let mut buffer = [0; 65536];
         let mut has_progress = false;
@@ -60,6 +60,13 @@ impl Peer {
             has_progress = true;
         }
         has_progress
+    }
+
+    /// Sends nothing more. What the other end still sends can be read.
+    fn end(&mut self) {
+        if self.stream.shutdown(Shutdown::Write).is_err() {
+            self.is_closed = true;
+        }
     }
 
     pub fn disconnect(&mut self) {
@@ -125,7 +132,7 @@ impl Server {
         Ok(has_progress)
     }
 
-    /// Sends one piece of one reply. Returns whether there was any.
+    /// Sends one piece of one reply. Returns whether there was one.
     pub fn send_piece(&mut self) -> bool {
         let mut connections = self.connections.iter_mut();
         let Some(connection) = connections.find(|connection| connection.has_work()) else {
@@ -136,13 +143,26 @@ impl Server {
         true
     }
 
-    /// Closes all connections, so that what one scenario leaves there does not disturb another.
+    /// Begins to close all connections. The proxy closes its side when it has noticed.
     pub fn disconnect(&mut self) {
-        self.connections.clear();
+        for connection in &mut self.connections {
+            connection.pieces.clear();
+            connection.closes = false;
+            connection.peer.end();
+        }
+    }
+
+    /// Whether a connection is open on at least one side.
+    pub fn is_connected(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Drops the requests that nobody has taken.
+    pub fn clear_requests(&mut self) {
         self.requests.clear();
     }
 
-    /// What has arrived of a request whose connection is closed stays.
+    /// Removes closed connections, and keeps what has arrived of their requests.
     fn remove_closed(&mut self) {
         let closed = self
             .connections

@@ -38,7 +38,7 @@ impl Connections {
         Ok(self.listener.local_addr()?.port())
     }
 
-    /// Does what happens next. The address is that of the scenario's listener. Over a connection that
+    /// Runs an event. The address is that of the scenario's listener. Over a connection that
     /// does not exist, nothing arrives.
     pub fn apply(&mut self, event: &Event, address: SocketAddr) -> Result<()> {
         let side = match event {
@@ -81,12 +81,12 @@ impl Connections {
     }
 
     /// Closes the connections of the clients.
-    pub fn leave(&mut self) {
+    pub fn disconnect_clients(&mut self) {
         self.clients.clear();
     }
 
     /// Closes the connections of the upstream.
-    pub fn disconnect(&mut self) {
+    pub fn disconnect_upstream(&mut self) {
         self.upstreams.clear();
     }
 }
@@ -128,7 +128,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Reads what has arrived. Returns whether that is anything.
+    /// Reads what has arrived. Returns whether bytes, or the end, have arrived.
     fn read(&mut self) -> bool {
         let mut buffer = [0; 65536];
         let mut has_progress = false;

@@ -1,4 +1,4 @@
-//! Extensions that ask a service before a request or a response goes on.
+//! Extensions that call a service before a request or a response continues.
 
 use crate::messages::{Reaction, Reply, Request};
 use crate::module::{Module, Out, call_headers, probe};
@@ -12,10 +12,10 @@ pub fn scenarios() -> Vec<Scenario> {
         post("auth.allowed_with_body.stop", &auth("service", 5000)).stops_iteration(),
         get("auth.denied", &auth("service", 5000)).service("/auth", denies.clone()),
         post("auth.denied_with_body", &auth("service", 5000)).service("/auth", denies.clone()),
-        with_silence("auth.times_out", &auth("service", 50))
+        with_unresponsive_service("auth.times_out", &auth("service", 50))
             .wait(50, "proxy_on_http_call_response"),
-        with_silence("auth.client_leaves", &auth("service", 5000)).leave(),
-        with_silence("auth.never", &auth("service", 5000)),
+        with_unresponsive_service("auth.client_leaves", &auth("service", 5000)).disconnect(),
+        with_unresponsive_service("auth.never", &auth("service", 5000)),
         get("auth.service_resets", &auth("service", 5000)).service("/auth", Reaction::Reset),
         get("auth.service_is_cut_off", &auth("service", 5000))
             .service("/auth", Reply::new(200).body("begin").cut_off()),
@@ -77,11 +77,11 @@ fn post(name: &str, module: &Module) -> Scenario {
     Scenario::new(name, &module.wat()).request(Request::post(&["request ", "body"]))
 }
 
-fn with_silence(name: &str, module: &Module) -> Scenario {
+fn with_unresponsive_service(name: &str, module: &Module) -> Scenario {
     get(name, module).service("/auth", Reaction::Silence)
 }
 
-/// Continues a request if a service says 200, and denies it otherwise.
+/// Continues a request if a service responds with 200, and denies it otherwise.
 fn auth(cluster: &str, timeout: u32) -> Module {
     holding()
         .on(
@@ -153,7 +153,7 @@ fn on_response() -> Module {
 /// The second call needs the response to the first.
 fn in_sequence() -> Module {
     holding()
-        .with("(global $has_asked (mut i32) (i32.const 0))")
+        .with("(global $has_called (mut i32) (i32.const 0))")
         .on(
             "proxy_on_request_headers",
             &format!(
@@ -165,10 +165,10 @@ fn in_sequence() -> Module {
             "proxy_on_http_call_response",
             &format!(
                 "(call $show_call_response)
-                 (if (global.get $has_asked)
+                 (if (global.get $has_called)
                    (then (drop (call $proxy_set_effective_context (global.get $stream)))
                      (drop (call $proxy_continue_stream #0)))
-                   (else (global.set $has_asked #1)
+                   (else (global.set $has_called #1)
                      {}
                      {}))",
                 probe(
@@ -182,7 +182,7 @@ fn in_sequence() -> Module {
 
 fn in_parallel() -> Module {
     holding()
-        .with("(global $answers (mut i32) (i32.const 0))")
+        .with("(global $responses (mut i32) (i32.const 0))")
         .on(
             "proxy_on_request_headers",
             &format!(
@@ -193,8 +193,8 @@ fn in_parallel() -> Module {
         )
         .on(
             "proxy_on_http_call_response",
-            "(global.set $answers (i32.add (global.get $answers) #1))
-             (if (i32.eq (global.get $answers) #2)
+            "(global.set $responses (i32.add (global.get $responses) #1))
+             (if (i32.eq (global.get $responses) #2)
                (then (drop (call $proxy_set_effective_context (global.get $stream)))
                  (drop (call $proxy_continue_stream #0))))",
         )
@@ -220,7 +220,7 @@ fn from_body() -> Module {
         .on("proxy_on_http_call_response", DECIDE)
 }
 
-/// A call whose response comes when the stream is gone.
+/// A call whose response arrives after the stream has ended.
 fn without_stream() -> Module {
     holding()
         .on("proxy_on_log", &call("service", "/", 5000))

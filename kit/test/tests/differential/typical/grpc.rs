@@ -83,7 +83,7 @@ pub fn scenarios() -> Vec<Scenario> {
         .service("/a.B/C", Reaction::Silence),
         get("grpc.client_leaves", &asking(5000))
             .service("/a.B/C", Reaction::Silence)
-            .leave(),
+            .disconnect(),
         get(
             "grpc.stream",
             &streaming(&(send("one", 0) + &send("two", 1))),

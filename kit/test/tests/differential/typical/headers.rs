@@ -110,7 +110,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 .on("proxy_on_response_headers", &show(2)),
         ),
     ];
-    // Envoy knows some names, of which it keeps one field.
+    // Envoy keeps only one field of some names.
     for (name, map) in [
         ("x-other", 0),
         ("x-forwarded-host", 0),

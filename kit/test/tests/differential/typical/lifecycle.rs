@@ -29,14 +29,14 @@ pub fn scenarios() -> Vec<Scenario> {
             .request(Request::post(&["one"])),
         of("stream.chunked_and_empty", &traced)
             .request(Request::post(&[]).unfinished())
-            .leave(),
+            .disconnect(),
         of("stream.client_leaves", &traced)
             .upstream(Reaction::Silence)
             .request(Request::get())
-            .leave(),
+            .disconnect(),
         of("stream.client_leaves_in_body", &traced)
             .request(Request::post(&["one", "two"]).unfinished())
-            .leave(),
+            .disconnect(),
         of("stream.upstream_resets", &traced)
             .upstream(Reaction::Reset)
             .request(Request::get()),

@@ -130,7 +130,7 @@ fn whole(scenario: Scenario) -> Scenario {
         .end(Upstream)
 }
 
-/// Holds what comes until an HTTP call has been answered.
+/// Holds what arrives until the response to an HTTP call arrives.
 fn calling(callback: &str) -> Module {
     let headers = call_headers("/");
     Module::new()

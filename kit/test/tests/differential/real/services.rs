@@ -10,9 +10,9 @@ use super::server::Server;
 
 /// What the services of each scenario do, by the scenario's ID: a plugin may call one as soon as it
 /// starts.
-pub struct Callers(BTreeMap<String, Vec<(String, Reaction)>>);
+pub struct Services(BTreeMap<String, Vec<(String, Reaction)>>);
 
-impl Callers {
+impl Services {
     pub fn new(scenarios: &[&Scenario]) -> Self {
         let scenarios = scenarios.iter();
         let services = scenarios.map(|scenario| (scenario.id(), scenario.services.clone()));
@@ -20,7 +20,7 @@ impl Callers {
     }
 
     pub fn react(&self, call: &Received) -> Reaction {
-        let services = caller(call).and_then(|id| self.0.get(id));
+        let services = scenario_id(call).and_then(|id| self.0.get(id));
         let path = call.start.split(' ').nth(1);
         reaction(
             services.map_or(&[], Vec::as_slice),
@@ -30,7 +30,7 @@ impl Callers {
 }
 
 /// The ID of the scenario that a call belongs to: its authority or, in a gRPC call, a field.
-fn caller(call: &Received) -> Option<&str> {
+fn scenario_id(call: &Received) -> Option<&str> {
     let mut fields = call.fields.iter();
     let field = fields.find(|(name, _)| name == CALLER);
     field.map_or_else(|| call.start.split(' ').nth(2), |(_, id)| Some(id))
@@ -38,7 +38,7 @@ fn caller(call: &Received) -> Option<&str> {
 
 /// The calls of a scenario that a server has received.
 pub fn take_calls(service: &mut Server, id: &str) -> Vec<Received> {
-    let calls = service.take_requests(|call| caller(call) == Some(id));
+    let calls = service.take_requests(|call| scenario_id(call) == Some(id));
     calls.into_iter().map(without_frames).collect()
 }
 

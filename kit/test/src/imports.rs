@@ -11,30 +11,30 @@ use wasmi::{
 use crate::host::Host;
 
 /// The functions, memories and tables that a module imports and the host has.
-pub(crate) struct Offer {
+pub(crate) struct Imports {
     linker: Linker<Host>,
     version: AbiVersion,
-    /// The module and name of each import.
-    imports: HashSet<(String, String)>,
-    /// Those of the imported functions that the host has.
+    /// The module and name of each import of the module.
+    required: HashSet<(String, String)>,
+    /// The functions among them that the host has.
     functions: HashSet<(String, String)>,
 }
 
-impl Offer {
-    /// Offers nothing yet to a module of this ABI version.
+impl Imports {
+    /// Provides nothing yet to a module of this ABI version.
     pub(crate) fn new(engine: &Engine, module: &Module, version: AbiVersion) -> Self {
         let imports = module.imports();
         Self {
             linker: Linker::new(engine),
             version,
-            imports: imports
+            required: imports
                 .map(|import| (import.module().to_owned(), import.name().to_owned()))
                 .collect(),
             functions: HashSet::new(),
         }
     }
 
-    /// Offers a function if the module imports it and its ABI version has it.
+    /// Provides a function if the module imports it and its ABI version has it.
     pub(crate) fn function<Parameters, Results>(
         &mut self,
         module: &str,
@@ -42,7 +42,7 @@ impl Offer {
         function: impl IntoFunc<Host, Parameters, Results>,
     ) -> Result<(), wasmi::Error> {
         let import = (module.to_owned(), name.to_owned());
-        if self.imports.contains(&import) && host_function(module, name, self.version).is_some() {
+        if self.required.contains(&import) && host_function(module, name, self.version).is_some() {
             self.linker.func_wrap(module, name, function)?;
             self.functions.insert(import);
         }
@@ -83,7 +83,7 @@ impl Offer {
             .contains(&(module.to_owned(), name.to_owned()))
     }
 
-    /// The linker that has all of them.
+    /// The linker, which has all of them.
     pub(crate) fn linker(&self) -> &Linker<Host> {
         &self.linker
     }

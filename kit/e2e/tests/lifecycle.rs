@@ -1,5 +1,5 @@
-//! The life of a project: it is renamed, gets another filter, upgrades the toolkit, and removes
-//! kit/.
+//! The life cycle of a project: it is renamed, gets another filter, upgrades the toolkit, and
+//! removes kit/.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const NEW_NAME: &str = "tenant-filter";
 
 /// The files of the other filter.
-const OTHER_FILTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/life/other_filter");
+const OTHER_FILTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lifecycle/other_filter");
 
 /// The version of the toolkit after the upgrade.
 const NEXT_VERSION: &str = "0.1.1";
@@ -36,7 +36,7 @@ fn renamed_project_is_built_changed_upgraded_and_detached() -> Result<()> {
 }
 
 fn step(text: &str) {
-    print_line(&format!("life of a project: {text}"));
+    print_line(&format!("life cycle of a project: {text}"));
 }
 
 /// The files outside kit/.
