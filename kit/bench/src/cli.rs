@@ -12,7 +12,7 @@ const EXAMPLE: &str = "\
 Example:
   cargo make bench --headers 1 other.wasm
 
-compares the extension, with one header, with another module. It takes about three minutes.";
+This compares the extension with another module, for one header. It takes about three minutes.";
 
 /// Count the instructions that the extension and its alternatives add to a request in Envoy
 #[derive(Clone, Debug, Parser)]

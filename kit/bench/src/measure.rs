@@ -26,7 +26,7 @@ pub fn run(build: &Build, arguments: &Arguments) -> Result<BenchReport> {
     callgrind::check_installed()?;
     let output = build.output();
     fs::create_dir_all(&output)
-        .with_context(|| format!("cannot make the directory {}", output.display()))?;
+        .with_context(|| format!("cannot create the directory {}", output.display()))?;
     let envoy = find_or_fetch()?;
     let mut runs = Vec::new();
     for &headers in &arguments.headers {

@@ -56,7 +56,8 @@ pub fn check_with(path: &Path, options: &CheckOptions) -> Report {
     if let Err(error) = checked(&mut report, path, options.manifest.as_deref()) {
         let place = path.display().to_string();
         if let Error::Image(proxy_wasm_image::Error::Limit(problem)) = &error {
-            let remedy = "unpack an archive with gunzip; leave out what no consumer reads";
+            let remedy =
+                "unpack a compressed archive with gunzip; leave out what no proxy or mesh reads";
             report.not_checked(&consumers::all(), place, problem, remedy);
             return report.conclude();
         }

@@ -44,7 +44,7 @@ fn siblings(report: &mut Report, image: &Image) {
         report.warning(
             "index.json",
             format!("other images in the same layout or index: {}", image.other_images),
-            "keep one image: a module runs on every platform, and each consumer selects by its own rule",
+            "keep one image: a module runs on every platform, and each mesh selects by its own rule",
         );
     }
     if image.attestations > 0 {
@@ -122,7 +122,7 @@ fn unknown_files(report: &mut Report, root: &ContainerRoot, read: &[String], kno
     for path in others.iter().take(MAX_COUNT) {
         report.warning(
             excerpt(path),
-            "no consumer reads it",
+            "no proxy or mesh reads it",
             "leave it out of the image",
         );
     }
@@ -130,7 +130,7 @@ fn unknown_files(report: &mut Report, root: &ContainerRoot, read: &[String], kno
         report.warning(
             "image",
             format!(
-                "{} more files that no consumer reads",
+                "{} more files that no proxy or mesh reads",
                 others.len() - MAX_COUNT
             ),
             "leave them out of the image",

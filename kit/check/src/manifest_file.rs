@@ -140,7 +140,7 @@ fn check_type(report: &mut Report, key: &str, value: &ManifestValue, place: &str
     let problem = match value {
         ManifestValue::Nested => format!("{key} is not a scalar"),
         ManifestValue::Tagged(_) => {
-            let problem = format!("{key} has a tag");
+            let problem = format!("{key} has a YAML tag");
             report.not_checked(&readers, place, problem, "write the value without a tag");
             return;
         }
@@ -168,7 +168,7 @@ fn report_missing(report: &mut Report, key: &str, place: &str) {
     } else if key == "schemaVersion" {
         report.warning(
             place,
-            format!("{key} is missing; Maistra ignores it"),
+            format!("{key} is missing; Maistra ignores this key"),
             remedy_for(key),
         );
     } else if EXPECTED.contains(&key) {
@@ -188,7 +188,7 @@ fn check_content(report: &mut Report, key: &str, value: &ManifestValue, place: &
         "schemaVersion" if text != "1" || *value == ManifestValue::Text(text.to_owned()) => {
             report.warning(
                 place,
-                format!("{key} is {}; Maistra ignores it", excerpt(text)),
+                format!("{key} is {}; Maistra ignores this key", excerpt(text)),
                 remedy_for(key),
             );
         }
@@ -238,7 +238,11 @@ fn check_module_path(report: &mut Report, text: &str, place: &str) {
     } else if !manifest::is_inside_image(text) || path != text {
         report.warning(
             place,
-            format!("module is {}, which Maistra accepts", excerpt(text)),
+            format!(
+                "module is {}, which Maistra reads as {}",
+                excerpt(text),
+                excerpt(&path)
+            ),
             format!("write {}", excerpt(&path)),
         );
     }

@@ -120,7 +120,7 @@ fn write_module(formatter: &mut Formatter, module: &ModuleFacts) -> fmt::Result 
     if !module.abi.is_empty() {
         writeln!(
             formatter,
-            "Interface:     Proxy-Wasm {}; a proxy calls {} of its functions",
+            "ABI:           Proxy-Wasm {}; a proxy calls {} of its functions",
             escaped(&module.abi.join(" and ")),
             module.callbacks.len()
         )?;

@@ -38,7 +38,7 @@ pub enum Command {
         /// Build the package's examples, in target/examples
         #[arg(long, conflicts_with_all = ["dev", "explain"])]
         examples: bool,
-        /// Print for each callback why it is kept or removed
+        /// Print why each callback is kept or removed
         #[arg(long)]
         explain: bool,
     },
@@ -55,7 +55,7 @@ pub enum Command {
         /// given, all callbacks are kept
         #[arg(long)]
         analysis_build: Option<PathBuf>,
-        /// Print for each callback why it is kept or removed
+        /// Print why each callback is kept or removed
         #[arg(long)]
         explain: bool,
     },
@@ -101,7 +101,7 @@ pub enum Command {
         /// Fail unless all of these proxies and meshes accept it [default: at least one mesh]
         #[arg(
             long = "for",
-            value_name = "CONSUMER,…",
+            value_name = "NAME,…",
             value_delimiter = ',',
             overrides_with = "required",
             value_parser = PossibleValuesParser::new(CONSUMERS.iter().map(|consumer| consumer.name))
@@ -130,7 +130,7 @@ pub enum Command {
         after_help = "Example:\n  cargo proxy-wasm test --module filter.wasm --proxy both tests/cases"
     )]
     Test(test::TestOptions),
-    /// Run cargo for a WebAssembly target, with a toolchain that has the target
+    /// Run cargo for the target wasm32-unknown-unknown, with a toolchain that has it
     #[command(after_help = "Example:\n  cargo proxy-wasm cargo clippy --lib")]
     Cargo {
         /// The arguments for cargo
@@ -212,7 +212,7 @@ pub struct Packaging {
     /// Fail unless all of these proxies and meshes accept it [default: every mesh]
     #[arg(
         long = "for",
-        value_name = "CONSUMER,…",
+        value_name = "NAME,…",
         value_delimiter = ',',
         value_parser = PossibleValuesParser::new(CONSUMERS.iter().map(|consumer| consumer.name))
     )]
@@ -221,7 +221,7 @@ pub struct Packaging {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum CheckFormat {
-    /// A line for each consumer, then the findings and facts about the module
+    /// A line for each proxy and mesh, then the findings, and facts about the module
     Text,
     /// One JSON object
     Json,

@@ -76,8 +76,7 @@ impl Deployment {
         )?;
         ensure!(
             status.success(),
-            "the cluster does not accept it: kubectl apply --dry-run=server failed: {status}; the lines \
-             above say why; nothing is changed"
+            "kubectl apply --dry-run=server failed: {status}; the lines above say why; nothing is changed"
         );
         Ok(())
     }

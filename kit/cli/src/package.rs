@@ -37,7 +37,7 @@ pub enum WasmTarget {
     #[default]
     #[value(name = TARGET)]
     Unknown,
-    /// WebAssembly with WASI preview 1: larger, and each use is a host call
+    /// WebAssembly with WASI preview 1: a larger module, in which each use of these is a host call
     #[value(name = WASI_TARGET)]
     Wasi,
 }

@@ -51,7 +51,7 @@ pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
         let dirty = git(root, "status --porcelain --untracked-files=normal -- .")?;
         ensure!(
             dirty.is_empty(),
-            "commit these changes, or pass --force:\n{dirty}"
+            "there are uncommitted changes; commit them, or pass --force:\n{dirty}"
         );
     }
     let is_template = paths.remove(Path::new("cargo-generate.toml"));
@@ -75,7 +75,8 @@ pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
         file.persist(path).context(failed)?;
     }
     if is_template {
-        fs::remove_file(root.join("cargo-generate.toml")).context("cargo-generate.toml")?;
+        fs::remove_file(root.join("cargo-generate.toml"))
+            .context("cannot remove cargo-generate.toml")?;
     }
     Ok(Renamed {
         from,
@@ -91,7 +92,7 @@ fn ensure_valid(name: &str) -> Result<()> {
     let has_valid_start = name.starts_with(char::is_alphabetic) && name.len() <= MAX_LENGTH;
     ensure!(
         name.split('-').all(is_word) && has_valid_start,
-        "{name:?} is not valid; use a letter, then a-z, 0-9 and single dashes, at most {MAX_LENGTH} in all"
+        "the name {name:?} is not valid; use at most {MAX_LENGTH} characters: a letter from a to z, then a-z, 0-9, and single dashes between them"
     );
     if RESERVED.split(' ').any(|reserved| reserved == name) {
         bail!("{name} is a keyword of Rust or reserved by Cargo; choose another name");
@@ -128,7 +129,9 @@ fn files(root: &Path) -> Result<(BTreeSet<PathBuf>, bool)> {
         if is_own && place.is_file() {
             files.insert(path);
         } else if is_own && !in_git && place.is_dir() && !place.join("CACHEDIR.TAG").exists() {
-            for entry in fs::read_dir(&place).with_context(|| place.display().to_string())? {
+            for entry in
+                fs::read_dir(&place).with_context(|| format!("cannot read {}", place.display()))?
+            {
                 found.push(path.join(entry?.file_name()));
             }
         }
@@ -158,7 +161,9 @@ fn rename_text(path: &str, text: &str, from: &str, to: &str) -> Result<String> {
             shown => {
                 let new = replace(line, from, to);
                 if replace(&new, to, from) != line {
-                    bail!("{path}:{number}: {to} would be ambiguous in `{shown}`; choose another");
+                    bail!(
+                        "{path}:{number}: {to} would be ambiguous in `{shown}`; choose another name"
+                    );
                 }
                 renamed += &new;
             }

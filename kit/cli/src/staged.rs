@@ -23,7 +23,7 @@ const CONTAINERFILE: &str = "FROM scratch AS prebuilt\nCOPY . /\n";
 /// The format of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Variant {
-    /// A container image: every consumer reads it
+    /// A container image: every mesh reads it
     Compat,
     /// The artifact of the Wasm image specification: Istio and Envoy Gateway read it
     Oci,
@@ -182,7 +182,7 @@ impl StagingDirectory {
         engine
             .build(containerfile, &self.root, image, &self.annotations)
             .map_err(|error| {
-                anyhow!("{error}. To package without an engine, set CONTAINER_ENGINE=none")
+                anyhow!("{error}. To package without an engine, pass --engine none, or set CONTAINER_ENGINE=none")
             })
     }
 }

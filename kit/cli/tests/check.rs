@@ -136,7 +136,7 @@ fn missing_or_wrong_export_is_reported() {
         r#"(memory (export "memory") 4)"#,
         "(memory 4)",
         &[
-            "error: it exports no memory; export its memory as memory: the proxy passes all data \
+            "error: it exports no memory; export its memory as \"memory\": the proxy passes all data \
              through it",
         ],
     );
@@ -390,7 +390,7 @@ fn image_root_must_have_three_files_and_no_others() -> Result<()> {
         [
             "warning: plugin.wasm: it is not the same module as a.wasm; make both the same: \
              Maistra runs a.wasm, and Istio and Envoy Gateway run plugin.wasm",
-            "warning: \"notes.txt\": no consumer reads it; leave it out of the image",
+            "warning: \"notes.txt\": no proxy or mesh reads it; leave it out of the image",
         ]
     );
     Ok(())
@@ -489,11 +489,11 @@ fn command_fails_unless_the_required_consumers_accept() -> Result<()> {
         (&["--for", "maistra"][..], ""),
         (
             &["--for", ALL],
-            "error: check failed: rejected by istio, envoy-gateway: 1 error\n",
+            "error: check failed: not accepted by istio, envoy-gateway: 1 error\n",
         ),
         (
             &["--for", "maistra", "--for", "istio"],
-            "error: check failed: rejected by istio: 1 error\n",
+            "error: check failed: not accepted by istio: 1 error\n",
         ),
     ] {
         let output = command(arguments, directory.path());

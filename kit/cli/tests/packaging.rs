@@ -55,7 +55,7 @@ fn module_that_one_mesh_rejects_is_packaged_for_the_others() -> Result<()> {
     let output = image(directory.path(), &["--module", "b.wasm"])?;
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr)?;
-    assert!(error.contains("rejected by maistra"), "{error}");
+    assert!(error.contains("not accepted by maistra"), "{error}");
     let only = ["--module", "b.wasm", "--for", "istio,envoy-gateway"];
     let output = image(directory.path(), &only)?;
     assert!(output.status.success(), "{output:?}");

@@ -189,7 +189,7 @@ fn configuration_that_the_module_rejects_is_not_applied() -> Result<()> {
         for part in [
             &format!("error: deploy/{mesh}.yaml:"),
             "frames or routes the message",
-            "nothing is applied: 1 error",
+            "check failed: 1 error; nothing is applied",
         ] {
             assert!(error.contains(part), "{part}: {error}");
         }

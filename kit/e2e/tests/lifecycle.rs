@@ -223,7 +223,7 @@ fn detach(project: &Path, next: &Path) -> Result<()> {
     shell("cargo make image")?;
     shell("cargo make test")?;
     shell("cargo make lint")?;
-    // As in CI, where the command may already be installed in the version of Cargo.lock.
+    // As in CI, where the toolkit version of Cargo.lock may already be installed.
     shell("cargo make install-toolkit")?;
     shell("cargo make check")
 }

@@ -119,7 +119,7 @@ impl Builder {
             Some(binary) => binary,
             None => find_or_fetch()?,
         };
-        let directory = tempfile::tempdir().map_err(Error::io("make a directory"))?;
+        let directory = tempfile::tempdir().map_err(Error::io("create a directory"))?;
         let bootstrap = directory.path().join("envoy.json");
         let file = directory.path().join("listeners.json");
         let listeners = resources::listeners(&self.module, &self.listeners);

@@ -361,7 +361,7 @@ fn find_problem(reply: &Reply) -> Option<String> {
         return Some("the upstream sets transfer-encoding itself".to_owned());
     }
     if reply.trailers.is_some() && headers.first("content-length").is_some() {
-        return Some("with a content-length, there are no trailers".to_owned());
+        return Some("it has a content-length and trailers; remove one of them".to_owned());
     }
     let trailers = reply.trailers.iter().flat_map(Headers::bytes);
     let headers = headers.bytes().filter(|(name, _)| *name != b":status");
@@ -705,7 +705,7 @@ mod tests {
                 Reply::new(200)
                     .header("content-length", "0")
                     .trailer("a", "b"),
-                "there are no trailers",
+                "a content-length and trailers",
             ),
         ] {
             let (text, keeps_alive) = write(GET, &reply)?;

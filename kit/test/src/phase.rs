@@ -41,8 +41,8 @@ impl ExecutionPhase {
             ))),
             Self::Allocating if ALLOWED_TO_ALLOCATOR.contains(&function) => Ok(()),
             Self::Allocating => Err(Error::new(format!(
-                "{function} can't be called by the allocator, which a host call has called; Envoy \
-                 allows it {}",
+                "{function} can't be called by the allocator during a host call; Envoy lets it call \
+                 only {}",
                 ALLOWED_TO_ALLOCATOR.join(", ")
             ))),
         }

@@ -83,7 +83,7 @@ impl Vm {
             .map_or(0, |memory| memory.data_size(&self.store));
         if size > limit {
             return Err(Error::Unsupported(format!(
-                "its memory begins with {size} bytes, and the limit is {limit}"
+                "its memory starts with {size} bytes, and the limit is {limit}"
             )));
         }
         let allocator = interface::ALLOCATORS
@@ -205,7 +205,7 @@ impl Vm {
         }
         if let Some(code) = self.host().exit_code {
             reason.push_str(&format!(
-                " after proc_exit({code}), which returns in Envoy and ends nothing"
+                " after proc_exit({code}), which does not end the module in Envoy, but returns"
             ));
         }
         Trap {
@@ -255,7 +255,7 @@ fn instantiation_error(error: wasmi::Error) -> Error {
         }
         ErrorKind::Memory(MemoryError::ResourceLimiterDeniedAllocation)
         | ErrorKind::Instantiation(InstantiationError::FailedToInstantiateMemory(_)) => {
-            "a memory begins larger than the limit, which is 16,384 pages in Envoy \
+            "the initial size of a memory is above the limit, which is 16,384 pages in Envoy \
              (Options::memory_limit)"
                 .to_owned()
         }
@@ -263,7 +263,7 @@ fn instantiation_error(error: wasmi::Error) -> Error {
             "an element segment does not fit into its table".to_owned()
         }
         ErrorKind::Instantiation(InstantiationError::FailedToInstantiateTable(_)) => {
-            "a table begins larger than the limit of 10,000,000 elements".to_owned()
+            "the initial size of a table is above the limit of 10,000,000 elements".to_owned()
         }
         // What a host function says.
         ErrorKind::Message(message) => message.to_string(),

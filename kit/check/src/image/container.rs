@@ -90,7 +90,7 @@ fn unpack(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
     let text = error.to_string();
     let (place, problem) = text.split_once(": ").unwrap_or(("image", &text));
     if matches!(error, Error::Limit(_)) {
-        let remedy = "leave out what no consumer reads, or compress with gzip";
+        let remedy = "leave out what no proxy or mesh reads, or compress with gzip";
         report.not_checked(&readers, place, problem, remedy);
     } else {
         report.error(&readers, place, problem, REPACK_REMEDY);
@@ -128,7 +128,7 @@ fn module_path(
             path,
             format!("it has {} bytes", content.length()),
             format!(
-                "keep it below {}: a manifest has seven lines",
+                "keep it below {} bytes: a manifest has only seven keys",
                 manifest_file::MAX_LENGTH
             ),
         );

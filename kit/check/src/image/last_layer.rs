@@ -146,7 +146,7 @@ fn media_type(
                 place,
                 "it is not compressed, as docker save and podman save write it",
                 "push it with podman, docker or skopeo, which compress it: Istio and Envoy Gateway \
-                 require a last layer with gzip",
+                 require gzip for the last layer",
             );
         }
         return Ok(());
@@ -293,7 +293,7 @@ fn of_artifact(report: &mut Report, image: &Image) -> Option<FoundModule> {
             _ => report.warning(
                 place,
                 format!(
-                    "its media type is {}, and no consumer reads it",
+                    "its media type is {}, and no proxy or mesh reads it",
                     excerpt(&layer.media_type)
                 ),
                 format!("add a layer {WASM_CONFIG_LAYER}"),

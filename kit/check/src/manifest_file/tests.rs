@@ -116,19 +116,19 @@ fn what_only_the_toolkit_rejects_is_a_warning() {
         (
             "schemaVersion: 1",
             "schemaVersion: 2",
-            "m.yaml:1:16: schemaVersion is \"2\"; Maistra ignores it; write \
+            "m.yaml:1:16: schemaVersion is \"2\"; Maistra ignores this key; write \
              schemaVersion: 1, the only version",
         ),
         (
             "schemaVersion: 1",
             "schemaVersion: '1'",
-            "m.yaml:1:16: schemaVersion is \"1\"; Maistra ignores it; write \
+            "m.yaml:1:16: schemaVersion is \"1\"; Maistra ignores this key; write \
              schemaVersion: 1, the only version",
         ),
         (
             "schemaVersion: 1\n",
             "",
-            "m.yaml: schemaVersion is missing; Maistra ignores it; write schemaVersion: 1, the \
+            "m.yaml: schemaVersion is missing; Maistra ignores this key; write schemaVersion: 1, the \
              only version",
         ),
         (
@@ -184,8 +184,8 @@ fn what_only_the_toolkit_rejects_is_a_warning() {
         assert_eq!(
             report.findings[0].to_string(),
             format!(
-                "warning: m.yaml:7:9: module is {path:?}, which Maistra accepts; write \
-                 \"extension.wasm\""
+                "warning: m.yaml:7:9: module is {path:?}, which Maistra reads as \
+                 \"extension.wasm\"; write \"extension.wasm\""
             )
         );
     }
@@ -241,7 +241,7 @@ fn tags_and_merge_keys_are_not_checked() {
     assert_finding(
         "name: a",
         "name: !!str a",
-        "not checked: m.yaml:2:13: name has a tag; write the value without a tag",
+        "not checked: m.yaml:2:13: name has a YAML tag; write the value without a tag",
     );
     assert_finding(
         "name: a",

@@ -17,7 +17,7 @@ fn memory(checked: &mut CheckedModule) {
     let module = checked.module;
     if module.memory_in_envoy().is_none() {
         let problem = "it exports no memory";
-        let remedy = "export its memory as memory: the proxy passes all data through it";
+        let remedy = "export its memory as \"memory\": the proxy passes all data through it";
         // Without host calls, no data is passed. A host call would crash Envoy.
         let is_function = |import: &Import| matches!(import.item, Item::Function(_));
         if module.imports.iter().any(is_function) {
@@ -27,8 +27,8 @@ fn memory(checked: &mut CheckedModule) {
         }
     } else if module.memory().is_none() {
         checked.warning(
-            "it does not export its memory as memory, which only V8 accepts",
-            "export it as memory",
+            "it exports its memory under another name than \"memory\", which only V8 accepts",
+            "export it as \"memory\"",
         );
     }
 }

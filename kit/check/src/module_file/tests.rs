@@ -107,8 +107,8 @@ fn marker_must_be_a_function_and_memory_with_another_name_is_a_warning() {
         [
             "error: a.wasm: its export for ABI 0.2.1 is not a function; build it with a Proxy-Wasm \
              SDK for ABI 0.2.1",
-            "warning: a.wasm: it does not export its memory as memory, which only V8 accepts; export \
-             it as memory"
+            "warning: a.wasm: it exports its memory under another name than \"memory\", which only V8 \
+             accepts; export it as \"memory\""
         ]
     );
 }

@@ -12,7 +12,7 @@ const ISTIO: &str = "accepts plugin.wasm";
 const MAISTRA: &str = "accepts a.wasm";
 const NOT_COMPRESSED: &str = "warning: layer 1: it is not compressed, as docker save and podman save \
                               write it; push it with podman, docker or skopeo, which compress it: \
-                              Istio and Envoy Gateway require a last layer with gzip";
+                              Istio and Envoy Gateway require gzip for the last layer";
 
 fn check_archive(files: &[(&str, &[u8])]) -> Report {
     let directory = tempfile::tempdir().expect("a directory");
@@ -254,7 +254,8 @@ fn compressed_archive_says_how_to_unpack_it() {
     let report = check(&path, None);
     assert_verdicts("gzip", &report, "not checked", "not checked");
     assert!(
-        lines(&report)[0].contains("it is compressed with gzip; unpack an archive with gunzip"),
+        lines(&report)[0]
+            .contains("it is compressed with gzip; unpack a compressed archive with gunzip"),
         "{report}"
     );
 }

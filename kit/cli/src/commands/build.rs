@@ -34,7 +34,7 @@ pub fn build(target: WasmTarget, dev: bool, shrinks: bool, explain: bool) -> Res
     print_line!("Staged: {}", shown(&built.directory))?;
     if is_unsupported(&read(&built.module)?) {
         print_note!(
-            "warning: the module has calls of the standard library that are \"not implemented on this \
+            "warning: the module uses functions of the standard library that are \"not implemented on this \
              platform\", such as SystemTime::now and Instant::now: they trap; use the host call \
              get_current_time, or --target wasm32-wasip1"
         );

@@ -72,7 +72,7 @@ pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
         .collect();
     ensure!(
         rejecting.is_empty(),
-        "check failed: rejected by {}: {errors}",
+        "check failed: not accepted by {}: {errors}",
         rejecting.join(", ")
     );
     ensure!(

@@ -27,7 +27,7 @@ pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
     let errors = report.errors();
     ensure!(
         errors == 0,
-        "nothing is applied: {}",
+        "check failed: {}; nothing is applied",
         counted(errors as u64, "error")
     );
 

@@ -74,7 +74,7 @@ impl Packaging {
             Some(name) => {
                 ensure!(
                     self.variant == Variant::Compat,
-                    "no engine packages the oci variant; unset CONTAINER_ENGINE, or set it to none"
+                    "container engines cannot package the oci variant; pass --engine none, or set CONTAINER_ENGINE=none"
                 );
                 chosen(name).map(Some)
             }
@@ -111,11 +111,11 @@ fn chosen(name: &str) -> Result<Engine> {
         .into_iter()
         .find(|engine| engine.command() == name)
         .with_context(|| {
-            format!("CONTAINER_ENGINE is {name:?}; use podman, buildah, docker or none")
+            format!("the container engine {name:?} is not supported; use podman, buildah, docker or none")
         })?;
     ensure!(
         engine.is_available(),
-        "{name} does not respond; `{name} info` says why. To package without an engine, set CONTAINER_ENGINE=none"
+        "{name} does not respond; `{name} info` says why. To package without an engine, pass --engine none, or set CONTAINER_ENGINE=none"
     );
     Ok(engine)
 }

@@ -48,7 +48,7 @@ pub struct TestOptions {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TestFormat {
-    /// A line for each case, and for a failure what was expected and observed
+    /// A line for each case; for a failed case, also what was expected and observed
     Text,
     /// JSON Lines: an object for each case and proxy
     Json,
@@ -99,7 +99,7 @@ fn watch(options: &TestOptions) -> Result<()> {
             print_note!("error: {error:#}");
         }
         let seconds = start.elapsed().as_secs_f64();
-        print_note!("\nRun in {seconds:.2} s; waiting for the next save, Ctrl-C stops");
+        print_note!("\nRan in {seconds:.2} s; waiting for the next save (Ctrl-C to stop)");
         changes
             .recv()
             .context("the file watcher has stopped; run the command again")?;

@@ -43,8 +43,8 @@ fn inline_filter(filter: &mut Map<String, Value>) -> Result<()> {
     }
     let Some(path) = path(discovery) else {
         bail!(
-            "the filter {name:?} gets its configuration from a control plane; write it as typed_config, \
-             or into a file that config_discovery.config_source.path_config_source.path names"
+            "the filter {name:?} gets its configuration from a control plane; write it as typed_config, or \
+             write it to a file, and set config_discovery.config_source.path_config_source.path to that file"
         );
     };
     let configuration = read(&path, &name)

@@ -7,12 +7,12 @@ use clap::{Args, ValueEnum};
 /// The options of `cargo proxy-wasm run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunOptions {
-    /// The port on 127.0.0.1 for requests; 0 is a free one [default: 18000, or a free one
-    /// if it is in use]
+    /// The port on 127.0.0.1 for requests; 0 selects a free one [default: 18000, or a free one if it is in
+    /// use]
     #[arg(long, env = "PORT", conflicts_with = "envoy_config")]
     pub port: Option<u16>,
-    /// The port on 127.0.0.1 for Envoy's admin page; 0 is a free one [default: 18001, or a free one
-    /// if it is in use]
+    /// The port on 127.0.0.1 for Envoy's admin interface; 0 selects a free one [default: 18001, or a free
+    /// one if it is in use]
     #[arg(long, env = "ADMIN_PORT")]
     pub admin_port: Option<u16>,
     /// The extension's configuration
@@ -43,8 +43,8 @@ pub struct RunOptions {
         conflicts_with = "envoy_config"
     )]
     pub record: Option<PathBuf>,
-    /// If the extension pauses in a headers callback, hold the headers only, so that its body callback is
-    /// called: Envoy's setting of this name, since 1.35
+    /// Set allow_on_headers_stop_iteration (Envoy 1.35 and later): if the extension pauses in a headers
+    /// callback, Envoy holds only the headers, and calls the body callback
     #[arg(
         long,
         env = "ALLOW_ON_HEADERS_STOP_ITERATION",

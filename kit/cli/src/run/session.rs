@@ -407,8 +407,7 @@ impl Session {
                 .iter()
                 .map(|file| self.display_path(file)),
         );
-        self.output
-            .print_field("Admin page", &updates.admin().url())?;
+        self.output.print_field("Admin", &updates.admin().url())?;
         self.output
             .print_field("Upstream", &self.settings.upstream())?;
         if let Some(recorder) = self.settings.recorder() {

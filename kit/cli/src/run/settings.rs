@@ -16,7 +16,7 @@ use proxy_wasm_test::envoy::resources::{self, Listener};
 /// The default port for requests, which `deploy/envoy.yaml` has, too.
 const PORT: u16 = 18000;
 
-/// The default port for the admin page.
+/// The default port for the admin interface.
 const ADMIN_PORT: u16 = 18001;
 
 /// The settings of a run.
@@ -106,7 +106,7 @@ impl Settings {
         match &self.source {
             SettingsSource::File(file) => format!("the clusters of {}", file.display()),
             SettingsSource::Options { upstream, .. } if upstream.is_echo => {
-                "an echo, which responds with the request".to_owned()
+                "an echo server, which responds with the request".to_owned()
             }
             SettingsSource::Options { upstream, .. } => {
                 format!("{}:{}", upstream.host, upstream.port)
@@ -222,7 +222,7 @@ fn choose(requested: Option<u16>, default: u16, option: &str) -> Result<u16> {
     let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     ensure!(
         is_free || requested.is_none(),
-        "port {port} of 127.0.0.1 is in use; choose another one with {option}, or 0 for a free one"
+        "port {port} on 127.0.0.1 is in use; choose another one with {option}, or 0 for a free one"
     );
     Ok(if is_free { port } else { 0 })
 }

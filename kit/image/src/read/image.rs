@@ -96,7 +96,7 @@ impl Image {
                 )));
             }
             let bytes = layout.document(&descriptor, MAX_DOCUMENT_LENGTH)?;
-            index = parse(&bytes, "the image is not an image index")?;
+            index = parse(&bytes, "the nested index is not an image index")?;
         };
         let bytes = layout.document(&descriptor, MAX_DOCUMENT_LENGTH)?;
         let manifest: ImageManifest = parse(&bytes, "the image has no valid manifest")?;
@@ -247,11 +247,11 @@ fn podman_choice(manifests: &[Descriptor], is_docker: bool) -> Result<String, &'
             let mut others = manifests.iter();
             others.find(|descriptor| descriptor.platform.is_none() && !is_docker)
         })
-        .ok_or("its index has no image whose platform is linux/amd64 and nothing else")?;
+        .ok_or("its index has no image whose platform is exactly linux/amd64")?;
     match chosen.media_type.as_str() {
         MANIFEST | DOCKER_MANIFEST => Ok(chosen.digest.clone()),
         INDEX | DOCKER_INDEX => Err("its index is nested in another index"),
-        _ => Err("its index does not give it the media type of an image manifest"),
+        _ => Err("its index does not list the image with the media type of an image manifest"),
     }
 }
 

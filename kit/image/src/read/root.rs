@@ -99,7 +99,7 @@ fn insert(root: &mut ContainerRoot, path: &str, entry: &Entry) -> Result<()> {
             })?,
         Entry::Unusual(_) => {
             return Err(Error::Image(format!(
-                "{shown} is a sparse file or of another type that podman does not unpack"
+                "{shown} is a sparse file, or has a type that podman does not unpack"
             )));
         }
         entry => entry.clone(),

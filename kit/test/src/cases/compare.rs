@@ -125,7 +125,7 @@ impl Results {
         }
         match (expect.held, exchange.held) {
             (None, _) => {}
-            (Some(_), None) => self.skip("held", "Envoy does not tell what an extension holds"),
+            (Some(_), None) => self.skip("held", "Envoy does not report what an extension holds"),
             (Some(expected), Some(observed)) => {
                 let expected = match expected {
                     MessageKind::Request => Held::Request,
@@ -157,7 +157,7 @@ impl Results {
             (Some(expected), Some(observed)) => self.equal("response.local", &expected, &observed),
             (Some(_), None) => self.skip(
                 "response.local",
-                "Envoy does not tell who has sent a response if the upstream got the request",
+                "Envoy does not report who sent a response if the upstream got the request",
             ),
             (None, _) => {}
         }
@@ -298,7 +298,7 @@ impl Results {
                     continue;
                 }
                 None => {
-                    let reason = "Envoy does not tell the values of a histogram";
+                    let reason = "Envoy does not report the values of a histogram";
                     self.skip(&name_of_expectation, reason);
                     continue;
                 }

@@ -286,7 +286,7 @@ mod tests {
             ),
             (
                 "- {case: a, expect: {forwarded: true}}",
-                "expected of a request",
+                "held and reset belong to a request; add",
             ),
             (
                 "- {case: a, steps: [], expect: {response: {}}}",

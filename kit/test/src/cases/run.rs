@@ -162,7 +162,8 @@ impl CaseRun {
         if !self.has_expectations {
             let unexpected = session.services().take_unexpected();
             if let Some(call) = unexpected.first() {
-                let error = format!("the case does not describe a call of the extension: {call}");
+                let error =
+                    format!("the extension makes a call that the case does not describe: {call}");
                 self.result.observed.error.get_or_insert(error);
             }
             return Ok(());

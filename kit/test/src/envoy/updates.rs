@@ -71,7 +71,7 @@ impl Updates {
             }
             if Instant::now() >= deadline {
                 return Err(Error::Envoy(format!(
-                    "Envoy did not take over its listeners within {:?}",
+                    "Envoy did not load its listeners within {:?}",
                     self.timeout
                 )));
             }

@@ -80,8 +80,8 @@ impl ActiveCall<'_> {
         match address {
             Err(HostCallError::Status(_)) if result.is_empty() => Ok(0),
             Err(HostCallError::Status(_)) => Err(wasmi::Error::new(
-                "its allocator returns no memory for the result of a foreign function, at which \
-                 Envoy crashes",
+                "its allocator returns no memory for the result of a foreign function, and Envoy \
+                 crashes",
             )
             .into()),
             other => other,

@@ -123,7 +123,7 @@ fn required_exports() -> Vec<ModuleCase> {
         case(
             "allocator of another type",
             module("", MEMORY).replace("(param i32)", "(param i64)"),
-            Rejected("malloc with another type than ABI 0.2.1's function (i32) -> i32"),
+            Rejected("malloc with another type than ABI 0.2.1 defines: (i32) -> i32"),
         ),
         case(
             "malloc that is no function beside the other allocator",
@@ -438,7 +438,7 @@ fn callbacks() -> Vec<ModuleCase> {
         case(
             "callback of another type",
             exporting("proxy_on_tick", "(param i64)"),
-            Rejected("proxy_on_tick with another type than ABI 0.2.1's function (i32)"),
+            Rejected("proxy_on_tick with another type than ABI 0.2.1 defines: (i32)"),
         ),
         case(
             "callback of another type, which is never called",
@@ -453,7 +453,7 @@ fn callbacks() -> Vec<ModuleCase> {
         case(
             "callback of ABI 0.1.0",
             exporting(headers, two),
-            Rejected("ABI 0.2.1's function (i32, i32, i32) -> i32"),
+            Rejected("ABI 0.2.1 defines: (i32, i32, i32) -> i32"),
         ),
         case(
             "callback of ABI 0.1.0 in its module",
@@ -463,7 +463,7 @@ fn callbacks() -> Vec<ModuleCase> {
         case(
             "callback of ABI 0.2.0 in a module of 0.1.0",
             of_0_1_0(exporting(headers, three)),
-            Rejected("ABI 0.1.0's function (i32, i32) -> i32"),
+            Rejected("ABI 0.1.0 defines: (i32, i32) -> i32"),
         ),
         case(
             "callback that ABI 0.1.0 does not have",

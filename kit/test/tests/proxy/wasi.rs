@@ -97,7 +97,7 @@ fn trap_after_an_exit_says_so() -> Result<(), Error> {
     };
     assert!(
         trap.reason
-            .ends_with("after proc_exit(3), which returns in Envoy and ends nothing"),
+            .ends_with("after proc_exit(3), which does not end the module in Envoy, but returns"),
         "{trap}"
     );
     Ok(())

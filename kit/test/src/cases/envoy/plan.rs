@@ -55,7 +55,7 @@ impl Plan {
         if let Some(request) = part.request {
             let mut names = request.headers.0.iter().map(|(name, _)| name);
             if names.any(|name| name.starts_with(':') && name != ":authority") {
-                return Err("a client of HTTP/1.1 sends no pseudo-headers");
+                return Err("an HTTP/1.1 client sends no pseudo-headers");
             }
             let failure = part.upstream.and_then(|upstream| upstream.failure);
             let is_reachable = failure != Some(FailureKind::Unreachable);
@@ -68,7 +68,7 @@ impl Plan {
         } in part.calls
         {
             if cluster == UPSTREAM {
-                return Err("in Envoy, the cluster upstream is that of the requests");
+                return Err("in Envoy, the cluster named upstream already gets the requests");
             }
             let is_reachable = response.failure != Some(FailureKind::Unreachable);
             if !is_reachable && expect.is_some() {
@@ -94,7 +94,7 @@ fn add_cluster(
 ) -> Result<(), &'static str> {
     match clusters.insert(name.to_owned(), is_reachable) {
         Some(other) if other != is_reachable => {
-            Err("in Envoy, a service is reachable, or is not, for the whole case")
+            Err("in Envoy, a service cannot be reachable for only a part of the case")
         }
         _ => Ok(()),
     }

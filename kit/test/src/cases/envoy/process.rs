@@ -34,7 +34,7 @@ pub struct EnvoyProcess {
 impl EnvoyProcess {
     /// Starts an Envoy, without an extension.
     pub fn start(binary: &Path) -> Result<Self, Error> {
-        let directory = tempfile::tempdir().map_err(Error::io("make a directory"))?;
+        let directory = tempfile::tempdir().map_err(Error::io("create a directory"))?;
         let path = |name: &str| directory.path().join(name);
         let (listeners, clusters) = (path("listeners.json"), path("clusters.json"));
         let no_clusters = resources::file(&[]);

@@ -258,7 +258,7 @@ impl<'a> EnvoySession<'a> {
         let lines: Vec<_> = entries.into_iter().map(|entry| entry.line).collect();
         if lines.is_empty() {
             let log = self.envoy.readable_log(log_start);
-            return Stop::Rejected(format!("the extension logs nothing, but Envoy:\n{log}"));
+            return Stop::Rejected(format!("the extension logs nothing; Envoy logs:\n{log}"));
         }
         let messages: Vec<_> = lines.iter().map(|line| line.message.as_str()).collect();
         let stop = Stop::Rejected(messages.join("\n"));
