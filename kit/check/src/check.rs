@@ -8,7 +8,7 @@ use proxy_wasm_image::manifest::{self, Manifest};
 use proxy_wasm_image::read;
 use proxy_wasm_module as module;
 
-use crate::consumers::{self, Reads};
+use crate::consumers::{self, ModuleSource};
 use crate::error::Error;
 use crate::report::Report;
 use crate::{image, manifest_file, module_file};
@@ -151,7 +151,7 @@ fn manifest_of_module(report: &mut Report, module: &Path, manifest: &Path) {
             }
         }
         Err(error) => report.error(
-            &consumers::reading(Reads::Manifest),
+            &consumers::reading(ModuleSource::Manifest),
             place,
             error.to_string(),
             "pass a manifest.yaml with --manifest, or leave the option out",

@@ -16,7 +16,7 @@ pub struct Consumer {
     /// Whether it is a mesh, which reads images. Envoy is a proxy.
     pub is_mesh: bool,
     /// What it reads from an image.
-    pub reads: Reads,
+    pub reads: ModuleSource,
     /// The maximum length of a module, in bytes. `None` if it sets no limit.
     pub max_module_length: Option<u64>,
     /// The known releases, oldest first.
@@ -36,7 +36,7 @@ pub struct Release {
 /// How a consumer finds the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reads {
+pub enum ModuleSource {
     /// A file on the proxy's disk. For an image, it is the module that a mesh would read.
     File,
     /// The first file named `plugin.wasm` in the last layer, or the module of an artifact.
@@ -54,7 +54,7 @@ pub static CONSUMERS: [Consumer; 4] = [
         name: "envoy",
         title: "Envoy",
         is_mesh: false,
-        reads: Reads::File,
+        reads: ModuleSource::File,
         max_module_length: None,
         releases: &[
             release("1.17", 17),
@@ -87,7 +87,7 @@ pub static CONSUMERS: [Consumer; 4] = [
         name: "istio",
         title: "Istio",
         is_mesh: true,
-        reads: Reads::LastLayer,
+        reads: ModuleSource::LastLayer,
         max_module_length: Some(MAX_LENGTH),
         // 1.12 is the first release with WasmPlugin. The Envoy versions are those that istio/proxy
         // pins.
@@ -117,7 +117,7 @@ pub static CONSUMERS: [Consumer; 4] = [
         name: "envoy-gateway",
         title: "Envoy Gateway",
         is_mesh: true,
-        reads: Reads::LastLayer,
+        reads: ModuleSource::LastLayer,
         max_module_length: Some(MAX_LENGTH),
         // 1.1 is the first release with Wasm in EnvoyExtensionPolicy. The Envoy versions are those
         // of the project's compatibility matrix.
@@ -137,7 +137,7 @@ pub static CONSUMERS: [Consumer; 4] = [
         name: "maistra",
         title: "Maistra",
         is_mesh: true,
-        reads: Reads::Manifest,
+        reads: ModuleSource::Manifest,
         max_module_length: None,
         releases: &[
             release("2.1", 17),
@@ -161,7 +161,7 @@ const fn release(version: &'static str, envoy_minor: u32) -> Release {
 pub type Consumers = Vec<&'static Consumer>;
 
 /// The consumers that find the module in this way.
-pub fn reading(reads: Reads) -> Consumers {
+pub fn reading(reads: ModuleSource) -> Consumers {
     CONSUMERS
         .iter()
         .filter(|consumer| consumer.reads == reads)

@@ -60,9 +60,9 @@ fn siblings(report: &mut Report, image: &Image) {
 /// Checks the modules that consumers read. `root` is the root file system of a container, if podman
 /// creates one.
 fn files(report: &mut Report, root: Option<ContainerRoot>, plugin: Option<FoundModule>) {
-    let with_manifest = consumers::reading(Reads::Manifest);
-    let from_last_layer = consumers::reading(Reads::LastLayer);
-    let from_file = consumers::reading(Reads::File);
+    let with_manifest = consumers::reading(ModuleSource::Manifest);
+    let from_last_layer = consumers::reading(ModuleSource::LastLayer);
+    let from_file = consumers::reading(ModuleSource::File);
     // Envoy reads the module that the manifest names, if there are two.
     let of_module = [with_manifest, from_file.clone()].concat();
     let (module, mut read) = match &root {

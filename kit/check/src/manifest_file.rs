@@ -11,7 +11,7 @@ use proxy_wasm_image::manifest::{self, Manifest, PHASES};
 use proxy_wasm_image::read::normalize_path;
 use proxy_wasm_image::{is_repository_component, is_tag};
 
-use crate::consumers::{self, Reads};
+use crate::consumers::{self, ModuleSource};
 use crate::manifest_file::document::{Document, ManifestValue};
 use crate::manifest_file::number::is_integer;
 use crate::report::{Report, excerpt};
@@ -35,7 +35,7 @@ const EXPECTED: [&str; 3] = ["schemaVersion", "phase", "priority"];
 
 /// Checks the text of a manifest. Returns the module's path, if Maistra accepts the manifest.
 pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
-    let readers = consumers::reading(Reads::Manifest);
+    let readers = consumers::reading(ModuleSource::Manifest);
     let before = report.errors();
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -136,7 +136,7 @@ fn remedy_for(key: &str) -> String {
 
 /// Checks whether yaml.v2 can read a value as the type of its key.
 fn check_type(report: &mut Report, key: &str, value: &ManifestValue, place: &str) {
-    let readers = consumers::reading(Reads::Manifest);
+    let readers = consumers::reading(ModuleSource::Manifest);
     let problem = match value {
         ManifestValue::Nested => format!("{key} is not a scalar"),
         ManifestValue::Tagged(_) => {
@@ -158,7 +158,7 @@ fn check_type(report: &mut Report, key: &str, value: &ManifestValue, place: &str
 /// Reports a key that is missing or empty.
 fn report_missing(report: &mut Report, key: &str, place: &str) {
     if key == "module" {
-        let readers = consumers::reading(Reads::Manifest);
+        let readers = consumers::reading(ModuleSource::Manifest);
         report.error(
             &readers,
             place,
@@ -232,7 +232,7 @@ fn check_module_path(report: &mut Report, text: &str, place: &str) {
     let path = normalize_path(text.as_bytes());
     // If the path ends with a dot, podman copies a directory.
     if path.is_empty() || text.ends_with("/.") {
-        let readers = consumers::reading(Reads::Manifest);
+        let readers = consumers::reading(ModuleSource::Manifest);
         let problem = format!("module is {}", excerpt(text));
         report.error(&readers, place, problem, remedy_for("module"));
     } else if !manifest::is_inside_image(text) || path != text {

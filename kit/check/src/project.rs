@@ -102,7 +102,7 @@ fn compare_manifest(report: &mut Report, project: &ProjectDescription, manifest:
             continue;
         };
         if !node.is(expected) {
-            report.contradiction(
+            report.project_error(
                 node.place(manifest::FILE_NAME),
                 format!("{key} is {node}, but {expected:?} in Cargo.toml"),
                 format!("write {key}: {expected}"),
@@ -167,7 +167,7 @@ fn read(report: &mut Report, root: &Path, file: &str) -> Option<Vec<Node>> {
     let read = File::open(root.join(file))
         .and_then(|opened| opened.take(MAX_LENGTH + 1).read_to_string(&mut text));
     if let Err(error) = read {
-        report.contradiction(
+        report.project_error(
             file,
             format!("it cannot be read: {error}"),
             "save it as UTF-8 text",
@@ -176,7 +176,7 @@ fn read(report: &mut Report, root: &Path, file: &str) -> Option<Vec<Node>> {
     }
     if text.len() as u64 > MAX_LENGTH {
         let problem = format!("it is longer than {MAX_LENGTH} bytes");
-        report.contradiction(file, problem, "keep it shorter");
+        report.project_error(file, problem, "keep it shorter");
         return None;
     }
     parse(report, file, &text)
@@ -187,7 +187,7 @@ fn parse(report: &mut Report, file: &str, text: &str) -> Option<Vec<Node>> {
     match yaml::documents(file, text) {
         Ok(documents) => Some(documents),
         Err((place, problem)) => {
-            report.contradiction(
+            report.project_error(
                 place,
                 format!("it is not YAML: {problem}"),
                 "fix it, or move it out of deploy/ if it is a template for another tool",

@@ -329,7 +329,7 @@ impl Report {
     }
 
     /// Adds an error in a project's files. It does not change what consumers do with the image.
-    pub(crate) fn contradiction(
+    pub(crate) fn project_error(
         &mut self,
         place: impl Into<String>,
         problem: impl Into<String>,

@@ -4,7 +4,7 @@ use proxy_wasm_image::manifest;
 use proxy_wasm_image::read::{ContainerRoot, Entry, FileContent, Image, PodmanChoice, find};
 use proxy_wasm_image::{CONFIG, DOCKER_GZIP_LAYER, DOCKER_TAR_LAYER, Error};
 
-use crate::consumers::{self, Reads};
+use crate::consumers::{self, ModuleSource};
 use crate::image::found_module::FoundModule;
 use crate::image::last_layer::{REPACK_REMEDY, is_artifact, is_docker};
 use crate::manifest_file;
@@ -15,7 +15,7 @@ const DOCKER_LAYERS: [&str; 2] = [DOCKER_GZIP_LAYER, DOCKER_TAR_LAYER];
 
 /// The root file system of a container, if podman creates one.
 pub fn root(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
-    let readers = consumers::reading(Reads::Manifest);
+    let readers = consumers::reading(ModuleSource::Manifest);
     match &image.podman {
         PodmanChoice::None(reason) => report.error(
             &readers,
@@ -46,7 +46,7 @@ pub fn root(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
 
 /// Whether podman pulls an image with these media types.
 fn has_known_media_types(report: &mut Report, image: &Image) -> bool {
-    let readers = consumers::reading(Reads::Manifest);
+    let readers = consumers::reading(ModuleSource::Manifest);
     if is_docker(image) {
         let unknown = (1..)
             .zip(&image.layers)
@@ -82,7 +82,7 @@ fn has_known_media_types(report: &mut Report, image: &Image) -> bool {
 }
 
 fn unpack(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
-    let readers = consumers::reading(Reads::Manifest);
+    let readers = consumers::reading(ModuleSource::Manifest);
     let error = match image.root() {
         Ok(root) => return Some(root),
         Err(error) => error,
@@ -124,7 +124,7 @@ fn module_path(
     let content = file(report, root, path, "Maistra reads it first", read)?;
     let Some(bytes) = content.bytes() else {
         report.not_checked(
-            &consumers::reading(Reads::Manifest),
+            &consumers::reading(ModuleSource::Manifest),
             path,
             format!("it has {} bytes", content.length()),
             format!(
@@ -145,7 +145,7 @@ fn file<'a>(
     why: &str,
     read: &mut Vec<String>,
 ) -> Option<&'a FileContent> {
-    let readers = consumers::reading(Reads::Manifest);
+    let readers = consumers::reading(ModuleSource::Manifest);
     read.push(path.to_owned());
     let in_its_place = format!("put a file in its place: {why}");
     match find(root, path) {

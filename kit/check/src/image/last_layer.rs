@@ -6,7 +6,7 @@ use proxy_wasm_image::{
     ISTIO_MODULE, TAR_LAYER, WASM_CONFIG_LAYER, WASM_CONTENT_LAYER,
 };
 
-use crate::consumers::{self, Reads};
+use crate::consumers::{self, ModuleSource};
 use crate::image::found_module::FoundModule;
 use crate::report::{Report, excerpt};
 
@@ -88,7 +88,7 @@ pub fn is_docker(image: &Image) -> bool {
 }
 
 fn reject(report: &mut Report, rejection: Rejection) {
-    let readers = consumers::reading(Reads::LastLayer);
+    let readers = consumers::reading(ModuleSource::LastLayer);
     let Rejection {
         place,
         problem,
@@ -187,7 +187,7 @@ fn in_tar(
     if let Some(found) = first_plugin(report, place, paths)? {
         let end = tar.entries.iter().find(|item| item.path == found.path);
         let end = end.map_or(0, |item| item.end);
-        let readers = consumers::reading(Reads::LastLayer);
+        let readers = consumers::reading(ModuleSource::LastLayer);
         let limits = readers.iter().filter_map(|reader| reader.max_module_length);
         return match limits.min() {
             Some(limit) if end > limit => Err(Rejection::new(

@@ -72,7 +72,7 @@ impl<'a> Comparison<'a> {
     /// Reports an error at a value.
     pub fn error(&mut self, at: &Node, problem: impl Into<String>, remedy: impl Into<String>) {
         self.report
-            .contradiction(at.place(self.file), problem, remedy);
+            .project_error(at.place(self.file), problem, remedy);
     }
 
     /// Reports a warning at a value.

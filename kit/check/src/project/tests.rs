@@ -244,7 +244,7 @@ fn manifest_is_compared_with_the_package() {
 }
 
 #[test]
-fn contradiction_is_an_error_that_no_consumer_reports() {
+fn project_error_is_reported_for_no_consumer() {
     let directory = project(
         true,
         &[(

@@ -32,7 +32,7 @@ pub fn build(target: WasmTarget, dev: bool, shrinks: bool, explain: bool) -> Res
         counted(pages, "page")
     )?;
     print_line!("Staged: {}", shown(&built.directory))?;
-    if is_unsupported(&read(&built.module)?) {
+    if uses_unimplemented_std(&read(&built.module)?) {
         print_note!(
             "warning: the module uses functions of the standard library that are \"not implemented on this \
              platform\", such as SystemTime::now and Instant::now: they trap; use the host call \
@@ -43,7 +43,7 @@ pub fn build(target: WasmTarget, dev: bool, shrinks: bool, explain: bool) -> Res
 }
 
 /// Whether a module may panic because the target does not have a function of the standard library.
-fn is_unsupported(module: &[u8]) -> bool {
+fn uses_unimplemented_std(module: &[u8]) -> bool {
     module
         .windows(NOT_IMPLEMENTED.len())
         .any(|window| window == NOT_IMPLEMENTED)
