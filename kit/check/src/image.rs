@@ -8,7 +8,7 @@ use proxy_wasm_image::ISTIO_MODULE;
 use proxy_wasm_image::manifest;
 use proxy_wasm_image::read::{ContainerRoot, Entries, Image};
 
-use crate::consumers::{self, Consumers, Reads};
+use crate::consumers::{self, Consumers, ModuleSource};
 use crate::image::found_module::FoundModule;
 use crate::report::{Report, excerpt};
 
