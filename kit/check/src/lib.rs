@@ -20,7 +20,7 @@ mod yaml;
 
 pub use capabilities::restriction;
 pub use check::{CheckOptions, check, check_manifest, check_module, check_with};
-pub use consumers::{CONSUMERS, Consumer, Reads, Release};
+pub use consumers::{CONSUMERS, Consumer, ModuleSource, Release};
 pub use project::{ProjectDescription, check_deployment, check_project};
 pub use report::{Finding, ModuleFacts, ProjectFacts, Report, Severity, Verdict};
 #[cfg(feature = "trial")]
