@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Command {
+    struct TestCli {
         #[command(flatten)]
         options: RunOptions,
     }
@@ -255,7 +255,7 @@ mod tests {
         let option = "--allow-on-headers-stop-iteration";
         for (arguments, expected) in [(&base[..], false), (&[&base[..], &[option]].concat(), true)]
         {
-            let options = Command::try_parse_from(arguments)?.options;
+            let options = TestCli::try_parse_from(arguments)?.options;
             let listeners = Settings::new(&options)?.resources(&files)?.listeners;
             let is_set = listeners
                 .to_string()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::format::{Case, FailureKind, GrpcResponse, Reply, Request};
+use super::format::{Case, FailureKind, GrpcCallResponse, Reply, Request};
 use super::json::{CaseConfiguration, PropertyValue};
 use super::messages::fields;
 use super::observed::{
@@ -56,7 +56,7 @@ struct Waiting {
 
 enum CallResponse {
     Http(Reply),
-    Grpc(GrpcResponse),
+    Grpc(GrpcCallResponse),
 }
 
 impl EmbeddedSession {
@@ -359,7 +359,7 @@ impl ObservedExchange {
     }
 }
 
-impl GrpcResponse {
+impl GrpcCallResponse {
     fn reply(&self) -> GrpcReply {
         let status_message = self.status_message.clone().unwrap_or_default();
         let mut reply = GrpcReply::new().status(self.status, status_message);

@@ -264,14 +264,14 @@ pub struct GrpcCall {
     pub expect: Option<ExpectGrpc>,
     /// How the service responds. The default is an empty message and the status 0.
     #[serde(default)]
-    pub response: GrpcResponse,
+    pub response: GrpcCallResponse,
 }
 
 /// How a gRPC service responds.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct GrpcResponse {
+pub struct GrpcCallResponse {
     /// The gRPC status. The default is 0 (OK).
     #[serde(default)]
     pub status: u32,

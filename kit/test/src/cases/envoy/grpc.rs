@@ -1,6 +1,6 @@
 //! gRPC over HTTP/1.1, as a listener of Envoy translates it.
 
-use crate::cases::format::GrpcResponse;
+use crate::cases::format::GrpcCallResponse;
 use crate::cases::messages::fields;
 use crate::cases::observed::ObservedGrpcCall;
 use crate::cases::pattern::Bytes;
@@ -40,7 +40,7 @@ pub fn received(message: &Message) -> ObservedGrpcCall {
 }
 
 /// The response of a service.
-pub fn reply(response: &GrpcResponse) -> Reply {
+pub fn reply(response: &GrpcCallResponse) -> Reply {
     let mut reply = Reply::new(200).header("content-type", "application/grpc");
     for (name, value) in fields(&response.metadata).bytes() {
         reply = reply.header(name, value);
