@@ -56,7 +56,7 @@ pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
                 &readers,
                 place,
                 problem,
-                "write one mapping of keys and values",
+                "write one mapping of keys and values, in YAML 1.1, without tabs",
             );
             return None;
         }

@@ -182,7 +182,8 @@ pub struct ProjectFacts {
 #[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// What each consumer does, in the order of [`CONSUMERS`]. Empty for the check of a manifest.
+    /// What each consumer does, in the order of [`CONSUMERS`]. Empty for the check of a manifest
+    /// or of a deployment.
     pub consumers: Vec<Verdict>,
     /// The problems, in the order in which the input is read.
     pub findings: Vec<Finding>,

@@ -1,4 +1,4 @@
-//! The text of a report, for people who do not know the terms of Proxy-Wasm.
+//! The text of a report.
 
 use std::fmt::{self, Formatter};
 
@@ -120,9 +120,9 @@ fn write_module(formatter: &mut Formatter, module: &ModuleFacts) -> fmt::Result 
     if !module.abi.is_empty() {
         writeln!(
             formatter,
-            "ABI:           Proxy-Wasm {}; a proxy calls {} of its functions",
+            "ABI:           Proxy-Wasm {}; the module exports {}",
             escaped(&module.abi.join(" and ")),
-            module.callbacks.len()
+            counted(module.callbacks.len(), "callback")
         )?;
     }
     let features = match module.proposals.as_slice() {

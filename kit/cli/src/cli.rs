@@ -158,8 +158,8 @@ pub struct Deploy {
     /// The file's name in deploy/, without .yaml
     #[arg(long, env = "MESH")]
     pub mesh: Option<String>,
-    /// The image: REGISTRY/TEAM/NAME:TAG, or with a digest. If it was pushed from here, its digest is
-    /// deployed [default: the image of the last push]
+    /// The image: REGISTRY/TEAM/NAME:TAG, or with a digest. The image of the last push is deployed by
+    /// its digest [default: the image of the last push]
     #[arg(long, env = "IMAGE")]
     pub image: Option<String>,
     /// Print what would be applied, without a cluster
@@ -209,7 +209,7 @@ pub struct Packaging {
     /// The manifest.yaml of that module [default: manifest.yaml in the current directory]
     #[arg(long, value_name = "FILE", requires = "module")]
     pub manifest: Option<PathBuf>,
-    /// Fail unless all of these proxies and meshes accept it [default: every mesh]
+    /// Fail unless all of these proxies and meshes accept the image [default: every mesh]
     #[arg(
         long = "for",
         value_name = "NAME,…",

@@ -127,8 +127,8 @@ impl Deployment {
     }
 }
 
-/// The image to deploy: the given one, or that of the last push. If the given one has been pushed
-/// from here, it is named by its digest.
+/// The image to deploy: the given one, or that of the last push. If the given one is that of the
+/// last push, it is named by its digest.
 ///
 /// # Errors
 ///

@@ -131,7 +131,7 @@ impl Engine {
     fn run_push(self, command: Command, image: &ImageReference) -> Result<()> {
         self.run(command, "push").map_err(|error| {
             Error::Engine(format!(
-                "{error}. To log in: {self} login {}. Another push continues this one",
+                "{error}. To log in: {self} login {}. To continue this push, push again",
                 image.registry()
             ))
         })

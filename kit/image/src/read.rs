@@ -78,7 +78,8 @@ pub fn archive_from(reader: impl Read + Seek + 'static) -> Result<Image> {
 ///
 /// # Errors
 ///
-/// [`Error::Image`] if the blob cannot be read. Errors in a tar archive are in [`Tar::problem`].
+/// [`Error::Image`] if the blob cannot be read, and [`Error::Limit`] if it is too large. Errors in a
+/// tar archive are in [`Tar::problem`].
 pub fn layer(media_type: &str, blob: impl Read) -> Result<Layer> {
     Layer::read(
         media_type.to_owned(),

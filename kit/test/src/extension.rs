@@ -74,8 +74,8 @@ fn compile(directory: &Path) -> Result<PathBuf, String> {
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     if !output.status.success() {
         return Err(format!(
-            "it does not compile, see the lines above. If the target is missing, run `rustup target \
-             add {TARGET}`, or set PROXY_WASM_MODULE to a module"
+            "the package does not compile; see the lines above. If the target is missing, run \
+             `rustup target add {TARGET}`, or set PROXY_WASM_MODULE to a module"
         ));
     }
     let messages = String::from_utf8_lossy(&output.stdout);

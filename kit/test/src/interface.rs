@@ -32,7 +32,7 @@ pub(crate) fn check_exports(module: &Module, version: AbiVersion) -> Result<(), 
     for (callback, function) in callbacks(module, version) {
         if !has_signature(&function, &callback.signature) {
             return Err(Error::Load(format!(
-                "it exports {} with another type than ABI {version} defines: {}",
+                "it exports {} with the wrong type: ABI {version} defines {}",
                 callback.name, callback.signature
             )));
         }

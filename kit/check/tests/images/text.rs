@@ -16,7 +16,7 @@ Envoy Gateway  accepts it   1.1 and later    reads plugin.wasm
 Maistra        accepts it   2.1 and later    reads a.wasm
 
 Module:        a.wasm, {} bytes
-ABI:           Proxy-Wasm 0.2.1; a proxy calls 1 of its functions
+ABI:           Proxy-Wasm 0.2.1; the module exports 1 callback
 WebAssembly:   1.0
 Memory:        65536 bytes in each worker thread at first; it may grow without a limit
 {}Checked: 0 errors, 0 warnings",

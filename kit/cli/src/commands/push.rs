@@ -39,7 +39,7 @@ fn push_without_engine(package: &Package, image: &ImageReference) -> Result<Stri
 #[cfg(not(feature = "push"))]
 fn push_without_engine(_package: &Package, _image: &ImageReference) -> Result<String> {
     anyhow::bail!(
-        "no container engine responds, and this build of cargo proxy-wasm has no registry client; \
+        "this build of cargo proxy-wasm has no registry client, so it needs a container engine to push; \
          install podman, or build it with the feature `push`"
     )
 }

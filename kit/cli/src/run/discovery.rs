@@ -47,8 +47,9 @@ fn inline_filter(filter: &mut Map<String, Value>) -> Result<()> {
              write it to a file, and set config_discovery.config_source.path_config_source.path to that file"
         );
     };
-    let configuration = read(&path, &name)
-        .with_context(|| format!("the configuration of the filter {name:?} is in {path}"))?;
+    let configuration = read(&path, &name).with_context(|| {
+        format!("cannot read the configuration of the filter {name:?} from {path}")
+    })?;
     filter.remove("config_discovery");
     filter.remove("configDiscovery");
     filter.insert("typed_config".to_owned(), configuration);
@@ -64,7 +65,7 @@ fn path(discovery: &mut Map<String, Value>) -> Option<String> {
 
 /// The configuration of a filter in a file with a discovery response.
 fn read(path: &str, name: &str) -> Result<Value> {
-    let text = fs::read_to_string(path).context("cannot read it")?;
+    let text = fs::read_to_string(path)?;
     let response: Value = serde_saphyr::from_str(&text).context("it is not YAML or JSON")?;
     let mut resources = response
         .get("resources")

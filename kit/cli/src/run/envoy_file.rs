@@ -104,7 +104,7 @@ fn replace_module(listeners: &mut Value, files: &EnvoyFiles) -> Result<()> {
     );
     ensure!(
         matching.len() == 1 || matching.iter().all(|name| has_name(name, named)),
-        "it is not clear which Wasm filter is this extension: none loads a file named {named}, but there are {}; write {named} in the right one",
+        "it is not clear which Wasm filter is this extension: they load {}, and none loads a file named {named}; write {named} in the right one",
         matching
             .iter()
             .map(|name| name.as_str())
@@ -266,7 +266,7 @@ mod tests {
             ),
             (
                 &with_filters(&["a.wasm", "b.wasm"]),
-                "there are a.wasm and b.wasm",
+                "they load a.wasm and b.wasm",
             ),
             (&with_filters(&["a.so"]), "filename ends in extension.wasm"),
             (

@@ -286,7 +286,7 @@ mod tests {
             ),
             (
                 "- {case: a, expect: {forwarded: true}}",
-                "held and reset belong to a request; add",
+                "held, reset and fuel_at_most belong to a request; add",
             ),
             (
                 "- {case: a, steps: [], expect: {response: {}}}",

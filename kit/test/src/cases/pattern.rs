@@ -76,7 +76,7 @@ fn pattern<E: Error>(contains: Option<Text>, matches: Option<Text>) -> Result<Pa
                 "{expression:?} is not a regular expression: {error}"
             ))),
         },
-        _ => Err(E::custom("a pattern has one key; keep one of them")),
+        _ => Err(E::custom("write exactly one key in a pattern")),
     }
 }
 
@@ -201,7 +201,7 @@ impl TextOrObject for BodyPattern {
                 contains,
                 matches,
             } => pattern(contains, matches).map(Self::Text),
-            _ => Err(D::Error::custom("a pattern has one key; keep one of them")),
+            _ => Err(D::Error::custom("write exactly one key in a pattern")),
         }
     }
 }

@@ -31,9 +31,9 @@ pub fn check(case: &Case, location: Location) -> Result<(), LocatedProblem> {
             "if the configuration is rejected, there are no requests; remove request, steps or rejected",
         )?;
         let problem = if case.steps.is_some() {
-            "response, upstream_request, forwarded, held and reset belong to a request; move them into its step"
+            "response, upstream_request, forwarded, held, reset and fuel_at_most belong to a request; move them into its step"
         } else {
-            "response, upstream_request, forwarded, held and reset belong to a request; add request: {}"
+            "response, upstream_request, forwarded, held, reset and fuel_at_most belong to a request; add request: {}"
         };
         ensure(has_request || !concerns_a_request(expect), problem)?;
     }
@@ -77,7 +77,7 @@ fn check_step(step: &Step, location: Location) -> Result<(), LocatedProblem> {
         )?;
         ensure(
             has_request || !concerns_a_request(expect),
-            "response, upstream_request, forwarded, held and reset belong to a request; move them to its step",
+            "response, upstream_request, forwarded, held, reset and fuel_at_most belong to a request; move them to its step",
         )?;
     }
     Ok(())

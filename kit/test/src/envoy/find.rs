@@ -24,7 +24,7 @@ pub fn binary_at(path: &Path) -> Result<PathBuf, Error> {
         return Ok(path.to_owned());
     }
     Err(Error::Envoy(format!(
-        "ENVOY is {}, which is not a file; {ADVICE}",
+        "there is no Envoy at {}; {ADVICE}",
         path.display()
     )))
 }

@@ -123,7 +123,7 @@ fn required_exports() -> Vec<ModuleCase> {
         case(
             "allocator of another type",
             module("", MEMORY).replace("(param i32)", "(param i64)"),
-            Rejected("malloc with another type than ABI 0.2.1 defines: (i32) -> i32"),
+            Rejected("malloc with the wrong type: ABI 0.2.1 defines (i32) -> i32"),
         ),
         case(
             "malloc that is no function beside the other allocator",
@@ -438,12 +438,12 @@ fn callbacks() -> Vec<ModuleCase> {
         case(
             "callback of another type",
             exporting("proxy_on_tick", "(param i64)"),
-            Rejected("proxy_on_tick with another type than ABI 0.2.1 defines: (i32)"),
+            Rejected("proxy_on_tick with the wrong type: ABI 0.2.1 defines (i32)"),
         ),
         case(
             "callback of another type, which is never called",
             exporting("proxy_validate_configuration", "(param i64)"),
-            Rejected("proxy_validate_configuration with another type"),
+            Rejected("proxy_validate_configuration with the wrong type"),
         ),
         case(
             "callback of the ABI",
