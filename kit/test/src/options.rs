@@ -150,7 +150,7 @@ impl Options {
     }
 
     /// What Envoy does when the extension pauses in a headers callback:
-    /// `allow_on_headers_stop_iteration` in the plugin's configuration, since Envoy 1.35.
+    /// `allow_on_headers_stop_iteration` in Envoy's `PluginConfig`, since Envoy 1.35.
     ///
     /// If it is false, which is the default, Envoy holds the whole message: the extension's body
     /// callback is not called until the extension resumes the message. If it is true, Envoy holds
