@@ -58,8 +58,8 @@ impl Toolchain {
                 kind: ToolchainKind::InUse,
             });
         }
-        // An earlier build made this because rustup could not add the target. Do not try rustup for
-        // each build.
+        // If Debian's toolchain is complete, an earlier build could not add the target with rustup.
+        // Do not try rustup for each build.
         if let Ok(version) = version_of(DISTRIBUTION_RUSTC.as_ref()) {
             let debian = DebianToolchain::new(&version, &cache()?);
             if debian.is_complete() {

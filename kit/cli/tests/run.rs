@@ -265,7 +265,7 @@ fn each_save_is_served_without_losing_requests_and_a_broken_save_is_not_served()
         Ok(())
     })?;
 
-    ensure!(kill("0", &envoy)?, "another Envoy runs");
+    ensure!(kill("0", &envoy)?, "the first Envoy has exited");
     assert_eq!(run.stop("INT")?.code(), Some(0));
     ensure!(!kill("0", &envoy)?, "Envoy still runs");
     Ok(())

@@ -63,8 +63,8 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
                     message
                 );
                 prop_assert!(message.len() < 1000, "{} bytes", message.len());
-                // A protobuf message whose first field is an embedded message, and which has a
-                // second one.
+                // It looks like an encoded `Struct`: it begins with the tag of an entry, and contains
+                // the tag of a value.
                 if configuration.starts_with(b"\x0A") && configuration.contains(&0x12) {
                     prop_assert!(message.contains("protobuf"), "{}", message);
                 }

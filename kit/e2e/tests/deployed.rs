@@ -86,8 +86,8 @@ fn options_of_the_file_for_envoy_are_valid() -> Result<()> {
     Ok(())
 }
 
-/// What Istio makes of the EnvoyFilter: a filter whose configuration is discovered, and this
-/// configuration, in which the agent has replaced the image by a file.
+/// What Istio generates from the EnvoyFilter: a filter whose configuration is discovered, and this
+/// configuration, in which the agent has replaced the image with a file.
 #[test]
 fn envoy_filter_of_istio_appends_the_header() -> Result<()> {
     let file = deployed::read(template(), "istio-envoyfilter")?;

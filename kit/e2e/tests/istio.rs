@@ -393,7 +393,7 @@ fn istiod_passes_the_configuration_in_the_form_that_the_check_tries() -> Result<
         let text = validated["configuration"]
             .as_str()
             .context("a configuration")?;
-        // Its JSON may have spaces, which vary on purpose.
+        // Spaces between the tokens of JSON do not matter.
         assert_eq!(
             text.replace(", ", ",").replace(": ", ":"),
             passed,

@@ -134,7 +134,7 @@ fn update_of_one_listener_does_not_change_the_others() -> Result<()> {
                 if update % 4 == 0 {
                     ensure_rejects(envoy, UPDATED, update / 4)?;
                 } else {
-                    // Even updates have the configuration of another listener.
+                    // An update with an even number has the configuration of another listener.
                     last_good = match update % 2 {
                         0 => "plain".to_owned(),
                         _ => format!("other-{update}"),

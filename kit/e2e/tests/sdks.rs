@@ -43,7 +43,7 @@ impl Extension {
         }
     }
 
-    /// A module with the structure of those that Emscripten makes of the C++ SDK.
+    /// A module with the structure of those that Emscripten compiles from the C++ SDK.
     fn emscripten(directory: &Path) -> Result<Self> {
         let module = directory.join("cpp.wasm");
         fs::write(&module, wat::parse_str(EMSCRIPTEN)?)?;

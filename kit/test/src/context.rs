@@ -103,8 +103,8 @@ pub(crate) struct DirectionState {
     pub(crate) iteration: Iteration,
     /// Whether the headers callback has continued, or the message has been resumed.
     pub(crate) headers_continued: bool,
-    /// Whether the extension has not seen the held body and trailers, so that a resumed message passes
-    /// through it first.
+    /// Whether the extension has not seen the held body and trailers. If it has not, they pass through
+    /// it when the message is resumed.
     pub(crate) from_extension: bool,
     /// Whether the extension has seen the last part.
     pub(crate) has_seen_end: bool,

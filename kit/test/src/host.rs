@@ -98,7 +98,7 @@ pub(crate) struct Host {
     pub(crate) host_fuel: u64,
     pub(crate) actions: VecDeque<QueuedAction>,
     pub(crate) posted: VecDeque<Posted>,
-    /// Whether the running callback has sent a response, so that its result does not count.
+    /// Whether the running callback has sent a response. If it has, its result does not count.
     pub(crate) stops_iteration: bool,
     pub(crate) time: Duration,
     pub(crate) random_state: u64,
@@ -377,7 +377,7 @@ impl Host {
         self.stream()?.tcp.as_mut()?.flow(source).open_buffer()
     }
 
-    /// Counts a host call that copies so many bytes, and returns its cost.
+    /// Counts a host call that copies this number of bytes, and returns its cost.
     fn cost_of_host_call(&mut self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let cost = HOST_CALL_COST.saturating_add(bytes.saturating_mul(BYTE_COST));
@@ -418,7 +418,7 @@ impl Host {
     }
 }
 
-/// Subtracts the cost of a host call that copies so many bytes from the module's fuel.
+/// Subtracts from the module's fuel the cost of a host call that copies this number of bytes.
 pub(crate) fn charge(caller: &mut Caller<'_, Host>, bytes: usize) -> Result<(), wasmi::Error> {
     let cost = caller.data_mut().cost_of_host_call(bytes);
     let left = caller.get_fuel()?.saturating_sub(cost);

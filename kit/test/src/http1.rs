@@ -136,7 +136,7 @@ fn is_empty_line(line: &[u8]) -> bool {
     [&b"\r\n"[..], b"\n"].contains(&line)
 }
 
-/// Appends exactly so many bytes to the body.
+/// Appends exactly `length` bytes to the body.
 fn read_body(input: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
     if length.saturating_add(body.len() as u64) > MAX_BODY {
         return Err(invalid("the body is too long"));

@@ -121,7 +121,7 @@ fn has_signature(function: &FuncType, signature: &Signature) -> bool {
     }
 }
 
-/// A type as the ABI names it. It has no others.
+/// A type as the ABI names it. `None` if the ABI does not have it.
 fn value_type(value_type: &ValType) -> Option<ValueType> {
     match value_type {
         ValType::I32 => Some(ValueType::I32),

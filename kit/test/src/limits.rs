@@ -16,7 +16,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The limits of an instance whose memories may have so many bytes.
+    /// The limits of an instance each of whose memories may have this number of bytes.
     pub(crate) fn new(memory: usize) -> Self {
         Self {
             limits: StoreLimitsBuilder::new()

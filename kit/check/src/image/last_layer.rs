@@ -19,7 +19,7 @@ struct Rejection {
     place: String,
     problem: String,
     remedy: String,
-    /// Whether this check reached a limit, so that the consumer may find the module.
+    /// Whether this check reached a limit. If it did, the consumer may find the module.
     is_limit: bool,
 }
 
@@ -271,7 +271,7 @@ fn first_plugin<'a>(
     ))
 }
 
-/// The module of an artifact: the first of two layers that has the right media type.
+/// The module of an artifact, which has two layers: the first one with the right media type.
 fn of_artifact(report: &mut Report, image: &Image) -> Option<FoundModule> {
     if image.layers.len() != 2 {
         return None;

@@ -287,7 +287,7 @@ fn image(comparison: &mut Comparison, plugin: &Node) {
 /// If Envoy restricts the capabilities of the module, it must allow all that the module needs.
 fn capabilities(comparison: &mut Comparison, plugin: &Node) {
     let key = ["capability_restriction_config", "allowed_capabilities"];
-    // Since Envoy 1.40, and before.
+    // In vm_config since Envoy 1.40; beside vm_config before.
     let allowed = plugin
         .get(&["vm_config"])
         .and_then(|vm| vm.get(&key))

@@ -698,7 +698,8 @@ mod trials {
         );
         assert_received(ENVOY, STRING, &message("Struct", "{}"), at, "");
         // The encoded `Struct`: field 1 is an entry, with the key as field 1 and the value as field
-        // 2, in which field 3 is a string. The line break at the start is the tag of field 1.
+        // 2, in which field 3 is a string. The finding lacks the first byte, the tag of field 1: it
+        // is a line break, which is trimmed.
         let (_, encoded) = received(ENVOY, STRING, &message("Struct", "{ a: b }"));
         assert_eq!(encoded, r#""\u{8}\n\u{1}a\u{12}\u{3}\u{1a}\u{1}b""#);
         assert_received(ENVOY, "configuration:", "other:", "11:25", "");

@@ -136,7 +136,7 @@ fn export(name: &str, version: AbiVersion, signature: &TextSignature, others: &s
     )
 }
 
-/// Imports that no Envoy offers, and what is not a function.
+/// Imports that no Envoy offers: unknown functions, and items that are not functions.
 fn unknown() -> Vec<ModuleCase> {
     let mut cases = Vec::new();
     for (module, name) in [

@@ -1,6 +1,7 @@
-;; The extension with the structure of a module that Emscripten makes of the C++ SDK: a stand-alone
-;; module without an entry point, whose constructors register the extension, with an exported table, a
-;; stack in linear memory, and a heap that reports its growth to the proxy. It reads plain text only.
+;; The extension with the structure of a module that Emscripten compiles from the C++ SDK: a
+;; stand-alone module without an entry point, whose constructors register the extension, with an
+;; exported table, a stack in linear memory, and a heap that reports its growth to the proxy. It
+;; reads plain text only.
 (module
   (import "env" "emscripten_notify_memory_growth" (func $notify_memory_growth (param i32)))
   (import "env" "proxy_add_header_map_value"

@@ -111,7 +111,7 @@ fn insert(root: &mut ContainerRoot, path: &str, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is a directory at a path. It may not have its own entry.
+/// Whether there is a directory at a path. A directory need not have its own entry.
 fn is_directory(root: &ContainerRoot, path: &str) -> bool {
     let below = format!("{path}/");
     let mut inside = root.range(below.clone()..);

@@ -21,7 +21,7 @@ pub enum Stop {
 
 /// A proxy with an extension, while a case runs.
 pub trait ProxySession {
-    /// Configures the extension, at first or again. A new configuration applies to new requests.
+    /// Configures the extension, or configures it again. A new configuration applies to new requests.
     fn configure(&mut self, configuration: &CaseConfiguration) -> Result<(), Stop>;
 
     /// Sends a request. `meanwhile` is called before the upstream responds.

@@ -16,7 +16,7 @@ pub fn lines_of(
 ) -> (Vec<String>, Vec<String>) {
     if embedded.failure != Some(Failure::BreaksEnvoy) || !envoy.is_broken() {
         let mut left = envoy.lines(is_unfiltered);
-        // An error of the embedded proxy has what the last callback has logged.
+        // An error of the embedded proxy has only what the last callback has logged.
         if !embedded.has_started {
             let earlier = envoy.log.len().saturating_sub(embedded.log.len());
             left.drain(..earlier);

@@ -331,7 +331,7 @@ fn invalid_header_breaks_envoy() -> Result<(), Error> {
             );
         }
     }
-    // Trailers are not checked at all.
+    // Envoy does not check trailers at all.
     for (name, value) in [("a", "b\\nc: d"), ("a b", "c"), (":path", "/"), ("", "c")] {
         for (direction, map) in [("request", 1), ("response", 3)] {
             let add = format!("#{map} @\"{name}\" @\"{value}\"");

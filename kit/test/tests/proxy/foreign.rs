@@ -111,7 +111,7 @@ fn result_is_not_written_to_address_zero() -> Result<(), Error> {
 }
 
 #[test]
-fn result_is_empty_if_there_is_none() -> Result<(), Error> {
+fn failed_function_has_an_empty_result_and_an_unknown_one_has_none() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_tick",
         "(i32.store #16 #77) (i32.store #20 #77)

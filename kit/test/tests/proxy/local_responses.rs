@@ -270,7 +270,7 @@ fn local_response_can_be_sent_in_another_callback_while_the_request_is_held() ->
 
 #[test]
 fn local_response_has_the_headers_that_envoy_adds() -> Result<(), Error> {
-    // One pair, ("content-type", "a/b") and ("x", "1"), at the address 100.
+    // Two pairs, ("content-type", "a/b") and ("x", "1"), at the address 100.
     let headers = r#"(i32.store #100 #2) (i32.store #104 #12) (i32.store #108 #3)
         (i32.store #112 #1) (i32.store #116 #1)
         (memory.copy #120 (global.get $names) #21)"#;

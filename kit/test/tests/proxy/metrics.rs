@@ -137,7 +137,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         &format!("$proxy_define_metric #9 {BAD} #1 #8"),
         &format!("$proxy_define_metric #0 @\"a\" {BAD}"),
         &format!("$proxy_get_metric #4 {BAD}"),
-        // As in Envoy, the first one has been defined.
+        // As in Envoy, the second call has defined the metric.
         "$proxy_get_metric #4 #16",
     ];
     assert_eq!(results("proxy_on_configure", &calls)?, ["6", "6", "6", "0"]);

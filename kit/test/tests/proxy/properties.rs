@@ -253,7 +253,7 @@ const OUTCOME: [&str; 4] = [
 ];
 
 #[test]
-fn code_is_the_one_of_the_upstream_until_the_headers_are_sent() -> Result<(), Error> {
+fn code_is_that_of_the_upstream_until_the_headers_are_sent() -> Result<(), Error> {
     let change = r#"(drop (call $proxy_replace_header_map_value #2 @":status" @"403"))"#;
     let wat = Wat::new()
         .on("proxy_on_request_headers", &read(&OUTCOME))

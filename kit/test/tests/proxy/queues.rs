@@ -114,7 +114,7 @@ fn item_of_the_last_callbacks_of_a_stream_is_ready_after_them() -> Result<(), Er
 fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
     let calls = [
         &format!("$proxy_register_shared_queue {BAD} #1 #8"),
-        // As in Envoy, the queue exists after the second one, and the item is lost.
+        // As in Envoy, the queue exists after this call.
         &format!("$proxy_register_shared_queue @\"name\" {BAD}"),
         &format!("$proxy_resolve_shared_queue @\"\" @\"name\" {BAD}"),
         &format!("$proxy_resolve_shared_queue @\"\" @\"none\" {BAD}"),
@@ -124,6 +124,7 @@ fn addresses_outside_the_memory_are_rejected() -> Result<(), Error> {
         &format!("$proxy_enqueue_shared_queue #1 {BAD} #1"),
         &format!("$proxy_enqueue_shared_queue #99 {BAD} #1"),
         "$proxy_enqueue_shared_queue #1 @\"item\"",
+        // As in Envoy, the item is lost.
         &format!("$proxy_dequeue_shared_queue #1 {BAD} #4"),
         &format!("$proxy_dequeue_shared_queue #1 #0 {BAD}"),
     ];

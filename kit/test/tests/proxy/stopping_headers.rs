@@ -28,7 +28,7 @@ fn decides(direction: &str, map: u32, buffer: u32) -> Wat {
 }
 
 #[test]
-fn body_callback_can_change_the_headers_if_it_is_set() -> Result<(), Error> {
+fn with_the_option_a_body_callback_can_change_the_headers() -> Result<(), Error> {
     for (direction, map, buffer) in DIRECTIONS {
         let proxy = load(&decides(direction, map, buffer), true)?;
         let stream = proxy.request("POST", "/").begin()?;
@@ -50,7 +50,7 @@ fn body_callback_can_change_the_headers_if_it_is_set() -> Result<(), Error> {
 }
 
 #[test]
-fn if_it_is_not_set_the_body_is_held_as_well() -> Result<(), Error> {
+fn without_the_option_the_body_is_held_as_well() -> Result<(), Error> {
     for (direction, map, buffer) in DIRECTIONS {
         let proxy = decides(direction, map, buffer).load()?;
         let stream = proxy.request("POST", "/").body("body").send()?;

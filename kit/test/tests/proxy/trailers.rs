@@ -136,7 +136,7 @@ fn trailers_of_a_held_response_are_sent_with_it() -> Result<(), Error> {
 }
 
 #[test]
-fn trailers_cannot_be_added_to_before_they_arrive() -> Result<(), Error> {
+fn field_cannot_be_added_to_trailers_before_they_arrive() -> Result<(), Error> {
     let wat = Wat::new().on(
         "proxy_on_response_body",
         r#"(call $number (call $proxy_add_header_map_value #3 @"new" @"value"))"#,

@@ -5,7 +5,7 @@ use proxy_wasm_test::{Error, LogLevel, Options};
 use crate::wat::{Wat, said};
 
 #[test]
-fn the_environment_is_the_one_of_the_test() -> Result<(), Error> {
+fn environment_is_that_of_the_test() -> Result<(), Error> {
     let wat = Wat::new().on(
         "_initialize",
         "(call $number (call $wasi_environ_sizes_get #0 #4))

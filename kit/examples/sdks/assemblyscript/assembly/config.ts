@@ -144,7 +144,7 @@ function isBlank(c: i32): bool {
   return c == 0x20 || c == 0x09;
 }
 
-// Whether these bytes are what this text is in UTF-8. Decoding does not fail; it replaces what is invalid.
+// Whether these bytes are this text in UTF-8. Decoding does not fail; it replaces what is invalid.
 function isUtf8(bytes: ArrayBuffer, text: string): bool {
   const encoded = String.UTF8.encode(text);
   return encoded.byteLength == bytes.byteLength &&
