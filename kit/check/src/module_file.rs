@@ -94,7 +94,7 @@ pub fn check_length(report: &mut Report, readers: &[&'static Consumer], place: &
             &rejecting,
             place,
             format!("it has {length} bytes"),
-            "make it smaller than 256 MiB, the limit of meshes that fetch modules themselves",
+            "make it smaller: Istio and Envoy Gateway read at most 256 MiB",
         );
     }
 }

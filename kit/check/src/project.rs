@@ -170,7 +170,7 @@ fn read(report: &mut Report, root: &Path, file: &str) -> Option<Vec<Node>> {
         report.project_error(
             file,
             format!("it cannot be read: {error}"),
-            "save it as UTF-8 text",
+            "make it a readable file with UTF-8 text",
         );
         return None;
     }

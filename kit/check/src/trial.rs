@@ -213,12 +213,16 @@ fn without_root_id(trial: &mut Trial, trap: Trap) -> TrialProblem {
 }
 
 fn trap_problem(trap: Trap) -> (Vec<LogLine>, String, &'static str) {
-    let how = match trap.callback.as_str() {
-        "proxy_on_context_create" => {
+    let how = match (trap.callback.as_str(), trap.log.is_empty()) {
+        ("proxy_on_context_create", true) => {
+            "load it in a test with proxy-wasm-test, whose error has a backtrace; if it needs its \
+             root ID, pass --root-id"
+        }
+        ("proxy_on_context_create", false) => {
             "fix the error in its log; if it needs its root ID, pass --root-id"
         }
-        _ if trap.log.is_empty() => INVESTIGATE,
-        _ => "fix the error in its log",
+        (_, true) => INVESTIGATE,
+        (_, false) => "fix the error in its log",
     };
     let what = format!("the module's {} traps: {}", trap.callback, trap.reason);
     (trap.log, what, how)

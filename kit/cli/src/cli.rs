@@ -98,7 +98,8 @@ pub enum Command {
         /// The manifest.yaml of the .wasm file; it is checked, too
         #[arg(long)]
         manifest: Option<PathBuf>,
-        /// Fail unless all of these proxies and meshes accept it [default: at least one mesh]
+        /// Fail unless all of these proxies and meshes accept the image or module [default: at least one
+        /// mesh]
         #[arg(
             long = "for",
             value_name = "NAME,…",

@@ -71,7 +71,7 @@ pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
     }
     let files = written.len() + usize::from(is_template);
     for (file, path) in written {
-        let failed = "cannot replace every file; `git restore .` undoes the changes";
+        let failed = "cannot replace every file, and some may be changed; restore them, for example with `git restore .`";
         file.persist(path).context(failed)?;
     }
     if is_template {

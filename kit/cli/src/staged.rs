@@ -88,9 +88,12 @@ impl StagingDirectory {
     ///
     /// If a file can't be read, or if the manifest is not valid.
     pub fn of_module(module: &Path, manifest: &Path) -> Result<Self> {
-        let path = Manifest::read(manifest)
-            .context("a module needs a manifest: write manifest.yaml, or pass --manifest FILE")?
-            .module;
+        ensure!(
+            manifest.exists(),
+            "{} does not exist; a module needs a manifest: write it, or pass --manifest FILE",
+            manifest.display()
+        );
+        let path = Manifest::read(manifest)?.module;
         let bytes = read(module)?;
         let temporary = tempfile::tempdir()?;
         let root = temporary.path();

@@ -31,8 +31,8 @@ pub struct ModuleInfo {
     pub memories: Vec<Memory>,
     /// Its tables, imported ones first.
     pub tables: Vec<Table>,
-    /// Whether Envoy can read the function names in its name section, if it has one. Otherwise
-    /// Envoy rejects the module.
+    /// Whether Envoy can read the function names in its name section, or it has no such section. If
+    /// this is false, Envoy rejects the module.
     pub names_are_readable: bool,
     /// The WebAssembly proposals that it needs, oldest first.
     pub proposals: Vec<&'static Proposal>,

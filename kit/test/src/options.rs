@@ -143,7 +143,7 @@ impl Options {
         self
     }
 
-    /// Adds a cluster that the proxy does not have: HTTP and gRPC calls to it fail. All other clusters exist.
+    /// Removes a cluster from the proxy: HTTP and gRPC calls to it fail. All other clusters exist.
     pub fn missing_cluster(mut self, name: impl AsRef<[u8]>) -> Self {
         self.missing_clusters.insert(name.as_ref().to_vec());
         self

@@ -83,7 +83,7 @@ impl Vm {
             .map_or(0, |memory| memory.data_size(&self.store));
         if size > limit {
             return Err(Error::Unsupported(format!(
-                "its memory starts with {size} bytes, and the limit is {limit}"
+                "its memory starts with {size} bytes, and the limit is {limit} (Options::memory_limit)"
             )));
         }
         let allocator = interface::ALLOCATORS

@@ -306,7 +306,7 @@ fn capabilities(comparison: &mut Comparison, plugin: &Node) {
         comparison.error(
             allowed,
             format!("allowed_capabilities lacks {}", missing.join(", ")),
-            "add what is missing; check --capabilities prints all that the module needs",
+            "add what is missing: `cargo proxy-wasm check --capabilities` prints all that the module needs",
         );
     }
 }

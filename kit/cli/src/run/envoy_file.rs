@@ -100,7 +100,7 @@ fn replace_module(listeners: &mut Value, files: &EnvoyFiles) -> Result<()> {
     let named = files.module_name;
     ensure!(
         !matching.is_empty(),
-        "no Wasm filter in its listeners loads a file; add one whose config.vm_config.code.local.filename ends in {named}"
+        "no Wasm filter in its listeners loads a .wasm file; add one whose config.vm_config.code.local.filename ends in {named}"
     );
     ensure!(
         matching.len() == 1 || matching.iter().all(|name| has_name(name, named)),

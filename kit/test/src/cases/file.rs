@@ -52,7 +52,7 @@ pub enum ReadError {
         problem: String,
     },
     /// There is no case.
-    #[error("{}: there is no case; add a file such as headers.yaml, with a list of cases", .0.display())]
+    #[error("{}: there is no case in this file, or in a .yaml file below this directory; add one", .0.display())]
     Empty(PathBuf),
 }
 
