@@ -254,7 +254,7 @@ fn page_has_the_figures_of_the_modules() -> Result<()> {
     for (row, measured) in [
         "module, in bytes",
         "host calls for a response with one header",
-        "fuel of such a request",
+        "fuel of a request whose response gets one header",
     ]
     .into_iter()
     .zip(measured)
