@@ -463,7 +463,7 @@ fn callbacks() -> Vec<ModuleCase> {
         case(
             "callback of ABI 0.2.0 in a module of 0.1.0",
             of_0_1_0(exporting(headers, three)),
-            Rejected("ABI 0.1.0 defines: (i32, i32) -> i32"),
+            Rejected("ABI 0.1.0 defines (i32, i32) -> i32"),
         ),
         case(
             "callback that ABI 0.1.0 does not have",
