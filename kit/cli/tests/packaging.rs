@@ -15,7 +15,7 @@ const MODULE: &str = r#"(module
     (func (export "malloc") (param i32) (result i32) i32.const 0)
     (func (export "proxy_abi_version_0_2_1")))"#;
 
-/// A function that Maistra's Envoys do not offer.
+/// The beginning of a module that imports a function that Maistra's Envoys do not offer.
 const IMPORT: &str = r#"(module
     (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))"#;
 

@@ -2,7 +2,7 @@
 
 use crate::wat::Wat;
 
-/// The documentation of the properties, which the first tests check.
+/// The documentation of the properties, which tests in properties.rs check.
 const DOCUMENTATION: &str = include_str!("../../src/properties.md");
 
 /// Where a property exists as soon as Envoy has connected to the upstream, which takes a while.
