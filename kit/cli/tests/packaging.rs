@@ -70,7 +70,7 @@ fn missing_manifest_is_reported_with_its_option() -> Result<()> {
     let directory = directory(MODULE)?;
     let manifest = directory.path().join("manifest.yaml");
     let other = directory.path().join("other.yaml");
-    std::fs::rename(&manifest, &other).context("a manifest")?;
+    std::fs::rename(&manifest, &other).context("cannot rename the manifest")?;
     let output = image(directory.path(), &["--module", "b.wasm"])?;
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr)?;

@@ -40,7 +40,7 @@ pub fn rows() -> Vec<Row> {
         .map(|line| {
             let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
             let [path, kind, exists, default] = cells[..] else {
-                panic!("a row with four cells: {line}");
+                panic!("a row without exactly four cells: {line}");
             };
             Row {
                 path: path.trim_matches('`').replace('.', "\\0"),
