@@ -352,7 +352,7 @@ fn image_root_must_have_three_files_and_no_others() -> Result<()> {
             ("maistra", Some("2.4"), Some("a.wasm")),
         ]
     );
-    assert_eq!(report.module.context("a module")?.bytes, module.len());
+    assert_eq!(report.module.context("no module")?.bytes, module.len());
 
     let without = |name: &str| {
         let rest: Vec<_> = good.iter().copied().filter(|file| file.0 != name).collect();
@@ -528,7 +528,7 @@ fn report_can_be_json() -> Result<()> {
     assert_eq!(finding["how"], HOW);
     assert_eq!(json["module"]["abi"][0], "0.2.1");
     assert_eq!(json["module"]["memory"], 262_144);
-    assert_eq!(json["consumers"].as_array().context("a list")?.len(), 4);
+    assert_eq!(json["consumers"].as_array().context("not a list")?.len(), 4);
     assert_eq!(
         json["consumers"][1],
         serde_json::json!({
@@ -542,7 +542,9 @@ fn report_can_be_json() -> Result<()> {
             "name": "maistra", "accepts": true, "since": "2.4", "reads": "a.wasm", "reasons": [],
         })
     );
-    let callbacks = json["module"]["callbacks"].as_array().context("a list")?;
+    let callbacks = json["module"]["callbacks"]
+        .as_array()
+        .context("not a list")?;
     assert_eq!(callbacks.len(), 3);
     Ok(())
 }
@@ -570,7 +572,7 @@ fn modules_of_every_sdk_are_packaged() -> Result<()> {
             let report = check::check(&directory.path().join(file), None);
             assert!(report.accepts("istio"), "{report}");
             assert_eq!(report.accepts("maistra"), variant == "compat");
-            assert_eq!(report.module.context("a module")?.bytes, module.len());
+            assert_eq!(report.module.context("no module")?.bytes, module.len());
         }
     }
     Ok(())

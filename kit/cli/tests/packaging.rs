@@ -15,7 +15,7 @@ const MODULE: &str = r#"(module
     (func (export "malloc") (param i32) (result i32) i32.const 0)
     (func (export "proxy_abi_version_0_2_1")))"#;
 
-/// A function that Maistra's Envoys do not offer.
+/// The beginning of a module that imports a function that Maistra's Envoys do not offer.
 const IMPORT: &str = r#"(module
     (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))"#;
 
@@ -70,7 +70,7 @@ fn missing_manifest_is_reported_with_its_option() -> Result<()> {
     let directory = directory(MODULE)?;
     let manifest = directory.path().join("manifest.yaml");
     let other = directory.path().join("other.yaml");
-    std::fs::rename(&manifest, &other).context("a manifest")?;
+    std::fs::rename(&manifest, &other).context("cannot rename the manifest")?;
     let output = image(directory.path(), &["--module", "b.wasm"])?;
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr)?;

@@ -296,10 +296,10 @@ fn built_module_replaces_the_one_in_an_envoy_configuration() -> Result<()> {
 /// envoy.yaml with a filter that discovers it.
 fn discovered(text: &str) -> Result<(String, String)> {
     let typed = "                    typed_config:\n                      \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n";
-    let (before, rest) = text.split_once(typed).context("a Wasm filter")?;
+    let (before, rest) = text.split_once(typed).context("no Wasm filter")?;
     let (config, after) = rest
         .split_once("                  - name: envoy.filters")
-        .context("a router")?;
+        .context("no router")?;
     let resource = format!(
         "resources:\n                  - \"@type\": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig\n                    name: extension\n{typed}{config}"
     );

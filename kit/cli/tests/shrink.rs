@@ -120,7 +120,7 @@ fn fixtures() -> &'static BTreeMap<&'static str, Builds> {
                 .arg(&directory)
                 .status()
                 .expect("the command");
-            assert!(status.success(), "the fixtures compile");
+            assert!(status.success(), "the fixtures do not compile");
         }
         let read = |profile: &str, name: &str| {
             let examples = directory

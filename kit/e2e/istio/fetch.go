@@ -151,7 +151,7 @@ func push(server, layout string, image descriptor, reference string) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusCreated {
-		return fmt.Errorf("the registry answers %s to a push", response.Status)
+		return fmt.Errorf("the registry responds to a push with %s", response.Status)
 	}
 	return nil
 }

@@ -270,8 +270,8 @@ fn findings(definition: &Value, unknown: bool) -> Result<Vec<Finding>> {
     let mut resource = json!({
         "apiVersion": format!(
             "{}/{}",
-            spec["group"].as_str().context("a group")?,
-            version["name"].as_str().context("a version")?
+            spec["group"].as_str().context("no group")?,
+            version["name"].as_str().context("no version")?
         ),
         "kind": spec["names"]["kind"],
         "metadata": {"name": "a"},

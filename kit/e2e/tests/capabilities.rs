@@ -22,7 +22,7 @@ fn restricted(without: Option<&str>) -> Result<Value> {
     let mut file = deployed::read(template(), "envoy")?;
     file["admin"] = json!({"address": loopback(0)});
     file["static_resources"]["listeners"][0]["address"] = loopback(0);
-    let plugin = file.pointer_mut(PLUGIN).context("a plugin")?;
+    let plugin = file.pointer_mut(PLUGIN).context("no plugin")?;
     plugin["vm_config"]["code"]["local"]["filename"] = json!(module_path());
     if let Some(name) = without {
         plugin
@@ -58,11 +58,11 @@ fn respond(file: &Value) -> Result<(Response, String)> {
 #[test]
 fn file_for_envoy_allows_what_the_module_needs_and_nothing_else() -> Result<()> {
     let file = deployed::read(template(), "envoy")?;
-    let plugin = file.pointer(PLUGIN).context("a plugin")?;
-    let allowed = plugin.pointer(CAPABILITIES).context("a restriction")?;
+    let plugin = file.pointer(PLUGIN).context("no plugin")?;
+    let allowed = plugin.pointer(CAPABILITIES).context("no restriction")?;
     let needed: Value = check(image_root(), None)
         .module
-        .context("a module")?
+        .context("no module")?
         .capabilities
         .into_iter()
         .map(|name| (name.to_owned(), json!({})))

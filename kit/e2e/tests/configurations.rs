@@ -55,7 +55,7 @@ fn check(cases: u32, what: &str, configurations: impl Strategy<Value = Vec<u8>>)
                 *last_accepted.borrow_mut() = lines;
             }
             (Err(Error::Rejected { log, .. }), None) => {
-                prop_assert_eq!(log.len(), 1, "one line says why: {:?}", &log);
+                prop_assert_eq!(log.len(), 1, "the reason is not one log line: {:?}", &log);
                 let message = &log[0].message;
                 prop_assert!(
                     message.starts_with("configuration rejected: "),

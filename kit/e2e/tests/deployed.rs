@@ -71,7 +71,7 @@ fn options_of_the_file_for_envoy_are_valid() -> Result<()> {
     let mut file = deployed::with_options(template(), "envoy")?;
     let plugin = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/\
                   typed_config/config";
-    let plugin = file.pointer_mut(plugin).context("a plugin")?;
+    let plugin = file.pointer_mut(plugin).context("no plugin")?;
     assert_eq!(plugin["allow_on_headers_stop_iteration"], true);
     plugin["vm_config"]["code"]["local"]["filename"] = json!(module_path());
     let directory = tempfile::tempdir()?;

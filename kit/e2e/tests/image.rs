@@ -138,7 +138,7 @@ fn archive_contains_the_image_files_and_envoy_serves_the_module() -> Result<()> 
 fn skopeo_reports_the_digest_that_the_command_prints() -> Result<()> {
     let _ = image_root();
     let printed = print_image(template(), &["--engine", "none"])?;
-    let (archive, _) = printed["Image"].split_once(' ').context("a path")?;
+    let (archive, _) = printed["Image"].split_once(' ').context("no path")?;
     let source = format!("oci-archive:{}", template().join(archive).display());
     assert_eq!(
         run("skopeo", &["inspect", "--format", "{{.Digest}}", &source])?,
@@ -192,7 +192,7 @@ fn podman_and_buildah_build_the_layer_that_the_toolkit_writes() -> Result<()> {
     let config: Value = serde_json::from_slice(package.config().bytes())?;
     let expected = config["rootfs"]["diff_ids"][0]
         .as_str()
-        .context("a layer")?;
+        .context("no layer")?;
     let mut images = Vec::new();
     for engine in ["podman", "buildah"] {
         let name = format!("localhost/layers-{engine}:{}", id());
@@ -250,7 +250,7 @@ fn same_files_give_the_same_image_later_and_in_another_directory() -> Result<()>
 /// The annotations of the image that the toolkit writes for a project with staged files.
 fn annotations(project: &Path) -> Result<Value> {
     let printed = print_image(project, &["--engine", "none"])?;
-    let (archive, _) = printed["Image"].split_once(' ').context("a path")?;
+    let (archive, _) = printed["Image"].split_once(' ').context("no path")?;
     let mut manifest = Archive::read(&project.join(archive))?.manifest()?;
     Ok(manifest["annotations"].take())
 }
@@ -320,7 +320,7 @@ fn oci_variant_follows_the_specification() -> Result<()> {
 fn command_writes_the_oci_variant() -> Result<()> {
     let _ = image_root();
     let printed = print_image(template(), &["--variant", "oci"])?;
-    let (archive, _) = printed["Image"].split_once(' ').context("a path")?;
+    let (archive, _) = printed["Image"].split_once(' ').context("no path")?;
     assert_wasm_artifact(&template().join(archive), name())
 }
 

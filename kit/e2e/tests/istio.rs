@@ -275,7 +275,7 @@ fn agent_agrees_with_the_check_on_generated_images() -> Result<()> {
     let mut counts = BTreeMap::<&str, usize>::new();
     let mut differences = Vec::new();
     for fetched in istio(&["layouts", &directory])? {
-        let name = fetched["name"].as_str().context("a name")?;
+        let name = fetched["name"].as_str().context("no name")?;
         let verdict = images
             .verdicts
             .remove(name)
@@ -392,7 +392,7 @@ fn istiod_passes_the_configuration_in_the_form_that_the_check_tries() -> Result<
         let validated = validate(&write(directory.path(), "a.yaml", &file)?)?;
         let text = validated["configuration"]
             .as_str()
-            .context("a configuration")?;
+            .context("no configuration")?;
         // Spaces between the tokens of JSON do not matter.
         assert_eq!(
             text.replace(", ", ",").replace(": ", ":"),

@@ -53,7 +53,7 @@ fn template_passes() -> Result<()> {
     let output = check(project.path(), &["--format", "json"])?;
     let json: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(json["module"]["trial"]["started"], true);
-    let files = json["project"]["files"].as_array().context("a list")?;
+    let files = json["project"]["files"].as_array().context("not a list")?;
     assert_eq!(files.len(), 7, "{json}");
     Ok(())
 }
@@ -64,7 +64,7 @@ fn options_in_comments_are_fields_of_each_mesh() -> Result<()> {
     for entry in fs::read_dir(project.path().join("deploy"))? {
         let path = entry?.path();
         let mesh = path.file_stem().and_then(|name| name.to_str());
-        let file = deployed::with_options(project.path(), mesh.context("a name")?)?;
+        let file = deployed::with_options(project.path(), mesh.context("no name")?)?;
         fs::write(&path, file.to_string())?;
     }
     let output = check(project.path(), &[])?;

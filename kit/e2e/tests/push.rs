@@ -109,7 +109,7 @@ fn assert_is_what_consumers_read(image: &ImageReference) -> Result<()> {
 }
 
 fn digest_of(by_digest: &str) -> Result<&str> {
-    let (_, digest) = by_digest.split_once('@').context("a digest")?;
+    let (_, digest) = by_digest.split_once('@').context("no digest")?;
     Ok(digest)
 }
 

@@ -103,8 +103,8 @@ pub(crate) struct DirectionState {
     pub(crate) iteration: Iteration,
     /// Whether the headers callback has continued, or the message has been resumed.
     pub(crate) headers_continued: bool,
-    /// Whether the extension has not seen the held body and trailers. If it has not, they pass through
-    /// it when the message is resumed.
+    /// While the message is resumed: whether the held body and trailers pass through the extension,
+    /// which has not seen them (Envoy: `iterate_from_current_filter_`).
     pub(crate) from_extension: bool,
     /// Whether the extension has seen the last part.
     pub(crate) has_seen_end: bool,

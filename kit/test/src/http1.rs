@@ -458,19 +458,19 @@ mod tests {
     }
 
     #[test]
-    fn expect_100_continue_is_answered_with_100() -> io::Result<()> {
-        let ask = |request: &str| -> io::Result<Vec<u8>> {
+    fn expect_100_continue_gets_status_100() -> io::Result<()> {
+        let output_of = |request: &str| -> io::Result<Vec<u8>> {
             let mut output = Vec::new();
             read_request(&mut request.as_bytes(), &mut output)?;
             Ok(output)
         };
         let expects = "expect: 100-Continue\r\ncontent-length: 0\r\n\r\n";
         assert_eq!(
-            ask(&format!("POST / HTTP/1.1\r\n{expects}"))?,
+            output_of(&format!("POST / HTTP/1.1\r\n{expects}"))?,
             b"HTTP/1.1 100 Continue\r\n\r\n"
         );
-        assert!(ask(&format!("POST / HTTP/1.0\r\n{expects}"))?.is_empty());
-        assert!(ask("GET / HTTP/1.1\r\nexpect: else\r\n\r\n")?.is_empty());
+        assert!(output_of(&format!("POST / HTTP/1.0\r\n{expects}"))?.is_empty());
+        assert!(output_of("GET / HTTP/1.1\r\nexpect: else\r\n\r\n")?.is_empty());
         Ok(())
     }
 

@@ -271,7 +271,7 @@ fn instantiation_error(error: wasmi::Error) -> Error {
     })
 }
 
-/// A valid module that the interpreter does not load.
+/// The error for a valid module that the interpreter does not load.
 fn load_error(error: wasmi::Error) -> Error {
     Error::Unsupported(error.to_string())
 }

@@ -36,7 +36,7 @@ fn allocators() -> Vec<ModuleCase> {
     .into()
 }
 
-/// All combinations of start functions, each with one of a wrong signature or none.
+/// All combinations of start functions. In each, all signatures are right, or one is wrong.
 fn start_functions() -> Vec<ModuleCase> {
     const FUNCTIONS: [(&str, &str); 4] = [
         ("_initialize", ""),

@@ -45,7 +45,7 @@ fn run_git(directory: &TempDir, arguments: &[&str]) -> Result<()> {
 fn write(directory: &TempDir, files: &[(&str, &str)]) -> Result<()> {
     for (path, text) in files {
         let path = directory.path().join(path);
-        fs::create_dir_all(path.parent().context("a file has a directory")?)?;
+        fs::create_dir_all(path.parent().context("a file without a directory")?)?;
         fs::write(path, text)?;
     }
     Ok(())

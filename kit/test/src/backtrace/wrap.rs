@@ -16,8 +16,8 @@ pub(super) const DEPTH: &str = "proxy-wasm-test:depth";
 pub(crate) const SIZE: usize = PAGES as usize * 65536;
 const PAGES: u32 = 15;
 
-/// The frame of a function that has at most one parameter or local. V8 inlines such functions into
-/// one another, and others have larger frames.
+/// The frame size, in bytes, of a function that has at most one parameter or local. V8 inlines such
+/// functions into one another, and all other functions have larger frames.
 const SMALLEST_FRAME: u32 = 12;
 
 /// How deep calls may nest.

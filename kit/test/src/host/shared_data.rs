@@ -6,7 +6,7 @@ use super::Host;
 
 impl Host {
     /// Sets a shared value if it has this version (ABI: `proxy_set_shared_data`). Version 0 matches
-    /// any. As in Envoy, so does any version if the key does not exist.
+    /// any version. As in Envoy, any version matches if the key does not exist.
     pub(crate) fn set_shared_data(
         &mut self,
         key: Vec<u8>,

@@ -65,7 +65,7 @@ impl ActiveCall<'_> {
         self.return_bytes(message.as_bytes(), data, size)
     }
 
-    /// Sends a response when the callback has returned, whose result then does not count.
+    /// Sends a response when the callback has returned. The callback's result then does not count.
     // The ABI's parameters.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn send_local_response(

@@ -24,7 +24,7 @@ use tcp::Connections;
 const MISSING_CLUSTER: &str = "missing";
 const DEAD_CLUSTER: &str = "dead";
 
-/// Runs a scenario. Returns what is observed, and how far it was after each step.
+/// Runs a scenario. Returns what is observed, and the progress after each step.
 pub fn run(scenario: &Scenario) -> (Observation, Vec<Progress>) {
     let options = Options::new()
         .vm_id(&scenario.name)

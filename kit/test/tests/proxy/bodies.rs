@@ -6,7 +6,7 @@ use crate::wat::{Wat, results, results_with, said};
 
 const BODIES: [(&str, u32); 2] = [("proxy_on_request_body", 0), ("proxy_on_response_body", 1)];
 
-/// Removes `content-length`, without which a body can be changed.
+/// Removes `content-length`, so that the length of a body can change.
 const WITHOUT_LENGTH: [(&str, &str); 2] = [
     (
         "proxy_on_request_headers",

@@ -302,7 +302,7 @@ fn declaration_of_a_stream_has_no_effect() -> Result<(), Error> {
     );
     let proxy = Wat::new().on("proxy_on_request_headers", &request).load()?;
     proxy.request("GET", "/").respond(200)?;
-    // The effective context does not count, either: the stream declares it twice.
+    // The effective context is ignored: the second call declares the property in the stream again.
     assert_eq!(said(&proxy), ["0", "", "2", "", "0", "0"]);
     Ok(())
 }

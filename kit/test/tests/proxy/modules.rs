@@ -473,8 +473,9 @@ fn callbacks() -> Vec<ModuleCase> {
     ]
 }
 
-/// Calls of WASI functions with what they return. `BAD` is a bad address. At #64 is a piece of text, at
-/// #72 one with a bad address, and at #80 an empty one with a bad address.
+/// Calls of WASI functions with what they return. `BAD` is a bad address. At #64 is a `ciovec` (an
+/// address and a length) of a text, at #72 one with a bad address, and at #80 an empty one with a bad
+/// address.
 const WASI: &[(&str, &str)] = &[
     ("fd_write #0 #64 #1 #32", "8"),
     ("fd_write #3 #64 #1 #32", "8"),

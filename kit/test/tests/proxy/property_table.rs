@@ -2,7 +2,7 @@
 
 use crate::wat::Wat;
 
-/// The documentation of the properties, which the first tests check.
+/// The documentation of the properties, which tests in properties.rs check.
 const DOCUMENTATION: &str = include_str!("../../src/properties.md");
 
 /// Where a property exists as soon as Envoy has connected to the upstream, which takes a while.
@@ -40,7 +40,7 @@ pub fn rows() -> Vec<Row> {
         .map(|line| {
             let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
             let [path, kind, exists, default] = cells[..] else {
-                panic!("a row with four cells: {line}");
+                panic!("a row without exactly four cells: {line}");
             };
             Row {
                 path: path.trim_matches('`').replace('.', "\\0"),

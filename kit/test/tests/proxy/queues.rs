@@ -146,7 +146,7 @@ fn queue_of_another_vm_takes_items() -> Result<(), Error> {
     assert_eq!(proxy.dequeue("other", "name"), None);
     proxy.register_queue("other", "name");
     proxy.tick()?;
-    assert_eq!(said(&proxy), ["0", "0"], "the plugin is not notified");
+    assert_eq!(said(&proxy), ["0", "0"], "the plugin was notified");
     assert_eq!(proxy.dequeue("own", "name"), None);
     assert_eq!(
         proxy.dequeue("other", "name").as_deref(),

@@ -71,7 +71,7 @@ fn calls(function: &Function) -> Vec<(String, Vec<Out>)> {
             .collect()
     };
     match function.name {
-        // A vector at the address 128.
+        // A `ciovec` at the address 128.
         "fd_write" => list(
             &[
                 "#1 #128 #0 #8",
