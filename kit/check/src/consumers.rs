@@ -19,8 +19,10 @@ pub struct Consumer {
     pub reads: ModuleSource,
     /// The maximum length of a module, in bytes. `None` if it sets no limit.
     pub max_module_length: Option<u64>,
-    /// The known releases, oldest first.
+    /// The known releases that run modules, oldest first.
     pub releases: &'static [Release],
+    /// The last release that reads modules in this way. `None` if newer releases do, too.
+    pub until: Option<&'static str>,
 }
 
 /// A minor release of a consumer.
@@ -82,6 +84,7 @@ pub static CONSUMERS: [Consumer; 4] = [
             release("1.39", 39),
             release("1.40", 40),
         ],
+        until: None,
     },
     Consumer {
         name: "istio",
@@ -112,6 +115,7 @@ pub static CONSUMERS: [Consumer; 4] = [
             release("1.29", 37),
             release("1.30", 38),
         ],
+        until: None,
     },
     Consumer {
         name: "envoy-gateway",
@@ -132,6 +136,7 @@ pub static CONSUMERS: [Consumer; 4] = [
             release("1.8", 38),
             release("1.9", 39),
         ],
+        until: None,
     },
     Consumer {
         name: "maistra",
@@ -139,14 +144,10 @@ pub static CONSUMERS: [Consumer; 4] = [
         is_mesh: true,
         reads: ModuleSource::Manifest,
         max_module_length: None,
-        releases: &[
-            release("2.1", 17),
-            release("2.2", 20),
-            release("2.3", 22),
-            release("2.4", 24),
-            release("2.5", 26),
-            release("2.6", 28),
-        ],
+        // ServiceMeshExtension. Later releases have only Istio's WasmPlugin, so what is said of Istio
+        // holds for them.
+        releases: &[release("2.1", 17), release("2.2", 20)],
+        until: Some("2.2"),
     },
 ];
 
@@ -197,7 +198,12 @@ impl Consumer {
             .rev()
             .find(|release| release.envoy < envoy)?;
         Some(if self.since(envoy).is_none() {
-            format!("every release of {}", self.title)
+            match self.reads {
+                ModuleSource::Manifest => {
+                    format!("every release of {} with ServiceMeshExtension", self.title)
+                }
+                _ => format!("every release of {}", self.title),
+            }
         } else {
             format!("{} {} and older", self.title, older.version)
         })
@@ -236,7 +242,7 @@ mod tests {
         for (minor, expected) in [
             (17, ["1.17", "1.12", "1.1", "2.1"].map(Some)),
             (19, ["1.19", "1.12", "1.1", "2.2"].map(Some)),
-            (21, ["1.21", "1.13", "1.1", "2.3"].map(Some)),
+            (21, [Some("1.21"), Some("1.13"), Some("1.1"), None]),
             (35, [Some("1.35"), Some("1.27"), Some("1.5"), None]),
             (38, [Some("1.38"), Some("1.30"), Some("1.8"), None]),
             (39, [Some("1.39"), None, Some("1.9"), None]),
@@ -256,8 +262,11 @@ mod tests {
         for (name, minor, expected) in [
             ("maistra", 17, None),
             ("maistra", 19, Some("Maistra 2.1 and older")),
-            ("maistra", 23, Some("Maistra 2.3 and older")),
-            ("maistra", 35, Some("every release of Maistra")),
+            (
+                "maistra",
+                21,
+                Some("every release of Maistra with ServiceMeshExtension"),
+            ),
             ("envoy", 35, Some("Envoy 1.34 and older")),
             ("envoy-gateway", 19, None),
         ] {

@@ -127,10 +127,13 @@ pub(crate) fn escaped(text: &str) -> String {
 pub struct Verdict {
     /// The consumer's name: see [`CONSUMERS`].
     pub name: &'static str,
-    /// Whether its newest known release accepts the input.
+    /// Whether the newest known release that runs modules in this way accepts the input.
     pub accepts: bool,
     /// The oldest known release that accepts it. `None` if it is not accepted.
     pub since: Option<&'static str>,
+    /// The last release that accepts it. `None` if it is not accepted, or if newer releases accept it,
+    /// too.
+    pub until: Option<&'static str>,
     /// The module that it reads: a path in the image, a layer, or the file. `None` if there is none.
     pub reads: Option<String>,
     /// Why it does not accept the input, or why that is not known, and how to fix it.
@@ -271,6 +274,7 @@ impl Report {
             name: consumer.name,
             accepts: since.is_some(),
             since,
+            until: since.and(consumer.until),
             reads: read.map(|(_, path, _)| path.clone()),
             reasons,
         }

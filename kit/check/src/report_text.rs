@@ -101,7 +101,11 @@ impl Report {
             .any(|finding| finding.rejected_by.contains(&verdict.name));
         match (&verdict.since, &verdict.reads) {
             (Some(since), Some(path)) => {
-                let versions = format!("{since} and later");
+                let versions = match verdict.until {
+                    None => format!("{since} and later"),
+                    Some(until) if until == *since => until.to_owned(),
+                    Some(until) => format!("{since} to {until}"),
+                };
                 writeln!(
                     formatter,
                     "accepts it   {versions:<16} reads {}",

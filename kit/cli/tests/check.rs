@@ -14,7 +14,6 @@ const MANIFEST: &str = "schemaVersion: 1\nname: a\nphase: PreStats\npriority: 1\
 const CPP: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
-    (import "env" "emscripten_notify_memory_growth" (func (param i32)))
     (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
     (memory (export "memory") 4)
     (func (export "_initialize"))
@@ -252,10 +251,10 @@ fn proposal_that_some_proxies_lack_and_large_memory_are_reported() {
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func (param externref))"#,
         &[
-            "warning: it needs the proposal reference-types (V8 9.6), so Envoy 1.20 and older, \
-             Istio 1.12 and older, and Maistra 2.2 and older will not load it; to run it there, \
-             encode it again \
-             without long table indexes, as cargo proxy-wasm shrink and wasm-opt do",
+            "error: it needs the proposal reference-types (V8 9.6), so Envoy 1.20 and older, \
+             Istio 1.12 and older, and every release of Maistra with ServiceMeshExtension will not \
+             load it; to run it there, encode it again without long table indexes, as cargo \
+             proxy-wasm shrink and wasm-opt do (rejected by maistra)",
         ],
     );
     assert_module(
@@ -271,7 +270,7 @@ fn proposal_that_some_proxies_lack_and_large_memory_are_reported() {
         r#"(memory (export "memory") 4) (func $f return_call $f)"#,
         &[
             "error: it needs the proposal tail-calls (V8 11.2), so Envoy 1.34 and older, Istio 1.26 \
-             and older, Envoy Gateway 1.4 and older, and every release of Maistra will not load it; \
+             and older, Envoy Gateway 1.4 and older, and every release of Maistra with ServiceMeshExtension will not load it; \
              to run it there, compile without this feature (rejected by maistra)",
         ],
     );
@@ -346,10 +345,10 @@ fn image_root_must_have_three_files_and_no_others() -> Result<()> {
     assert_eq!(
         reads,
         [
-            ("envoy", Some("1.23"), Some("a.wasm")),
-            ("istio", Some("1.15"), Some("plugin.wasm")),
+            ("envoy", Some("1.17"), Some("a.wasm")),
+            ("istio", Some("1.12"), Some("plugin.wasm")),
             ("envoy-gateway", Some("1.1"), Some("plugin.wasm")),
-            ("maistra", Some("2.4"), Some("a.wasm")),
+            ("maistra", Some("2.1"), Some("a.wasm")),
         ]
     );
     assert_eq!(report.module.context("no module")?.bytes, module.len());
@@ -532,14 +531,15 @@ fn report_can_be_json() -> Result<()> {
     assert_eq!(
         json["consumers"][1],
         serde_json::json!({
-            "name": "istio", "accepts": false, "since": null, "reads": null,
+            "name": "istio", "accepts": false, "since": null, "until": null, "reads": null,
             "reasons": [format!("plugin.wasm: it is missing; {HOW}")],
         })
     );
     assert_eq!(
         json["consumers"][3],
         serde_json::json!({
-            "name": "maistra", "accepts": true, "since": "2.4", "reads": "a.wasm", "reasons": [],
+            "name": "maistra", "accepts": true, "since": "2.1", "until": "2.2", "reads": "a.wasm",
+            "reasons": [],
         })
     );
     let callbacks = json["module"]["callbacks"]

@@ -13,7 +13,7 @@ fn report_of_a_good_image_fits_on_one_screen() {
 Envoy          accepts it   1.17 and later   reads a.wasm
 Istio          accepts it   1.12 and later   reads plugin.wasm
 Envoy Gateway  accepts it   1.1 and later    reads plugin.wasm
-Maistra        accepts it   2.1 and later    reads a.wasm
+Maistra        accepts it   2.1 to 2.2       reads a.wasm
 
 Module:        a.wasm, {} bytes
 ABI:           Proxy-Wasm 0.2.1; the module exports 1 callback
@@ -42,7 +42,7 @@ Istio          rejects it
 Envoy Gateway  rejects it
     error: layer 1: its media type is \"{OCI_ZSTD}\" in an OCI manifest; compress it with gzip, as \
          {OCI_GZIP}: Istio and Envoy Gateway require it
-Maistra        accepts it   2.1 and later    reads a.wasm
+Maistra        accepts it   2.1 to 2.2       reads a.wasm
 "
     );
     assert!(text.starts_with(&expected), "{text}");
