@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Component, Path};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use crate::annotations::{Annotations, VARIANT};
@@ -28,9 +29,21 @@ pub struct Manifest {
     /// Where in the proxy's filter chain the extension runs.
     pub phase: Phase,
     /// The order among the extensions of one phase: the higher priority runs first.
+    #[serde(deserialize_with = "priority")]
     pub priority: i32,
     /// The module's path, relative to the image's root.
     pub module: String,
+}
+
+/// Deserializes the priority. The error says which values are valid.
+fn priority<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i32, D::Error> {
+    i32::deserialize(deserializer).map_err(|_| {
+        D::Error::custom(format!(
+            "priority is not an integer from {} to {}; write one",
+            i32::MIN,
+            i32::MAX
+        ))
+    })
 }
 
 /// A phase of Maistra: a position in the proxy's filter chain.

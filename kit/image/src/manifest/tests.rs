@@ -50,7 +50,10 @@ fn error_has_line_and_column_of_the_invalid_value() {
         "manifest.yaml:5:8: unknown variant `Sometimes`, expected one of PreAuthN, PostAuthN, \
          PreAuthZ, PostAuthZ, PreStats, PostStats"
     );
-    assert_eq!(error("-3", "soon"), "manifest.yaml:6:11: invalid i32");
+    assert_eq!(
+        error("-3", "soon"),
+        "manifest.yaml:6:11: priority is not an integer from -2147483648 to 2147483647; write one"
+    );
     assert!(error("name: a", "nmae: a").starts_with("manifest.yaml:2:1: unknown field `nmae`"));
     assert!(error("name: a", "name: a\nname: b").contains("name"));
     assert!(error("name: a", "name: [").starts_with("manifest.yaml:"));
