@@ -54,7 +54,7 @@ impl Registry {
             address,
             _directory: directory,
         };
-        // It prints nothing when it is ready; it is when it accepts a connection.
+        // It prints nothing when it is ready, but then it accepts connections.
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(address).is_err() {
             ensure!(

@@ -1,5 +1,5 @@
-//! The steps of .github/workflows/release.yml, with a registry on this machine. What signs and
-//! publishes is a script that records how it is called.
+//! The steps of .github/workflows/release.yml, with a registry on this machine. Scripts that
+//! record how they are called replace the programs that sign and publish.
 
 use std::collections::BTreeMap;
 use std::fs;

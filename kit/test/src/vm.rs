@@ -265,7 +265,7 @@ fn instantiation_error(error: wasmi::Error) -> Error {
         ErrorKind::Instantiation(InstantiationError::FailedToInstantiateTable(_)) => {
             "the initial size of a table is above the limit of 10,000,000 elements".to_owned()
         }
-        // What a host function says.
+        // The error of a host function.
         ErrorKind::Message(message) => message.to_string(),
         _ => return load_error(error),
     })

@@ -91,7 +91,7 @@ impl EmbeddedSession {
             self.receive_http_calls()?;
             self.receive_grpc_calls()?;
             let next = self.waiting.iter().enumerate();
-            // If several are due at the same time, the call that was made first.
+            // If several are due at the same time, the one that was made first is next.
             let Some((place, _)) = next.min_by_key(|(_, waiting)| waiting.due) else {
                 return Ok(());
             };

@@ -277,7 +277,8 @@ impl Core {
         self.host_mut().posted.push_back(Posted::Closed(id));
         let stream = self.stream(id)?;
         stream.ended = Some(now);
-        // As in Envoy: the context is created now, and never deleted.
+        // As in Envoy, none of these callbacks is called if the extension closes the connection in
+        // `proxy_on_context_create`.
         if !stream.is_created {
             return Ok(());
         }

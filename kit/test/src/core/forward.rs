@@ -135,7 +135,7 @@ impl Core {
 /// The response of Envoy to a request that it cannot forward.
 fn check_request(headers: &Headers, had_forwarded_proto: bool) -> Option<LocalReply> {
     let is_routed = headers.first(":path").is_some_and(|path| path.starts_with(b"/"))
-        // Envoy adds it to each request, and matches no route without it.
+        // Envoy adds `x-forwarded-proto` to each request, and matches no route without it.
         && (!had_forwarded_proto || headers.first("x-forwarded-proto").is_some());
     if !is_routed {
         return Some(LocalReply::of_envoy(404, "", "route_not_found"));

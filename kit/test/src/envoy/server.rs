@@ -39,7 +39,7 @@ impl Server {
             bootstrap,
             directory,
             workers,
-            // Connections that are still open after it are closed. Istio waits 45 seconds.
+            // Connections that are still open after this time are closed. Istio waits 45 seconds.
             drain_seconds: 5,
             arguments: ["--log-level", "info"].map(str::to_owned).to_vec(),
         };

@@ -209,7 +209,7 @@ fn extension_closes_a_connection() -> Result<(), Error> {
         assert!(connection.is_closed());
         assert_eq!(upstream(&connection), ended(""));
         assert_eq!(downstream(&connection), ended(""));
-        // By the proxy.
+        // The status of the host call, and the peer type: the proxy has closed the connection.
         assert_eq!(said(&proxy), ["0", "1"]);
         assert!(matches!(
             connection.send("two"),

@@ -173,7 +173,7 @@ fn read_chunks(bytes: &[u8], received: &mut Received) -> usize {
             }
             break;
         }
-        // Its end is two more bytes.
+        // CR LF follows the data of a chunk.
         let Some(chunk) = bytes.get(start..start.saturating_add(size).saturating_add(2)) else {
             break;
         };

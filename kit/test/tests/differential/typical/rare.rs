@@ -1,4 +1,4 @@
-//! What few extensions do, and what only some of them see.
+//! What few extensions do.
 
 use crate::messages::Request;
 use crate::module::{Module, Out, probe};
