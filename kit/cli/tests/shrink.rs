@@ -98,7 +98,7 @@ const FIXTURES: [(&str, &[&str], bool); 33] = [
     ("root_on_done", &["proxy_on_done"], true),
     ("root_on_log", &["proxy_on_log"], false),
     (
-        "unanswered_call",
+        "ignored_response",
         &["proxy_on_http_call_response", "proxy_on_request_headers"],
         true,
     ),
@@ -230,7 +230,7 @@ fn used_host_calls_are_kept() {
 
 #[test]
 fn response_callback_is_kept_if_the_module_makes_calls() -> Result<(), Error> {
-    let shrunk = shrunk("unanswered_call");
+    let shrunk = shrunk("ignored_response");
     let decision = shrunk
         .decisions
         .iter()
