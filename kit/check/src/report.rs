@@ -24,7 +24,7 @@ pub enum Severity {
 
 /// A problem that a check found.
 ///
-/// It is displayed as one line: `error: manifest.yaml:5:8: phase is missing; write one of …`.
+/// It is displayed as one line: `error: manifest.yaml:6:11: priority is "high"; write a whole …`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {

@@ -37,7 +37,8 @@ pub enum WasmTarget {
     #[default]
     #[value(name = TARGET)]
     Unknown,
-    /// WebAssembly with WASI preview 1: a larger module, in which each use of these is a host call
+    /// WebAssembly with WASI preview 1: the clock, random numbers and environment variables are
+    /// host calls, and the module is larger
     #[value(name = WASI_TARGET)]
     Wasi,
 }

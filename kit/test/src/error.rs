@@ -132,7 +132,7 @@ pub enum Limit {
 pub struct Frame {
     /// Its index in the module.
     pub function: u32,
-    /// Its name, if the module has a name section.
+    /// Its name. `None` if neither the module nor its symbols have function names.
     pub name: Option<String>,
 }
 

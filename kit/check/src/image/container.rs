@@ -26,7 +26,7 @@ pub fn root(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
         PodmanChoice::Other => report.not_checked(
             &readers,
             "index.json",
-            "podman, which Maistra uses, selects another image than Istio",
+            "podman, which Maistra uses, selects a different image than Istio",
             "keep one image: a module runs on every platform",
         ),
         _ if is_artifact(image) => report.error(

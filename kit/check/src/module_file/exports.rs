@@ -27,7 +27,7 @@ fn memory(checked: &mut CheckedModule) {
         }
     } else if module.memory().is_none() {
         checked.warning(
-            "it exports its memory under another name than \"memory\", which only V8 accepts",
+            "it exports its memory under a name other than \"memory\", which only V8 accepts",
             "export it as \"memory\"",
         );
     }

@@ -87,7 +87,7 @@ fn why_not_created(item: &Item) -> Option<String> {
     match item {
         Item::Memory(memory) if memory.is_shared => Some("that is shared".to_owned()),
         Item::Memory(Memory { is_64: true, .. }) | Item::Table(Table { is_64: true, .. }) => {
-            Some("with 64 bits".to_owned())
+            Some("with 64-bit addresses".to_owned())
         }
         Item::Table(table) => {
             if let Some(unknown) = item.type_unknown_to_v8() {

@@ -107,7 +107,7 @@ fn marker_must_be_a_function_and_memory_with_another_name_is_a_warning() {
         [
             "error: a.wasm: its export for ABI 0.2.1 is not a function; build it with a Proxy-Wasm \
              SDK for ABI 0.2.1",
-            "warning: a.wasm: it exports its memory under another name than \"memory\", which only V8 \
+            "warning: a.wasm: it exports its memory under a name other than \"memory\", which only V8 \
              accepts; export it as \"memory\""
         ]
     );
@@ -296,8 +296,8 @@ fn only_a_simple_memory_and_table_can_be_imported() {
     }
     for (import, problem) in [
         ("(memory 1 1 shared)", "a memory that is shared"),
-        ("(memory i64 1)", "a memory with 64 bits"),
-        ("(table i64 1 funcref)", "a table with 64 bits"),
+        ("(memory i64 1)", "a memory with 64-bit addresses"),
+        ("(table i64 1 funcref)", "a table with 64-bit addresses"),
         ("(table 1 anyref)", "a table of the type anyref"),
         ("(table 1 (ref func))", "a table that is never null"),
         (

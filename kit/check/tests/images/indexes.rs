@@ -144,7 +144,7 @@ fn image_that_only_podman_selects_is_not_checked() {
         assert_eq!(finding.not_checked_for, ["maistra"]);
         assert_eq!(
             finding.to_string(),
-            "not checked: index.json: podman, which Maistra uses, selects another image than \
+            "not checked: index.json: podman, which Maistra uses, selects a different image than \
              Istio; keep one image: a module runs on every platform (not checked for maistra)"
         );
     }

@@ -78,12 +78,19 @@ impl Results {
             (Some(pattern), log) => self.fail(
                 "rejected",
                 pattern.as_part().to_string(),
-                log.unwrap_or("the configuration is accepted"),
+                match log {
+                    None => "the configuration is accepted",
+                    Some("") => "the extension logs nothing",
+                    Some(log) => log,
+                },
             ),
             (None, Some(log)) => self.fail(
                 "configuration",
                 "the configuration is accepted",
-                format!("it is rejected: {log}"),
+                match log {
+                    "" => "it is rejected, and the extension logs nothing".to_owned(),
+                    log => format!("it is rejected: {log}"),
+                },
             ),
         }
         if let Some(exchange) = scope.exchange {

@@ -68,7 +68,9 @@ impl Plan {
         } in part.calls
         {
             if cluster == UPSTREAM {
-                return Err("in Envoy, the cluster named upstream already gets the requests");
+                return Err(
+                    "the case calls the cluster upstream, which gets the requests in Envoy",
+                );
             }
             let is_reachable = response.failure != Some(FailureKind::Unreachable);
             if !is_reachable && expect.is_some() {
