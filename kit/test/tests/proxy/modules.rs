@@ -453,7 +453,7 @@ fn callbacks() -> Vec<ModuleCase> {
         case(
             "callback of ABI 0.1.0",
             exporting(headers, two),
-            Rejected("ABI 0.2.1 defines: (i32, i32, i32) -> i32"),
+            Rejected("ABI 0.2.1 defines (i32, i32, i32) -> i32"),
         ),
         case(
             "callback of ABI 0.1.0 in its module",
