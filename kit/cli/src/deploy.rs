@@ -26,8 +26,8 @@ impl Deployment {
     ///
     /// # Errors
     ///
-    /// If there is no file for the mesh, if it does not name an image once, or if Maistra would not
-    /// pull the image.
+    /// If there is no file for the mesh, if it does not contain the placeholder exactly once outside
+    /// comments, or if Maistra would not pull the image.
     pub fn read(directory: &Path, mesh: &str, image: &ImageReference) -> Result<Self> {
         let file = directory.join(format!("{mesh}.yaml"));
         let meshes = meshes(directory)?;

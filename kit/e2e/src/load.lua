@@ -1,7 +1,7 @@
 -- Checks every response that wrk gets, and counts: `wrk --script load.lua URL -- HEADER`.
 --
--- wrk runs the functions up to `response` in each of its threads, each with its own globals, and `done`
--- once, at the end.
+-- wrk runs `init` and `response` in its threads, each with its own Lua state. It runs `setup` for each
+-- thread, and `done` at the end, in another state, so these two share `threads`.
 
 local threads = {}
 

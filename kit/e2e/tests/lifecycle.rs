@@ -116,11 +116,9 @@ fn replace_filter(project: &Path) -> Result<()> {
     command(project, "cargo", &["make", "check"])?;
     command(project, "cargo", &["make", "lint"])?;
     for path in git(project, &["diff", "--name-only"])?.lines() {
-        let is_authors = ["src/", "tests/", "deploy/"];
+        let allowed = ["src/", "tests/", "deploy/"];
         ensure!(
-            is_authors
-                .iter()
-                .any(|directory| path.starts_with(directory)),
+            allowed.iter().any(|directory| path.starts_with(directory)),
             "{path} had to be changed"
         );
     }

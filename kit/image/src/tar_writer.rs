@@ -19,7 +19,8 @@ impl TarWriter {
     ///
     /// # Errors
     ///
-    /// If the path is longer than 255 bytes, the limit of the format.
+    /// If the path does not fit into the header: it has space for 100 bytes, or for 155 bytes
+    /// before a slash and 100 after it.
     pub fn append(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         const REGULAR: u32 = 0o100_000;
         let mut header = tar::Header::new_ustar();

@@ -65,7 +65,7 @@ impl Packaging {
         command
     }
 
-    /// The engine to use. `None` packages without an engine; no engine packages the oci variant.
+    /// The engine to use. `None` packages without an engine, as the oci variant requires.
     pub fn engine(&self) -> Result<Option<Engine>> {
         match self.engine.as_deref() {
             None | Some("") if self.variant == Variant::Oci => Ok(None),

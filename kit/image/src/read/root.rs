@@ -122,7 +122,7 @@ fn is_directory(root: &ContainerRoot, path: &str) -> bool {
 }
 
 /// Resolves the symbolic links in the directories of a path, and, if `follow` is set, in its last
-/// part. `None` if a part is not a directory, or if the links form a cycle.
+/// part. `None` if a part is not a directory, or if there are more than [`MAX_LINKS`] links.
 fn resolve(root: &ContainerRoot, path: &str, follow: bool) -> Option<String> {
     let path = normalize_path(path.as_bytes());
     let mut remaining: Vec<&str> = path.split('/').rev().collect();

@@ -155,7 +155,8 @@ fn host_calls_with_any_arguments_return_a_status_or_trap() {
         let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let wat = CALLBACKS.into_iter().fold(Wat::new(), |wat, name| {
             let callback = callback(name, AbiVersion::V0_2_1).expect("a callback");
-            // A third of the callbacks: a plugin that is rejected at its start gets no other callbacks.
+            // The module has only a third of the callbacks, because a rejection at the start prevents
+            // all later ones.
             if numbers.below(3) == 0 {
                 wat.on(name, &body(&mut numbers, callback, &functions))
             } else {

@@ -167,7 +167,7 @@ fn only_the_lower_16_bits_of_a_status_are_used() -> Result<(), Error> {
 }
 
 #[test]
-fn first_of_two_local_responses_is_sent() -> Result<(), Error> {
+fn first_of_two_local_responses_in_a_request_callback_is_sent() -> Result<(), Error> {
     let two = send(403, "first", 0) + &send(404, "second", 0);
     let wat = Wat::new().on("proxy_on_request_headers", &two);
     let response = wat.load()?.request("GET", "/").respond(200)?;
