@@ -1,7 +1,7 @@
 //! The command `cargo proxy-wasm deploy`, with a kubectl that records its arguments, and with the
 //! real one where there is no cluster.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -26,6 +26,16 @@ const MESHES: [&str; 6] = [
 /// Runs the command where kubectl is a script that records its arguments and its input, and that
 /// ends with `diff_status` if its command is `diff`, and with success otherwise.
 fn deploy(project: &Path, diff_status: u8, arguments: &[&str]) -> Result<(Output, String)> {
+    deploy_with_input(project, diff_status, arguments, "")
+}
+
+/// The same. `input` is what the user types.
+fn deploy_with_input(
+    project: &Path,
+    diff_status: u8,
+    arguments: &[&str],
+    input: &str,
+) -> Result<(Output, String)> {
     let directory = tempfile::tempdir()?;
     let log = directory.path().join("log");
     fs::write(&log, "")?;
@@ -39,7 +49,10 @@ fn deploy(project: &Path, diff_status: u8, arguments: &[&str]) -> Result<(Output
     )?;
     fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755))?;
     let path = std::env::var("PATH").unwrap_or_default();
+    let input_file = directory.path().join("input");
+    fs::write(&input_file, input)?;
     let output = command(project, arguments)
+        .stdin(File::open(&input_file)?)
         .env("PATH", format!("{}:{path}", directory.path().display()))
         .output()?;
     Ok((output, fs::read_to_string(log)?))
@@ -84,13 +97,21 @@ fn what_would_change_is_shown_before_it_is_applied() -> Result<()> {
 }
 
 #[test]
-fn nothing_is_applied_without_a_yes() -> Result<()> {
+fn resource_is_applied_only_if_the_user_confirms() -> Result<()> {
     let arguments = ["--mesh", "istio", "--image", IMAGE];
-    let (output, log) = deploy(template(), 1, &arguments)?;
-    assert!(!output.status.success());
-    let error = error(&output);
-    assert!(error.contains("nothing is changed"), "{error}");
-    assert!(!log.contains("apply --filename"), "{log}");
+    for (input, is_applied) in [
+        ("y\n", true),
+        ("Yes\n", true),
+        ("n\n", false),
+        ("\n", false),
+        ("", false),
+    ] {
+        let (output, log) = deploy_with_input(template(), 1, &arguments, input)?;
+        assert_eq!(output.status.success(), is_applied, "{output:?}");
+        assert_eq!(log.contains("apply --filename"), is_applied, "{log}");
+        let error = error(&output);
+        assert_eq!(error.contains("nothing is changed"), !is_applied, "{error}");
+    }
     Ok(())
 }
 
