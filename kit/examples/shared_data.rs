@@ -26,7 +26,7 @@ impl RootContext for Plugin {
         if let (None, None) = self.get_shared_data(KEY)
             && let Err(status) = self.set_shared_data(KEY, Some(&0_u64.to_le_bytes()), None)
         {
-            error!("cannot share a number: {status:?}");
+            error!("cannot set the shared number of requests: {status:?}");
             return false;
         }
         true
@@ -56,7 +56,7 @@ impl RequestCounter {
                 // Another worker was faster. Try again with its number.
                 Err(Status::CasMismatch) => (),
                 Err(status) => {
-                    warn!("cannot share a number: {status:?}");
+                    warn!("cannot set the shared number of requests: {status:?}");
                     return None;
                 }
             }

@@ -30,9 +30,6 @@ const KEYS: [&str; 7] = [
     "module",
 ];
 
-/// The keys that [`Manifest`] requires, but Maistra does not.
-const EXPECTED: [&str; 3] = ["schemaVersion", "phase", "priority"];
-
 /// Checks the text of a manifest. Returns the module's path, if Maistra accepts the manifest.
 pub fn check(report: &mut Report, place: &str, bytes: &[u8]) -> Option<String> {
     let readers = consumers::reading(ModuleSource::Manifest);
@@ -155,29 +152,23 @@ fn check_type(report: &mut Report, key: &str, value: &ManifestValue, place: &str
     report.error(&readers, place, problem, remedy_for(key));
 }
 
-/// Reports a key that is missing or empty.
+/// Reports a key that is missing or empty. Maistra does not require `schemaVersion`, `phase` and
+/// `priority`, but [`Manifest`] does.
 fn report_missing(report: &mut Report, key: &str, place: &str) {
-    if key == "module" {
-        let readers = consumers::reading(ModuleSource::Manifest);
-        report.error(
-            &readers,
-            place,
-            format!("{key} is missing"),
-            remedy_for(key),
-        );
-    } else if key == "schemaVersion" {
-        report.warning(
-            place,
-            format!("{key} is missing; Maistra ignores this key"),
-            remedy_for(key),
-        );
-    } else if EXPECTED.contains(&key) {
-        report.warning(
-            place,
-            format!("{key} is missing, so the resource in the mesh has to set it"),
-            remedy_for(key),
-        );
-    }
+    let effect = match key {
+        "module" => {
+            let readers = consumers::reading(ModuleSource::Manifest);
+            let problem = format!("{key} is missing");
+            report.error(&readers, place, problem, remedy_for(key));
+            return;
+        }
+        "schemaVersion" => "; Maistra ignores this key",
+        "phase" => ", so the resource in the mesh has to set it",
+        "priority" => ", so it is 0 unless the resource in the mesh sets it",
+        _ => return,
+    };
+    let problem = format!("{key} is missing{effect}");
+    report.warning(place, problem, remedy_for(key));
 }
 
 /// Checks a value that yaml.v2 reads.

@@ -116,7 +116,7 @@ fn compare_manifest(report: &mut Report, project: &ProjectDescription, manifest:
         report.warning(
             node.place(manifest::FILE_NAME),
             format!("description is {node}, but {expected:?} in Cargo.toml"),
-            "write the same in both: the image has this one",
+            "write the same in both: the image gets the one in manifest.yaml",
         );
     }
 }

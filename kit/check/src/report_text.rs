@@ -156,7 +156,9 @@ fn write_trial(formatter: &mut Formatter, trial: &Trial) -> fmt::Result {
             "the module starts; whether it accepts the configuration is not known: {}",
             escaped(why)
         ),
-        (_, _, Some(why)) => format!("not tried in the embedded proxy: {}", escaped(why)),
+        (_, _, Some(why)) => {
+            format!("whether the module starts is not known: {}", escaped(why))
+        }
         (Some(true), None, None) => "the module starts".to_owned(),
         (Some(true), Some(true), None) => {
             "the module starts, and accepts the configuration".to_owned()

@@ -358,7 +358,9 @@ fn find_problem(reply: &Reply) -> Option<String> {
         statuses => return Some(format!("its status is {}", statuses.join(" and "))),
     }
     if headers.first("transfer-encoding").is_some() {
-        return Some("the upstream sets transfer-encoding itself".to_owned());
+        return Some(
+            "it has a transfer-encoding, which the upstream sets itself; remove it".to_owned(),
+        );
     }
     if reply.trailers.is_some() && headers.first("content-length").is_some() {
         return Some("it has a content-length and trailers; remove one of them".to_owned());
@@ -699,7 +701,7 @@ mod tests {
             ),
             (
                 Reply::new(200).header("transfer-encoding", "gzip"),
-                "sets transfer-encoding itself",
+                "a transfer-encoding, which the upstream sets itself",
             ),
             (
                 Reply::new(200)

@@ -113,7 +113,8 @@ impl Response {
     }
 
     /// Whether it is a local response: the extension has sent it instead of the upstream (ABI:
-    /// `proxy_send_local_response`), or Envoy, because a message could not be forwarded.
+    /// `proxy_send_local_response`), or Envoy, because a message could not be forwarded or the
+    /// upstream has failed.
     pub fn is_local(&self) -> bool {
         self.is_local
     }

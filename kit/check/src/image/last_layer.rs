@@ -144,7 +144,7 @@ fn media_type(
         if layer.compression != Compression::Gzip {
             report.warning(
                 place,
-                "it is not compressed, as docker save and podman save write it",
+                "it is not compressed, because docker save or podman save wrote it",
                 "push it with podman, docker or skopeo, which compress it: Istio and Envoy Gateway \
                  require gzip for the last layer",
             );
@@ -296,7 +296,7 @@ fn of_artifact(report: &mut Report, image: &Image) -> Option<FoundModule> {
                     "its media type is {}, and no proxy or mesh reads it",
                     excerpt(&layer.media_type)
                 ),
-                format!("add a layer {WASM_CONFIG_LAYER}"),
+                format!("replace it with a layer {WASM_CONFIG_LAYER}"),
             ),
         }
     }

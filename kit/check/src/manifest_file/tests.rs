@@ -147,8 +147,8 @@ fn what_only_the_toolkit_rejects_is_a_warning() {
         (
             "-3",
             "",
-            "m.yaml:6:9: priority is missing, so the resource in the mesh has to set it; write \
-             a whole number from -2147483648 to 2147483647",
+            "m.yaml:6:9: priority is missing, so it is 0 unless the resource in the mesh sets \
+             it; write a whole number from -2147483648 to 2147483647",
         ),
         (
             "-3",

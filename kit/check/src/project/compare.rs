@@ -202,7 +202,9 @@ impl<'a> Comparison<'a> {
                 let (trial, problem) = trial::run(module, &settings);
                 let not_tried = trial.not_tried.map(|why| TrialProblem {
                     is_error: false,
-                    what: format!("the configuration is not tried: {why}"),
+                    what: format!(
+                        "whether the module accepts the configuration is not known: {why}"
+                    ),
                     how: "try it in Envoy".to_owned(),
                 });
                 problem.or(not_tried)

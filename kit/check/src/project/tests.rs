@@ -229,7 +229,7 @@ fn manifest_is_compared_with_the_package() {
             "Does something",
             "Does more",
             "warning: manifest.yaml:3:14: description is \"Does more\", but \"Does something\" in \
-             Cargo.toml; write the same in both: the image has this one",
+             Cargo.toml; write the same in both: the image gets the one in manifest.yaml",
         ),
     ] {
         let directory = project(true, &[("manifest.yaml", &MANIFEST.replacen(from, to, 1))]);

@@ -10,8 +10,8 @@ use crate::layout::*;
 
 const ISTIO: &str = "accepts plugin.wasm";
 const MAISTRA: &str = "accepts a.wasm";
-const NOT_COMPRESSED: &str = "warning: layer 1: it is not compressed, as docker save and podman save \
-                              write it; push it with podman, docker or skopeo, which compress it: \
+const NOT_COMPRESSED: &str = "warning: layer 1: it is not compressed, because docker save or podman \
+                              save wrote it; push it with podman, docker or skopeo, which compress it: \
                               Istio and Envoy Gateway require gzip for the last layer";
 
 fn check_archive(files: &[(&str, &[u8])]) -> Report {

@@ -12,9 +12,9 @@ use crate::stdio::{self, counted, print_line, print_note};
 /// Applies the file for a mesh, after trying its configuration and showing what would change.
 pub fn deploy(project: &Project, options: Deploy) -> Result<()> {
     let package = &project.package;
-    let mesh = options
-        .mesh
-        .context("the mesh is missing; pass --mesh istio, or set the variable MESH")?;
+    let mesh = options.mesh.context(
+        "the mesh is missing; pass --mesh, for example --mesh istio, or set the variable MESH",
+    )?;
     let given = options.image.filter(|image| !image.is_empty());
     let image = image(given.as_deref(), Pushed::read(&package.target())?)?;
     let deployment = Deployment::read(&package.root().join("deploy"), &mesh, &image)?;

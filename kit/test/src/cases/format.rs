@@ -231,7 +231,7 @@ pub struct Reply {
 pub enum FailureKind {
     /// Nothing listens there.
     Unreachable,
-    /// The connection breaks; with a status, after the response has begun.
+    /// The connection breaks: after the response has begun if there is a status, otherwise before.
     Reset,
     /// It does not respond before the timeout of the call.
     Timeout,
