@@ -36,7 +36,7 @@ pub enum Command {
         #[arg(long, conflicts_with = "explain")]
         dev: bool,
         /// Build the package's examples, in target/examples
-        #[arg(long, conflicts_with_all = ["dev", "explain"])]
+        #[arg(long, conflicts_with_all = ["dev", "explain", "target", "no_shrink"])]
         examples: bool,
         /// Print why each callback is kept or removed
         #[arg(long)]

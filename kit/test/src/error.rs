@@ -148,6 +148,13 @@ impl fmt::Display for Frame {
 impl fmt::Display for Trap {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "{} trapped: {}", self.callback, self.reason)?;
+        formatter.write_str(match self.limit {
+            Some(Limit::Fuel) => "; the embedded proxy's limit is Options::fuel_limit",
+            Some(Limit::Memory) => {
+                "; its memory reached the embedded proxy's limit, Options::memory_limit"
+            }
+            Some(Limit::CallDepth) | None => "",
+        })?;
         for frame in &self.backtrace {
             write!(formatter, "\n  at {frame}")?;
         }

@@ -170,6 +170,7 @@ fn endless_start_runs_out_of_fuel() {
         };
         assert_eq!(trap.callback, callback);
         assert_eq!(trap.limit, Some(Limit::Fuel));
+        assert!(trap.to_string().contains("Options::fuel_limit"), "{trap}");
     }
 }
 
