@@ -399,7 +399,7 @@ impl Report {
             return;
         }
         let (place, problem, remedy) = finding;
-        let problem = format!("{problem}, so {} will not load it", listed(&older));
+        let problem = format!("{problem}, so these releases reject it: {}", listed(&older));
         if rejecting.is_empty() {
             self.warning(place, problem, remedy);
         } else {

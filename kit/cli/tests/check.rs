@@ -251,27 +251,28 @@ fn proposal_that_some_proxies_lack_and_large_memory_are_reported() {
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func (param externref))"#,
         &[
-            "error: it needs the proposal reference-types (V8 9.6), so Envoy 1.20 and older, \
-             Istio 1.12 and older, and every release of Maistra with ServiceMeshExtension will not \
-             load it; to run it there, encode it again without long table indexes, as cargo \
-             proxy-wasm shrink and wasm-opt do (rejected by maistra)",
+            "error: it needs the proposal reference-types (V8 9.6), so these releases reject \
+             it: Envoy 1.20 and older, Istio 1.12 and older, and every release of Maistra with \
+             ServiceMeshExtension; to run it there, encode it again without long table indexes, as \
+             cargo proxy-wasm shrink and wasm-opt do (rejected by maistra)",
         ],
     );
     assert_module(
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func v128.const i32x4 0 0 0 0 drop)"#,
         &[
-            "warning: it needs the proposal simd (V8 9.1), so Envoy 1.18 and older, and Maistra \
-             2.1 and older will not load it; to run it there, compile without this feature",
+            "warning: it needs the proposal simd (V8 9.1), so these releases reject it: Envoy 1.18 \
+             and older, and Maistra 2.1 and older; to run it there, compile without this feature",
         ],
     );
     assert_module(
         r#"(memory (export "memory") 4)"#,
         r#"(memory (export "memory") 4) (func $f return_call $f)"#,
         &[
-            "error: it needs the proposal tail-calls (V8 11.2), so Envoy 1.34 and older, Istio 1.26 \
-             and older, Envoy Gateway 1.4 and older, and every release of Maistra with ServiceMeshExtension will not load it; \
-             to run it there, compile without this feature (rejected by maistra)",
+            "error: it needs the proposal tail-calls (V8 11.2), so these releases reject it: Envoy 1.34 \
+             and older, Istio 1.26 and older, Envoy Gateway 1.4 and older, and every release of \
+             Maistra with ServiceMeshExtension; to run it there, compile without this feature \
+             (rejected by maistra)",
         ],
     );
     assert_module(

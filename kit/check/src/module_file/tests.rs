@@ -42,9 +42,10 @@ fn imports_of_go_1_24_pass_where_envoy_has_them() {
         [
             "error: a.wasm: it imports wasi_snapshot_preview1.sched_yield, \
              wasi_snapshot_preview1.poll_oneoff, wasi_snapshot_preview1.fd_fdstat_set_flags, which \
-             Envoy offers since 1.33, so Envoy 1.32 and older, Istio 1.24 and older, Envoy Gateway \
-             1.2 and older, and every release of Maistra with ServiceMeshExtension will not load it; to run it there, \
-             remove the code that calls it, or use an older compiler or SDK (rejected by maistra)"
+             Envoy offers since 1.33, so these releases reject it: Envoy 1.32 and older, Istio 1.24 \
+             and older, Envoy Gateway 1.2 and older, and every release of Maistra with \
+             ServiceMeshExtension; to run it there, remove the code that calls it, or use an older \
+             compiler or SDK (rejected by maistra)"
         ]
     );
     let since: Vec<_> = report

@@ -59,6 +59,9 @@ impl Packaging {
                 command += &format!(" --{option} {}", path.display());
             }
         }
+        if self.variant == Variant::Oci {
+            command += " --variant oci";
+        }
         if !self.required.is_empty() {
             command += &format!(" --for {}", self.required.join(","));
         }

@@ -69,7 +69,8 @@ impl Plan {
         {
             if cluster == UPSTREAM {
                 return Err(
-                    "the case calls the cluster upstream, which gets the requests in Envoy",
+                    "in Envoy, the cluster \"upstream\" is the upstream of the requests; call another \
+                     cluster",
                 );
             }
             let is_reachable = response.failure != Some(FailureKind::Unreachable);
