@@ -89,7 +89,7 @@ impl Finding {
         write!(formatter, "{severity}: {}", self.line())
     }
 
-    /// Whether a consumer rejects it, or may reject it.
+    /// Whether the consumer rejects the input because of it, or may do so.
     pub(crate) fn concerns(&self, consumer: &str) -> bool {
         self.rejected_by.contains(&consumer) || self.not_checked_for.contains(&consumer)
     }

@@ -181,8 +181,8 @@ fn failed(
     })
 }
 
-/// Whether the module may start with another root ID. If a configuration is given, the module has
-/// to start without a root ID.
+/// Whether the trap may be due to the root ID, which is not known. If a configuration is given, the
+/// root ID is known: without `--root-id`, it is empty.
 fn may_need_root_id(bytes: &[u8], settings: &TrialSettings, trap: &Trap) -> bool {
     trap.callback == "proxy_on_context_create"
         && trap.limit.is_none()

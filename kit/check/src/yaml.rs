@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
-/// The maximum number of values that anchors can have and aliases can repeat.
+/// The maximum number of values in anchors, and of values that aliases repeat.
 const MAX_REPLAYED: usize = 100_000;
 
 /// A value, and where it begins. Lines and columns begin with one.

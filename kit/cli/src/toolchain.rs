@@ -142,7 +142,7 @@ impl Toolchain {
     /// directory.
     pub fn path_flags(&self) -> Vec<String> {
         if !matches!(self.kind, ToolchainKind::InUse) {
-            return Vec::new(); // set when it was built
+            return Vec::new(); // `build_standard_library` has set them
         }
         let output = Command::new("rustc").args(["--print", "sysroot"]).output();
         let (Ok(output), Ok(version)) = (output, version_of(Path::new("rustc"))) else {

@@ -19,7 +19,7 @@ fn fuel(headers: usize) -> Result<u64, Error> {
     let members = (0..headers).map(|index| format!(r#""x-{index}": "value""#));
     let configuration = format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
     let proxy = Proxy::load(extension())?.configure(configuration)?;
-    // The first request needs more fuel than later ones, because it initializes tables.
+    // The first request also allocates memory that later ones reuse.
     proxy.request("GET", "/").respond(200)?;
     Ok(proxy.request("GET", "/").respond(200)?.fuel())
 }

@@ -1,4 +1,4 @@
-//! Allocators, start functions, and exports that are not functions of numbers.
+//! Allocators, start functions, and types that V8's C++ API may not support.
 
 use proxy_wasm_abi::EnvoyVersion;
 
@@ -75,7 +75,8 @@ fn start_functions() -> Vec<ModuleCase> {
     cases
 }
 
-/// Imports and exports of types that V8 supports, but its C++ API does not.
+/// Types that V8 supports. Envoy crashes if an import or export has one that V8's C++ API does not
+/// support.
 fn types() -> Vec<ModuleCase> {
     const TYPES: &str = "(type $f (func)) (type $s (struct))";
     let mut cases = Vec::new();

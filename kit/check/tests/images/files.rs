@@ -305,7 +305,7 @@ fn headers_of_every_format_are_read() {
     assert_verdicts("pax", &check_tar(&tar), ISTIO, MAISTRA);
 }
 
-/// GNU tar with `--sparse` writes entries that only Go's reader supports.
+/// GNU tar with `--sparse` writes entries that Go's reader supports, but podman does not unpack.
 #[test]
 fn sparse_files_of_gnu_tar_are_read_by_istio_only() {
     let module = module();

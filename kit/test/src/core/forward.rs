@@ -95,7 +95,7 @@ impl Core {
             return Ok(());
         }
         if state.forwarded_all {
-            // The upstream has ended the exchange.
+            // After the end of the response, Envoy ignores the rest of the request.
             return if direction == Direction::Request && stream.response.end_of_stream {
                 Ok(())
             } else {

@@ -239,8 +239,8 @@ fn changed_body_needs_a_new_content_length() -> Result<(), Error> {
                     change(buffer, bytes)
                 ),
             );
-            let effect = format!("Remove content-length in proxy_on_{direction}_headers");
-            breaks(simple(&wat), &effect);
+            let remedy = format!("Remove content-length in proxy_on_{direction}_headers");
+            breaks(simple(&wat), &remedy);
         }
     }
     let declare = |value| {

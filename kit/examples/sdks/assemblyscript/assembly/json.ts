@@ -51,7 +51,7 @@ export class Parser {
     return this.error.length == 0;
   }
 
-  // Only white space follows.
+  // Checks that only white space follows.
   end(): void {
     if (this.next().length > 0) this.fail("invalid JSON: text after the end");
   }
@@ -71,7 +71,7 @@ export class Parser {
     return values;
   }
 
-  // A string where another type of value would be valid JSON.
+  // A string. A value of another type is valid JSON, so it has an error of its own.
   private element(): string {
     if ("-0123456789tfn{[".includes(this.next()) && this.at < this.text.length) {
       this.fail("a header's value must be a string or an array of strings; write it in quotes");
