@@ -193,7 +193,10 @@ fn check_content(report: &mut Report, key: &str, value: &ManifestValue, place: &
         ),
         "priority" if is_integer(text) && text.parse::<i32>().is_err() => report.warning(
             place,
-            format!("{key} is {}, which only Maistra accepts", excerpt(text)),
+            format!(
+                "{key} is {}, which Maistra accepts, but other tools may reject",
+                excerpt(text)
+            ),
             remedy_for(key),
         ),
         "module" => check_module_path(report, text, place),

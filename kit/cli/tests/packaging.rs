@@ -30,6 +30,7 @@ fn directory(module: &str) -> Result<tempfile::TempDir> {
 fn image(directory: &Path, arguments: &[&str]) -> Result<Output> {
     Ok(Command::new(env!("CARGO_BIN_EXE_cargo-proxy-wasm"))
         .current_dir(directory)
+        .env_remove("CONTAINER_ENGINE")
         .args(["image", "--engine", "none"])
         .args(arguments)
         .output()?)
@@ -44,7 +45,7 @@ fn module_is_packaged_at_the_path_of_its_manifest_and_for_istio() -> Result<()> 
     let names: Vec<_> = files.keys().map(String::as_str).collect();
     assert_eq!(names, ["lib/a.wasm", "manifest.yaml", "plugin.wasm"]);
     let text = String::from_utf8(output.stdout)?;
-    let next = "cargo proxy-wasm push --module b.wasm\n";
+    let next = "cargo proxy-wasm push --module b.wasm --engine none\n";
     assert!(text.ends_with(next), "{text}");
     Ok(())
 }
@@ -60,7 +61,7 @@ fn module_that_one_mesh_rejects_is_packaged_for_the_others() -> Result<()> {
     let output = image(directory.path(), &only)?;
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout)?;
-    let next = "push --module b.wasm --for istio,envoy-gateway\n";
+    let next = "push --module b.wasm --engine none --for istio,envoy-gateway\n";
     assert!(text.ends_with(next), "{text}");
     Ok(())
 }

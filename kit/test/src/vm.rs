@@ -255,8 +255,8 @@ fn instantiation_error(error: wasmi::Error) -> Error {
         }
         ErrorKind::Memory(MemoryError::ResourceLimiterDeniedAllocation)
         | ErrorKind::Instantiation(InstantiationError::FailedToInstantiateMemory(_)) => {
-            "the initial size of a memory is above the limit, which is 16,384 pages in Envoy \
-             (Options::memory_limit)"
+            "the initial size of a memory is above the limit Options::memory_limit, which is 1 GiB \
+             by default, as in Envoy"
                 .to_owned()
         }
         ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) => {

@@ -153,9 +153,8 @@ fn what_only_the_toolkit_rejects_is_a_warning() {
         (
             "-3",
             "1_0",
-            "m.yaml:6:11: priority is \"1_0\", which only Maistra accepts; write a whole number \
-             from \
-             -2147483648 to 2147483647",
+            "m.yaml:6:11: priority is \"1_0\", which Maistra accepts, but other tools may reject; \
+             write a whole number from -2147483648 to 2147483647",
         ),
         (
             "name: a",

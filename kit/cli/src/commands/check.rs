@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_check::{self as check, Report};
+use proxy_wasm_check::{self as check, Report, Severity};
 
 use crate::cli::CheckFormat;
 #[cfg(feature = "trial")]
@@ -58,7 +58,10 @@ pub fn print_capabilities(report: &Report) -> Result<()> {
 /// Fails unless all required consumers accept the input, or at least one mesh if none is required.
 /// Also fails if the files of the project do not agree.
 pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
-    let errors = counted(report.errors() as u64, "error");
+    let errors = match report.errors() {
+        0 => format!("{} not checked", not_checked(report)),
+        errors => counted(errors as u64, "error"),
+    };
     if required.is_empty() {
         ensure!(
             report.is_accepted(),
@@ -80,4 +83,12 @@ pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
         "check failed: the project's files do not agree: {errors}"
     );
     Ok(())
+}
+
+/// The number of findings about what the check does not read.
+fn not_checked(report: &Report) -> usize {
+    let severities = report.findings.iter().map(|finding| finding.severity);
+    severities
+        .filter(|severity| *severity == Severity::NotChecked)
+        .count()
 }

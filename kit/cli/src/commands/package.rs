@@ -1,5 +1,6 @@
 //! `cargo proxy-wasm image`.
 
+use std::env;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -58,6 +59,13 @@ impl Packaging {
             if let Some(path) = path {
                 command += &format!(" --{option} {}", path.display());
             }
+        }
+        // The environment variable applies to that command, too.
+        if let Some(engine) = self.engine.as_deref()
+            && !engine.is_empty()
+            && env::var("CONTAINER_ENGINE").as_deref() != Ok(engine)
+        {
+            command += &format!(" --engine {engine}");
         }
         if self.variant == Variant::Oci {
             command += " --variant oci";

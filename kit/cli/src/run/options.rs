@@ -12,7 +12,7 @@ pub struct RunOptions {
     #[arg(long, env = "PORT", conflicts_with = "envoy_config")]
     pub port: Option<u16>,
     /// The port on 127.0.0.1 for Envoy's admin interface; 0 selects a free one [default: 18001, or a free
-    /// one if it is in use]. The bootstrap configuration of --envoy-config can have its own
+    /// one if it is in use]. Not used if the file of --envoy-config configures the admin interface itself
     #[arg(long, env = "ADMIN_PORT")]
     pub admin_port: Option<u16>,
     /// The extension's configuration
