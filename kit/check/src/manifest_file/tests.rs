@@ -111,7 +111,7 @@ fn what_yaml_v2_does_not_read_is_an_error() {
 }
 
 #[test]
-fn what_only_the_toolkit_rejects_is_a_warning() {
+fn what_some_tools_reject_is_a_warning() {
     for (from, to, finding) in [
         (
             "schemaVersion: 1",
