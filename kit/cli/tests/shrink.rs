@@ -189,7 +189,7 @@ fn only_implemented_callbacks_are_kept() {
 fn implemented_callbacks_are_called_as_before() -> Result<(), Error> {
     for (name, _, is_called) in FIXTURES {
         let (module, _) = &fixtures()[name];
-        // A TCP extension does not support HTTP streams.
+        // A TCP extension does not support HTTP streams, and `panicking` traps.
         let left_out = [
             "on_downstream",
             "on_new_connection",

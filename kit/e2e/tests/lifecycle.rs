@@ -119,7 +119,7 @@ fn replace_filter(project: &Path) -> Result<()> {
         let allowed = ["src/", "tests/", "deploy/"];
         ensure!(
             allowed.iter().any(|directory| path.starts_with(directory)),
-            "{path} had to be changed"
+            "{path} has changed, too"
         );
     }
     commit(project)

@@ -108,7 +108,7 @@ pub(crate) struct DirectionState {
     pub(crate) from_extension: bool,
     /// Whether the extension has seen the last part.
     pub(crate) has_seen_end: bool,
-    /// Whether the extension has paused after it had resumed the message in the same callback.
+    /// Whether the message was last resumed in one of its own callbacks.
     pub(crate) resumed_itself: bool,
     /// Whether the extension, or Envoy, has responded instead of the upstream.
     pub(crate) is_aborted: bool,

@@ -113,10 +113,10 @@ pub(crate) struct Host {
     pub(crate) queues: BTreeMap<u32, Queue>,
     pub(crate) metrics: Metrics,
     pub(crate) calls: BTreeMap<u32, HttpCall>,
-    next_call: u32,
+    last_call: u32,
     pub(crate) grpc_calls: BTreeMap<u32, GrpcCall>,
-    next_grpc_call: u32,
-    next_grpc_stream: u32,
+    last_grpc_call: u32,
+    last_grpc_stream: u32,
 }
 
 impl Host {
@@ -150,10 +150,10 @@ impl Host {
             queues: BTreeMap::new(),
             metrics: Metrics::default(),
             calls: BTreeMap::new(),
-            next_call: 0,
+            last_call: 0,
             grpc_calls: BTreeMap::new(),
-            next_grpc_call: 1,
-            next_grpc_stream: 2,
+            last_grpc_call: 1,
+            last_grpc_stream: 2,
             options,
         }
     }
@@ -387,7 +387,7 @@ impl Host {
 
     /// Adds an HTTP call, and returns its identifier.
     pub(crate) fn start_call(&mut self, mut call: HttpCall) -> u32 {
-        let id = next_id(&mut self.next_call, &self.calls);
+        let id = next_id(&mut self.last_call, &self.calls);
         call.id = id;
         self.calls.insert(id, call);
         id
@@ -395,12 +395,12 @@ impl Host {
 
     /// An identifier for a gRPC call or stream.
     pub(crate) fn next_grpc_id(&mut self, is_stream: bool) -> u32 {
-        let next = if is_stream {
-            &mut self.next_grpc_stream
+        let last = if is_stream {
+            &mut self.last_grpc_stream
         } else {
-            &mut self.next_grpc_call
+            &mut self.last_grpc_call
         };
-        next_id(next, &self.grpc_calls)
+        next_id(last, &self.grpc_calls)
     }
 
     /// The next random number (SplitMix64).

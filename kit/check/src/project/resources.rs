@@ -47,7 +47,7 @@ pub fn compare(comparison: &mut Comparison, document: &Node) {
     }
 }
 
-/// A ServiceMeshExtension. Maistra reads a priority that it leaves out from the manifest.
+/// A ServiceMeshExtension. If it has no phase or no priority, Maistra takes that of the manifest.
 fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
     let Some(spec) = document.get(&["spec"]) else {
         return;

@@ -83,7 +83,7 @@ impl References {
             match *kind {
                 CODE => has_code = true,
                 DATA => {}
-                // References between custom sections are not executed.
+                // Custom sections, such as debugging information, are not executed.
                 _ => continue,
             }
             for relocation in section.entries() {

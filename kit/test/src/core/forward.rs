@@ -72,7 +72,7 @@ impl Core {
             return Ok(());
         };
         if state.forwarded_all {
-            // Envoy ignores a second end.
+            // Envoy ignores a second end if it is an empty chunk.
             return if data.is_empty() {
                 Ok(())
             } else {

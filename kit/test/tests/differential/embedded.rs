@@ -19,8 +19,8 @@ use exchange::Exchange;
 use messages::{fields, grpc_reply, received, whole};
 use tcp::Connections;
 
-/// A cluster that does not exist, and one on which nothing listens. The embedded proxy has all other
-/// clusters.
+/// A cluster that does not exist, and one on which nothing listens. The embedded proxy has every
+/// cluster but the first.
 const MISSING_CLUSTER: &str = "missing";
 const DEAD_CLUSTER: &str = "dead";
 

@@ -101,7 +101,7 @@ fn embedded_proxy_behaves_like_envoy() -> Result<()> {
     );
     ensure!(
         pattern.is_some() || obsolete.is_empty(),
-        "the proxies do not differ any more: {obsolete:#?}"
+        "differences.rs lists differences that no scenario has: {obsolete:#?}"
     );
     Ok(())
 }

@@ -117,7 +117,7 @@ fn the_end_of_a_held_response_can_be_resumed_only_once() -> Result<(), Error> {
     let hold = "(if (i32.eqz (local.get $end_of_stream)) (then (return #1)))";
     let wat = on("proxy_on_response_body", &format!("{hold} {}", CONTINUE[1]));
     breaks(simple(&wat), "crashes");
-    // Envoy ignores the second end of a request.
+    // Envoy ignores the second end of a request if it is an empty chunk.
     let wat = on("proxy_on_request_body", &format!("{hold} {}", CONTINUE[0]));
     assert_eq!(simple(&wat)?.status(), 200);
     Ok(())

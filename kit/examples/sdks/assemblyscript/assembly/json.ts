@@ -40,7 +40,7 @@ export class Parser {
     }
   }
 
-  // Whether there is another element before the closing character, which is read.
+  // Whether there is another element. Reads the comma before it, or else the closing character.
   more(close: string, isFirst: bool): bool {
     if (this.error.length > 0) return false;
     if (this.next() == close) {

@@ -64,8 +64,8 @@ pub const STREAM: &[&str] = &[
     "response_trailers",
 ];
 
-/// The callbacks that run only in a worker thread. The others also run in Envoy's main thread, in a VM
-/// that shares data with the worker's.
+/// Callbacks that run only in a worker thread. Others, such as `configure`, also run in Envoy's main
+/// thread, in a VM that shares data with the worker's.
 pub const ONLY_IN_WORKER: &[&str] = &[
     "create_stream",
     "request_headers",

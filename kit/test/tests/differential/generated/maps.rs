@@ -5,7 +5,8 @@ use crate::module::pairs;
 use super::groups::{Group, Probe, VALUE, single};
 use super::places::PLACES;
 
-/// A change of a map, and what is in it then.
+/// Changes of maps, each with a scenario of its own, which then reads the map; and changes in all
+/// callbacks.
 pub fn groups() -> Vec<Group> {
     let fields = [
         "@\"x-new\" @\"value\"",
@@ -93,7 +94,7 @@ pub fn groups() -> Vec<Group> {
             calls.collect(),
         ));
     }
-    // In all callbacks, also with maps that do not belong to them.
+    // In all callbacks, also of maps that do not belong to them.
     let mut everywhere = Vec::new();
     for map in [0, 1, 2, 3, 4, 5, 6, 7, 8, 100, -1] {
         for call in [

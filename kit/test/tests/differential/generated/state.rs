@@ -79,7 +79,8 @@ pub fn groups() -> Vec<Group> {
         "xds\\0listener_direction",
         "xds\\0listener_metadata",
     ];
-    // The entries of a map have no order.
+    // Only the status is logged: the entries of a map have no order, and the other values differ from
+    // run to run.
     let present = [
         "request\\0headers",
         "response\\0headers",
@@ -101,7 +102,6 @@ pub fn groups() -> Vec<Group> {
         &[VALUE],
         properties.map(|path| format!("@\"{path}\" @out")),
     );
-    // Their values differ from run to run.
     get_property.extend(probes(
         "get_property",
         &[],
