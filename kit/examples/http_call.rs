@@ -24,7 +24,8 @@ struct Config {
     authority: String,
     path: String,
     timeout_milliseconds: u32,
-    /// Whether requests are allowed if the service does not respond. By default, they are not.
+    /// Whether requests are allowed if the service gives no decision: it cannot be reached, or
+    /// responds with a status other than 200, 401 and 403. By default, they are not.
     #[serde(default)]
     fail_open: bool,
 }
@@ -81,10 +82,10 @@ impl AuthorizationFilter {
         self.dispatch_http_call(&self.config.cluster, headers, None, vec![], timeout)
     }
 
-    /// Decides by the configuration if the service does not respond. Returns whether the request is
+    /// Decides by the configuration if the service gives no decision. Returns whether the request is
     /// allowed.
-    fn allows_without_response(&self, reason: &str) -> bool {
-        warn!("no response from {}: {reason}", self.config.cluster);
+    fn allows_without_decision(&self, reason: &str) -> bool {
+        warn!("no decision from {}: {reason}", self.config.cluster);
         if !self.config.fail_open {
             self.send_http_response(503, vec![], Some(b"cannot check your access now\n"));
         }
@@ -108,8 +109,8 @@ impl Context for AuthorizationFilter {
             }
             // Envoy itself responds with 503 if it cannot reach the service, and with 504 after a
             // timeout.
-            Some(status) => self.allows_without_response(&String::from_utf8_lossy(status)),
-            None => self.allows_without_response("the call failed"),
+            Some(status) => self.allows_without_decision(&String::from_utf8_lossy(status)),
+            None => self.allows_without_decision("the call failed"),
         };
         if passes {
             self.resume_http_request();
@@ -122,7 +123,7 @@ impl HttpContext for AuthorizationFilter {
         match self.ask() {
             // The request waits for `on_http_call_response`.
             Ok(_) => Action::Pause,
-            Err(status) if self.allows_without_response(&format!("{status:?}")) => Action::Continue,
+            Err(status) if self.allows_without_decision(&format!("{status:?}")) => Action::Continue,
             // A response has been sent, so the request must not reach the upstream.
             Err(_) => Action::Pause,
         }

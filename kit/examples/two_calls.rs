@@ -125,7 +125,7 @@ impl Context for PermissionFilter {
             }
             (_, status) => {
                 let status = String::from_utf8_lossy(status.unwrap_or(b"no status"));
-                warn!("a service responds with {status}");
+                warn!("a call failed: {status}");
                 self.send_http_response(503, vec![], Some(b"cannot check your access now\n"));
             }
         }

@@ -33,8 +33,8 @@ impl Deployment {
         let meshes = meshes(directory)?;
         ensure!(
             meshes.iter().any(|known| known == mesh),
-            "{} does not exist; pass --mesh with one of {}, or set the variable MESH",
-            file.display(),
+            "{} has no file for the mesh {mesh:?}; pass --mesh with one of {}, or set the variable MESH",
+            directory.display(),
             meshes.join(", ")
         );
         let text =

@@ -94,7 +94,8 @@ impl<'a> Sections<'a> {
         match self.imports.iter().find(|import| is_64(import.ty)) {
             None => Ok(()),
             Some(import) => Err(Error::Load(format!(
-                "it imports {}.{} with 64-bit addresses, which Envoy does not provide; export it",
+                "it imports {}.{} with 64-bit addresses, which Envoy does not provide; define it in \
+                 the module",
                 import.module, import.name
             ))),
         }

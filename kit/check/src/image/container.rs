@@ -21,7 +21,7 @@ pub fn root(report: &mut Report, image: &Image) -> Option<ContainerRoot> {
             &readers,
             "index.json",
             format!("podman, which Maistra uses, selects no image: {reason}"),
-            "push the image without an index, or with one index whose platform is linux/amd64",
+            "push the image without an index, or in one index that lists it for linux/amd64",
         ),
         PodmanChoice::Other => report.not_checked(
             &readers,

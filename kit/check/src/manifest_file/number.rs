@@ -1,4 +1,4 @@
-//! Numbers as yaml.v2 reads them, Maistra's YAML library.
+//! Numbers as yaml.v2, Maistra's YAML library, reads them.
 
 /// Whether yaml.v2 reads an unquoted scalar as a 64-bit integer. It accepts other bases,
 /// underscores, and fractions, which it truncates.

@@ -74,7 +74,7 @@ fn maistra(comparison: &mut Comparison, document: &Node, version: &str) {
         Some(config) if is_old && config.text().is_none() => comparison.error(
             config,
             format!("config is {config}, but {version} requires a string"),
-            "write it in quotes, an object as JSON",
+            "write a string in quotes: plain text, or the object as JSON",
         ),
         Some(config) if !is_old && !config.is_map() => comparison.error(
             config,

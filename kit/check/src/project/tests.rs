@@ -590,8 +590,8 @@ fn configuration_of_another_kind_is_an_error() {
             MAISTRA,
             "maistra.io/v1\n",
             "maistra.io/v1alpha1\n",
-            "10:5: config is an object, but maistra.io/v1alpha1 requires a string; write it in \
-             quotes, an object as JSON",
+            "10:5: config is an object, but maistra.io/v1alpha1 requires a string; write a \
+             string in quotes: plain text, or the object as JSON",
         ),
         (
             ISTIO,

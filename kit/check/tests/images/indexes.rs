@@ -188,8 +188,8 @@ fn only_istio_follows_an_index_in_an_index() {
                 reasons(&report, "maistra"),
                 [
                     "index.json: podman, which Maistra uses, selects no image: its index is \
-                     nested in another index; push the image without an index, or with one index \
-                     whose platform is linux/amd64"
+                     nested in another index; push the image without an index, or in one index that \
+                     lists it for linux/amd64"
                 ]
             );
         }
