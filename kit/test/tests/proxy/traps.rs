@@ -166,7 +166,7 @@ fn endless_start_runs_out_of_fuel() {
         (Wat::new().with(&section), "start section"),
     ] {
         let Err(Error::Trap(trap)) = wat.load_with(options()) else {
-            panic!("{callback} does not end");
+            panic!("{callback} did not trap");
         };
         assert_eq!(trap.callback, callback);
         assert_eq!(trap.limit, Some(Limit::Fuel));
