@@ -257,7 +257,7 @@ fn a_trap_in_any_callback_names_it() -> Result<(), Error> {
 }
 
 #[test]
-fn a_limit_that_envoy_does_not_have_is_named() -> Result<(), Error> {
+fn a_limit_of_the_embedded_proxy_is_named() -> Result<(), Error> {
     let grow = "(if (i32.eq (memory.grow #1) #-1) (then (unreachable)))";
     let options = || {
         Options::new()
