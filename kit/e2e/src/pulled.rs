@@ -70,11 +70,12 @@ impl Archive {
         Ok(serde_json::from_slice(self.blob(&index["manifests"][0])?)?)
     }
 
-    /// Reads the image as Istio does: its last layer, which must be a gzip one, and the only one.
+    /// The files of the only layer, which must have the media type that Istio requires of the last
+    /// layer.
     ///
     /// # Errors
     ///
-    /// If Istio would not read it.
+    /// If there are several layers, or if the layer has another media type.
     pub fn layer_files(&self) -> Result<Files> {
         let manifest = self.manifest()?;
         let layers = manifest["layers"].as_array().context("no layers")?;

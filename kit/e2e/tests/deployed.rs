@@ -58,7 +58,7 @@ fn start() -> Result<KillOnDrop> {
 }
 
 #[test]
-fn file_for_envoy_is_served_unchanged() -> Result<()> {
+fn file_for_envoy_works_unchanged() -> Result<()> {
     let _envoy = start()?;
     // If nothing listens at the upstream's address, Envoy responds with 503, which has the header,
     // too.

@@ -125,7 +125,7 @@ fn memory_does_not_grow_in_ten_thousand_plugins() -> Result<(), Error> {
         let (configuration, good) = configuration(number);
         match (proxy.add_plugin(configuration), good) {
             (Ok(next), Some(next_value)) => {
-                // A plugin is deleted after its last stream, so end the open streams.
+                // Envoy deletes a plugin after its last stream, so end the open streams first.
                 for (stream, value) in streams.drain(..) {
                     let response = Stream::respond(&stream, 200)?;
                     assert_eq!(response.header("custom-header"), [value]);

@@ -12,7 +12,8 @@ use proxy_wasm_test::{Proxy, http};
 
 const EVERY_MESH: &str = "istio,envoy-gateway,maistra";
 
-/// The meshes that accept a module of Go or Emscripten, which imports what Maistra's Envoys do not offer.
+/// The meshes that accept a module of Go or Emscripten, which imports what Maistra's Envoys do not
+/// offer.
 const NEWER_MESHES: &str = "istio,envoy-gateway";
 
 const EMSCRIPTEN: &str = include_str!("sdks/emscripten.wat");
@@ -140,7 +141,7 @@ fn cases() -> PathBuf {
     sdks::directory().join("cases.yaml")
 }
 
-/// Envoy serves a module, without a root ID as the meshes do.
+/// Envoy serves a module with an empty root ID, which meshes pass by default.
 fn assert_serves(module: &Path) -> Result<()> {
     let configuration = Configuration::Text("test".to_owned());
     let envoy = Envoy::builder(module, start_upstream()?)

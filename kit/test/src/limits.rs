@@ -7,7 +7,7 @@ use wasmi_core::LimiterError;
 const MAX_TABLE_ELEMENTS: usize = 10_000_000;
 const MAX_TABLES: usize = 10;
 
-/// The limits of a store, and whether a module has reached one that Envoy does not have.
+/// The limits of a store, and whether one of them has stopped the growth of a memory.
 #[derive(Debug)]
 pub(crate) struct Limits {
     limits: StoreLimits,

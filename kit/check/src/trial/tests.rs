@@ -183,7 +183,7 @@ fn endless_start_is_a_warning_within_bounded_time() {
 }
 
 #[test]
-fn limit_that_only_the_embedded_proxy_has_is_not_an_error() {
+fn limit_of_the_embedded_proxy_is_not_an_error() {
     let (problem, why) = not_tried(start(
         "(func (export \"_initialize\")
            (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable)",

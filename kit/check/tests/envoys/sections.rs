@@ -156,7 +156,7 @@ fn invalid() -> Vec<ModuleCase> {
     cases
 }
 
-/// Names of exports that proxies ignore.
+/// Names of exports that proxies ignore. Envoy crashes if one ends with NUL.
 fn names() -> Vec<ModuleCase> {
     [
         ("", false),

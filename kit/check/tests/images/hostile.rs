@@ -66,7 +66,7 @@ fn huge_headers_are_errors() {
 }
 
 #[test]
-fn sparse_file_of_exabytes_is_not_read() {
+fn sparse_file_of_gigabytes_is_not_read() {
     let mut sparse = tar::Header::new_gnu();
     sparse.set_entry_type(tar::EntryType::GNUSparse);
     sparse.set_size(0);

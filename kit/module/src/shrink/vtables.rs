@@ -305,8 +305,8 @@ fn can_be_called(
 
 /// Whether there can be a vtable that begins at `start` and has a slot at `address`. A vtable
 /// begins with a header: the function that drops the object, or 0, and the object's size and
-/// alignment. If `address` is within the header, `start` is not a vtable, but another structure
-/// that holds a function.
+/// alignment. Also true if `address` is within the header: what begins at `start` is then another
+/// structure, which may hold a function there.
 fn is_slot(words: &Words, functions: &Functions, start: u32, address: u32) -> bool {
     let word = |offset: u32| words.get(&start.wrapping_add(offset)).copied();
     let is_function = |word: Option<u32>| word.is_some_and(|word| functions.contains_key(&word));

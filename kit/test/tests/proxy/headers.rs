@@ -208,7 +208,8 @@ fn a_request_that_envoy_cannot_forward_gets_a_response_of_envoy() -> Result<(), 
         assert_eq!(response.header("seen"), ["yes"], "{host_call}");
         assert!(said(&proxy).is_empty(), "{host_call}");
     }
-    // Requests do not need the others.
+    // The embedded proxy requires `x-forwarded-proto` only if the request arrived with it, and never
+    // the other two.
     for name in [":authority", ":scheme", "x-forwarded-proto"] {
         let proxy = changes(0, &[remove(0, name)]).load()?;
         assert_eq!(proxy.request("GET", "/").respond(200)?.status(), 200);

@@ -166,7 +166,7 @@ fn endless_start_runs_out_of_fuel() {
         (Wat::new().with(&section), "start section"),
     ] {
         let Err(Error::Trap(trap)) = wat.load_with(options()) else {
-            panic!("{callback} does not end");
+            panic!("{callback} did not trap");
         };
         assert_eq!(trap.callback, callback);
         assert_eq!(trap.limit, Some(Limit::Fuel));
@@ -257,7 +257,7 @@ fn a_trap_in_any_callback_names_it() -> Result<(), Error> {
 }
 
 #[test]
-fn a_limit_that_envoy_does_not_have_is_named() -> Result<(), Error> {
+fn a_limit_of_the_embedded_proxy_is_named() -> Result<(), Error> {
     let grow = "(if (i32.eq (memory.grow #1) #-1) (then (unreachable)))";
     let options = || {
         Options::new()
