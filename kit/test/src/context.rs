@@ -8,7 +8,7 @@ use proxy_wasm_abi::BufferType;
 use crate::filter_state::FilterState;
 use crate::header_map::MapKind;
 use crate::headers::Headers;
-use crate::local_reply::LocalReply;
+use crate::local_response::LocalResponse;
 use crate::message::Reply;
 use crate::records::HostCall;
 use crate::tcp::TcpState;
@@ -266,7 +266,7 @@ pub(crate) struct StreamContext {
     /// `end_of_stream` of the last callback, whether of the request or of the response.
     pub(crate) shows_end: bool,
     /// The response that is sent when the running callback of the request has returned.
-    pub(crate) pending_reply: Option<LocalReply>,
+    pub(crate) pending_reply: Option<LocalResponse>,
     /// The code of the response as it has arrived.
     pub(crate) response_code: Option<u64>,
     /// Why the response is what it is (Envoy: "response code details"), if it is not the upstream's.

@@ -154,9 +154,9 @@ impl Core {
         while let Some(action) = self.host_mut().actions.pop_front() {
             match action {
                 QueuedAction::Resume(id, direction) => self.resume_by_extension(id, direction)?,
-                QueuedAction::LocalReply(id, reply) => {
+                QueuedAction::LocalResponse(id, reply) => {
                     self.check_can_respond(id)?;
-                    self.send_local_reply(id, reply)?;
+                    self.send_local_response(id, reply)?;
                 }
                 QueuedAction::Close(id) => {
                     self.check_can_close(id)?;

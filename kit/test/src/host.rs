@@ -12,7 +12,7 @@ use crate::grpc::GrpcCall;
 use crate::header_map::MapKind;
 use crate::headers::Headers;
 use crate::limits::Limits;
-use crate::local_reply::LocalReply;
+use crate::local_response::LocalResponse;
 use crate::options::Options;
 use crate::phase::ExecutionPhase;
 use crate::queue::Queue;
@@ -43,7 +43,7 @@ const MAX_FOREIGN_CALLS: usize = 1_000;
 pub(crate) enum QueuedAction {
     /// Forwards what the extension holds.
     Resume(u32, Direction),
-    LocalReply(u32, LocalReply),
+    LocalResponse(u32, LocalResponse),
     Close(u32),
     /// Forwards what the extension holds of what a TCP client has sent.
     ContinueReading(u32),

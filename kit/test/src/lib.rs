@@ -34,7 +34,7 @@ mod imports;
 mod inline_headers;
 mod interface;
 mod limits;
-mod local_reply;
+mod local_response;
 mod maps;
 mod memory;
 mod message;

@@ -6,7 +6,7 @@ use crate::context::GrpcResponse;
 use crate::error::Error;
 use crate::grpc::GrpcReply;
 use crate::headers::Headers;
-use crate::local_reply::LocalReply;
+use crate::local_response::LocalResponse;
 use crate::message::Reply;
 
 const NO_HTTP_CALL: Error =
@@ -62,7 +62,7 @@ impl Core {
 
     /// Responds to an HTTP call as Envoy itself does.
     fn respond_as_envoy(&mut self, call: u32, status: u16, body: String) -> Result<(), Error> {
-        let (headers, body) = LocalReply::of_envoy(status, body, "").write(false, false);
+        let (headers, body) = LocalResponse::of_envoy(status, body, "").write(false, false);
         let reply = Reply {
             headers,
             chunks: vec![body],

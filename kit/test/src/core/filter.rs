@@ -12,7 +12,7 @@ use super::{Core, length};
 use crate::context::{Direction, Iteration, LastBuffer, Part};
 use crate::error::Error;
 use crate::headers::Headers;
-use crate::local_reply::LocalReply;
+use crate::local_response::LocalResponse;
 
 /// The actions that a callback returns.
 const CONTINUE: u32 = 0;
@@ -249,13 +249,13 @@ impl Core {
         let outer = std::mem::replace(&mut stream.callback, callback);
         let reply = match direction {
             Direction::Request => {
-                LocalReply::of_envoy(413, "Payload Too Large", "request_payload_too_large")
+                LocalResponse::of_envoy(413, "Payload Too Large", "request_payload_too_large")
             }
             Direction::Response => {
-                LocalReply::of_envoy(500, "Internal Server Error", "response_payload_too_large")
+                LocalResponse::of_envoy(500, "Internal Server Error", "response_payload_too_large")
             }
         };
-        self.send_local_reply(id, reply)?;
+        self.send_local_response(id, reply)?;
         if let Ok(stream) = self.stream(id) {
             stream.callback = outer;
         }

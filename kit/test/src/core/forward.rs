@@ -6,7 +6,7 @@ use crate::context::{Direction, StreamContext};
 use crate::error::Error;
 use crate::header_map::{is_pseudo, set_in_place};
 use crate::headers::Headers;
-use crate::local_reply::LocalReply;
+use crate::local_response::LocalResponse;
 
 /// The headers of a response that Envoy does not pass on, because they are about its connection to
 /// the upstream.
@@ -44,7 +44,7 @@ impl Core {
             Direction::Response => check_response(&state.headers),
         };
         if let Some(reply) = reply {
-            return self.send_local_reply(id, reply);
+            return self.send_local_response(id, reply);
         }
         let mut problem = check_fields(&state.headers);
         if direction == Direction::Response && stream.has_own_status() {
@@ -133,12 +133,12 @@ impl Core {
 }
 
 /// The response of Envoy to a request that it cannot forward.
-fn check_request(headers: &Headers, had_forwarded_proto: bool) -> Option<LocalReply> {
+fn check_request(headers: &Headers, had_forwarded_proto: bool) -> Option<LocalResponse> {
     let is_routed = headers.first(":path").is_some_and(|path| path.starts_with(b"/"))
         // Envoy adds `x-forwarded-proto` to each request, and matches no route without it.
         && (!had_forwarded_proto || headers.first("x-forwarded-proto").is_some());
     if !is_routed {
-        return Some(LocalReply::of_envoy(404, "", "route_not_found"));
+        return Some(LocalResponse::of_envoy(404, "", "route_not_found"));
     }
     let problem = match headers.first(":method") {
         None => "missing required header: :method".to_owned(),
@@ -152,16 +152,16 @@ fn check_request(headers: &Headers, had_forwarded_proto: bool) -> Option<LocalRe
         "filter_removed_required_request_headers{{{}}}",
         problem.replace(' ', "_")
     );
-    Some(LocalReply::of_envoy(503, problem, &details))
+    Some(LocalResponse::of_envoy(503, problem, &details))
 }
 
 /// The response of Envoy instead of a response without a status.
-fn check_response(headers: &Headers) -> Option<LocalReply> {
+fn check_response(headers: &Headers) -> Option<LocalResponse> {
     const DETAILS: &str =
         "filter_removed_required_response_headers{missing_required_header:_:status}";
     match headers.status() {
         Some(_) => None,
-        None => Some(LocalReply::of_envoy(
+        None => Some(LocalResponse::of_envoy(
             502,
             "missing required header: :status",
             DETAILS,

@@ -4,7 +4,7 @@ use super::Core;
 use crate::context::{Direction, DirectionState};
 use crate::error::Error;
 use crate::header_map::MapKind;
-use crate::local_reply::LocalReply;
+use crate::local_response::LocalResponse;
 
 /// The beginning of Envoy's response if the upstream fails. The reason follows.
 pub(super) const UPSTREAM_RESET: &str =
@@ -13,12 +13,16 @@ pub(super) const UPSTREAM_RESET: &str =
 impl Core {
     /// Sends a response instead of the upstream's.
     ///
-    /// If no response has begun, the local reply passes through the extension. If a callback of the
+    /// If no response has begun, the local response passes through the extension. If a callback of the
     /// request runs, that happens when the callback has returned.
     ///
-    /// If a response has begun and its headers are held, the local reply replaces it, and does not
+    /// If a response has begun and its headers are held, the local response replaces it, and does not
     /// pass through the extension. If the headers have been forwarded, the stream is closed.
-    pub(super) fn send_local_reply(&mut self, id: u32, reply: LocalReply) -> Result<(), Error> {
+    pub(super) fn send_local_response(
+        &mut self,
+        id: u32,
+        reply: LocalResponse,
+    ) -> Result<(), Error> {
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {
             return Ok(());
         };
@@ -52,7 +56,7 @@ impl Core {
     pub(super) fn send_through_extension(
         &mut self,
         id: u32,
-        reply: LocalReply,
+        reply: LocalResponse,
     ) -> Result<(), Error> {
         let Some(stream) = self.host_mut().streams.get_mut(&id) else {
             return Ok(());
@@ -82,16 +86,16 @@ impl Core {
         }
         let reply = if stream.response.has_begun {
             let details = "upstream_reset_after_response_started{protocol_error}";
-            LocalReply::of_envoy(502, UPSTREAM_RESET.to_owned() + "protocol error", details)
+            LocalResponse::of_envoy(502, UPSTREAM_RESET.to_owned() + "protocol error", details)
         } else {
             let details = "upstream_reset_before_response_started{connection_termination}";
-            LocalReply::of_envoy(
+            LocalResponse::of_envoy(
                 503,
                 UPSTREAM_RESET.to_owned() + "connection termination",
                 details,
             )
         };
-        self.send_local_reply(id, reply)?;
+        self.send_local_response(id, reply)?;
         self.run_pending()
     }
 }

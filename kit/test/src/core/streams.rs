@@ -8,7 +8,7 @@ use crate::context::{
 use crate::error::Error;
 use crate::header_map::MapKind;
 use crate::headers::Headers;
-use crate::local_reply;
+use crate::local_response;
 use crate::message::Response;
 
 impl Core {
@@ -92,7 +92,7 @@ impl Core {
             return Ok(());
         };
         let plugin = stream.plugin;
-        stream.is_grpc = local_reply::is_grpc(&headers);
+        stream.is_grpc = local_response::is_grpc(&headers);
         stream.is_head = headers.first(":method") == Some(b"HEAD");
         // The request has arrived when the context is created.
         stream.request.begin(MapKind::Request, headers, end);

@@ -9,7 +9,7 @@ use super::Host;
 use crate::context::StreamContext;
 use crate::header_map;
 use crate::headers::Headers;
-use crate::local_reply;
+use crate::local_response;
 use crate::maps;
 use crate::tcp::UpstreamState;
 
@@ -322,7 +322,7 @@ impl Host {
             }
         }
         let code = self.stream()?.response_code()?;
-        Some(local_reply::grpc_status(code).into())
+        Some(local_response::grpc_status(code).into())
     }
 }
 

@@ -5,7 +5,7 @@ use proxy_wasm_abi::{Status, StreamType};
 use super::{ActiveCall, HostCallResult};
 use crate::context::Direction;
 use crate::host::QueuedAction;
-use crate::local_reply::LocalReply;
+use crate::local_response::LocalResponse;
 
 /// The gRPC statuses. Any other number means that there is no status.
 const GRPC_STATUSES: std::ops::RangeInclusive<u32> = 0..=16;
@@ -79,7 +79,7 @@ impl ActiveCall<'_> {
         headers_size: u32,
         grpc_status: u32,
     ) -> HostCallResult {
-        let reply = LocalReply {
+        let reply = LocalResponse {
             // As in Envoy: the higher 16 bits are ignored.
             status: status as u16,
             details: without_spaces(self.read(details, details_size)?),
@@ -91,7 +91,8 @@ impl ActiveCall<'_> {
         host.stops_iteration = true;
         let id = host.context();
         if host.is_http_stream(id) {
-            host.actions.push_back(QueuedAction::LocalReply(id, reply));
+            host.actions
+                .push_back(QueuedAction::LocalResponse(id, reply));
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 use crate::header_map::{MapKind, set_in_place};
 use crate::headers::Headers;
 
-/// A local reply that is not yet written for a certain request.
+/// A local response that is not yet written for a certain request.
 #[derive(Debug, Default)]
-pub(crate) struct LocalReply {
+pub(crate) struct LocalResponse {
     pub(crate) status: u16,
     pub(crate) details: Vec<u8>,
     pub(crate) headers: Headers,
@@ -13,7 +13,7 @@ pub(crate) struct LocalReply {
     pub(crate) grpc_status: Option<u32>,
 }
 
-impl LocalReply {
+impl LocalResponse {
     /// A response of Envoy itself.
     pub(crate) fn of_envoy(status: u16, body: impl Into<Vec<u8>>, details: &str) -> Self {
         Self {
@@ -95,10 +95,10 @@ fn percent_encode(message: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn reply() -> LocalReply {
-        LocalReply {
+    fn reply() -> LocalResponse {
+        LocalResponse {
             headers: Headers::from_iter([("x", "1"), ("content-length", "9"), ("vary", "a")]),
-            ..LocalReply::of_envoy(403, "den\nied % \u{fc}", "details")
+            ..LocalResponse::of_envoy(403, "den\nied % \u{fc}", "details")
         }
     }
 
@@ -137,9 +137,9 @@ mod tests {
     #[test]
     fn a_reply_without_a_body_has_neither_length_nor_type() {
         let headers = Headers::from_iter([("content-length", "9"), ("content-type", "a/b")]);
-        let reply = LocalReply {
+        let reply = LocalResponse {
             headers,
-            ..LocalReply::of_envoy(404, "", "")
+            ..LocalResponse::of_envoy(404, "", "")
         };
         let (headers, body) = reply.write(false, false);
         expect(&headers, &[(":status", "404")]);
@@ -168,7 +168,7 @@ mod tests {
             ],
         );
         assert!(body.is_empty());
-        let chosen = LocalReply {
+        let chosen = LocalResponse {
             grpc_status: Some(16),
             ..reply()
         };
