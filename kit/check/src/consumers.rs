@@ -43,7 +43,7 @@ pub enum ModuleSource {
     File,
     /// The first file named `plugin.wasm` in the last layer, or the module of an artifact.
     LastLayer,
-    /// The file that `manifest.yaml` names, in all layers. Without a manifest, nothing.
+    /// The file that `manifest.yaml` names, after all layers are applied. Without a manifest, nothing.
     Manifest,
 }
 

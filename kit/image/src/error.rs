@@ -38,7 +38,7 @@ pub enum Error {
     /// not read. It may be valid.
     #[error("{0}")]
     Limit(String),
-    /// An index has no image that consumers select.
+    /// An index has no image that Istio and Envoy Gateway select.
     #[error("no child with platform linux/amd64 in index (it has {platforms:?})")]
     Platform {
         /// The platforms that it has.

@@ -55,7 +55,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets the Envoy to start. If it is not set, [`find_or_fetch`] finds one.
+    /// Sets the path of the Envoy binary. If it is not set, [`find_or_fetch`] finds one.
     pub fn binary(mut self, binary: &Path) -> Self {
         self.binary = Some(binary.to_owned());
         self
@@ -295,7 +295,7 @@ impl Envoy {
     }
 
     /// Waits until each of these counters of Envoy has risen by `rise`, for example
-    /// `http.NAME.downstream_rq_2xx`, which counts a listener's responses with such a status.
+    /// `http.NAME.downstream_rq_2xx`, which counts a listener's responses with a 2xx status.
     ///
     /// # Errors
     ///

@@ -59,7 +59,10 @@ pub fn print_capabilities(report: &Report) -> Result<()> {
 /// Also fails if the files of the project do not agree.
 pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
     let errors = match report.errors() {
-        0 => format!("{} not checked", not_checked(report)),
+        0 => format!(
+            "{} not checked",
+            counted(not_checked(report) as u64, "finding")
+        ),
         errors => counted(errors as u64, "error"),
     };
     if required.is_empty() {

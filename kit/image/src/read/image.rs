@@ -1,4 +1,4 @@
-//! Images: manifest, layers, and the image of an index that consumers select.
+//! Images: manifest, layers, and the image of an index that Istio and Envoy Gateway select.
 
 use serde::de::DeserializeOwned;
 

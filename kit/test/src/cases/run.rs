@@ -236,7 +236,7 @@ impl CaseRun {
             );
         }
         for call in unexpected {
-            let expected = "only the calls in calls and grpc_calls";
+            let expected = "only the calls that the case describes";
             results.fail("calls", expected, format!("another call: {call}"));
         }
     }

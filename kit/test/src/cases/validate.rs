@@ -20,7 +20,7 @@ pub fn check(case: &Case, location: Location) -> Result<(), LocatedProblem> {
     )?;
     ensure(
         has_request || (case.upstream.is_none() && case.meanwhile.is_empty()),
-        "upstream and meanwhile belong to a request; add request: {}, or move them into a step",
+        "the keys upstream and meanwhile belong to a request; add request: {}, or move them into a step",
     )?;
     check_upstream(case.upstream.as_ref(), location)?;
     check_steps(&case.meanwhile)?;
@@ -66,14 +66,14 @@ fn check_step(step: &Step, location: Location) -> Result<(), LocatedProblem> {
     )?;
     ensure(
         has_request || (step.upstream.is_none() && step.meanwhile.is_empty()),
-        "upstream and meanwhile belong to a request; move them to its step",
+        "the keys upstream and meanwhile belong to a request; move them to its step",
     )?;
     check_upstream(step.upstream.as_ref(), location)?;
     check_steps(&step.meanwhile)?;
     if let Some(expect) = &step.expect {
         ensure(
             expect.rejected.is_none() || step.configure.is_some(),
-            "only a step with configure can expect rejected; remove it",
+            "only a step with the key configure can have expect.rejected; remove it",
         )?;
         ensure(
             has_request || !concerns_a_request(expect),

@@ -52,7 +52,7 @@ Where the embedded proxy differs from Envoy 1.40, and where it follows Envoy.
 
 # Differences
 
-The toolkit's test `differential` runs about 2,000 scenarios in both, and compares log lines, messages,
+The toolkit's test `differential` runs about 2,000 scenarios in both proxies, and compares log lines, messages,
 metrics and what host calls return. The differences:
 
 "
