@@ -11,7 +11,8 @@ use crate::read::entry::{Entry, FileContent};
 const BLOCK_LENGTH: u64 = 512;
 
 /// The maximum length of the headers of one entry, in bytes, including long names and extended
-/// attributes. Go's reader, which Istio, Envoy Gateway and podman use, allows 1 MiB for each of them.
+/// attributes. Go's reader, which Istio, Envoy Gateway and podman use, allows 1 MiB for each of
+/// them.
 pub const MAX_HEADER_LENGTH: u64 = 4 * 1024 * 1024;
 
 /// The maximum length of a path, as in Linux.

@@ -1,6 +1,7 @@
 //! The names of the Rust SDK's methods, and the callbacks in which it calls them.
 //!
-//! The SDK's traits have a default for each method. Function names show whether a method is that default:
+//! The SDK's traits have a default for each method. Function names show whether a method is that
+//! default:
 //! `<Type as proxy_wasm::traits::T>::method` is an implementation, whatever defined it (a macro, a
 //! generic type, a crate that the extension uses), and `proxy_wasm::traits::T::method` is the
 //! default.
