@@ -127,7 +127,7 @@ pub(crate) fn escaped(text: &str) -> String {
 pub struct Verdict {
     /// The consumer's name: see [`CONSUMERS`].
     pub name: &'static str,
-    /// Whether the newest known release that runs modules in this way accepts the input.
+    /// Whether the newest of the consumer's [known releases](Consumer::releases) accepts the input.
     pub accepts: bool,
     /// The oldest known release that accepts it. `None` if it is not accepted.
     pub since: Option<&'static str>,

@@ -159,8 +159,8 @@ pub struct Deploy {
     /// The file's name in deploy/, without .yaml
     #[arg(long, env = "MESH")]
     pub mesh: Option<String>,
-    /// The image: REGISTRY/TEAM/NAME:TAG, or with a digest. The image of the last push is deployed by
-    /// its digest [default: the image of the last push]
+    /// The image: REGISTRY/TEAM/NAME:TAG, or with a digest. If this tag was pushed last, its digest
+    /// is deployed [default: the image of the last push]
     #[arg(long, env = "IMAGE")]
     pub image: Option<String>,
     /// Print what would be applied, without a cluster

@@ -167,7 +167,7 @@ fn media_type(
     if layer.compression != Compression::Gzip {
         return Err(Rejection::new(
             place,
-            "it is not compressed with gzip, although its media type says so",
+            "its media type says gzip, but it is not compressed with gzip",
             REPACK_REMEDY,
         ));
     }

@@ -94,7 +94,7 @@ fn why_not_created(item: &Item) -> Option<String> {
                 return Some(format!("of the type {unknown}"));
             }
             if !table.is_nullable {
-                return Some("that is never null".to_owned());
+                return Some("whose elements are never null".to_owned());
             }
             let limit = table.maximum.filter(|limit| *limit > MAX_TABLE)?;
             Some(format!("of up to {limit} elements"))

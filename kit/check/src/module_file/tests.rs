@@ -300,7 +300,10 @@ fn only_a_simple_memory_and_table_can_be_imported() {
         ("(memory i64 1)", "a memory with 64-bit addresses"),
         ("(table i64 1 funcref)", "a table with 64-bit addresses"),
         ("(table 1 anyref)", "a table of the type anyref"),
-        ("(table 1 (ref func))", "a table that is never null"),
+        (
+            "(table 1 (ref func))",
+            "a table whose elements are never null",
+        ),
         (
             "(table 1 10000001 funcref)",
             "a table of up to 10000001 elements",

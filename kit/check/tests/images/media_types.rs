@@ -111,7 +111,7 @@ fn wrong_media_type_says_how_to_fix_it() {
             OCI_GZIP,
             zstd(&tar),
             format!(
-                "layer 1: it is not compressed with gzip, although its media type says so; \
+                "layer 1: its media type says gzip, but it is not compressed with gzip; \
                  package the files as a gzip-compressed tar, {OCI_GZIP}"
             ),
         ),

@@ -265,16 +265,19 @@ mod tests {
         for (text, problem) in [
             (
                 "- {case: a, request: {}, steps: []}",
-                "a case has a request or steps",
+                "a case cannot have both request and steps",
             ),
             (
                 "- {case: a, upstream: {}}",
                 "upstream and meanwhile belong to a request",
             ),
-            ("- {case: a, steps: [{}]}", "a step has one of"),
+            (
+                "- {case: a, steps: [{}]}",
+                "a step must have exactly one of",
+            ),
             (
                 "- {case: a, steps: [{advance: 1s, configure: a}]}",
-                "a step has one of",
+                "a step must have exactly one of",
             ),
             (
                 "- {case: a, steps: [{advance: 1s, upstream: {}}]}",

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Why a number with a fraction is not a string.
-const FRACTION: &str = "write a number with a fraction in quotes";
+const FRACTION: &str = "a number with a fraction must be in quotes; add them";
 
 /// A string. An integer, `true` and `false` need no quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,11 +12,11 @@ pub fn check(case: &Case, location: Location) -> Result<(), LocatedProblem> {
     let has_request = case.request.is_some();
     ensure(
         case.configuration_base64.is_none() || case.configuration == Default::default(),
-        "a case has configuration or configuration_base64; remove one of them",
+        "a case cannot have both configuration and configuration_base64; remove one of them",
     )?;
     ensure(
         !(has_request && case.steps.is_some()),
-        "a case has a request or steps; move the request into the steps",
+        "a case cannot have both request and steps; move the request into the steps",
     )?;
     ensure(
         has_request || (case.upstream.is_none() && case.meanwhile.is_empty()),
@@ -62,7 +62,7 @@ fn check_step(step: &Step, location: Location) -> Result<(), LocatedProblem> {
     ];
     ensure(
         actions.iter().filter(|is_given| **is_given).count() == 1,
-        "a step has one of request, configure and advance; split it, or add one",
+        "a step must have exactly one of request, configure and advance; split the step, or add one",
     )?;
     ensure(
         has_request || (step.upstream.is_none() && step.meanwhile.is_empty()),
