@@ -14,7 +14,8 @@ Example:
 
 This compares the extension with another module, for one header. It takes about three minutes.";
 
-/// Count the instructions that the extension and its alternatives add to a request in Envoy
+/// Count the instructions that the extension, and other filters that append the same headers, add to
+/// a request in Envoy
 #[derive(Clone, Debug, Parser)]
 #[command(name = "proxy-wasm-bench", bin_name = "cargo make bench", version, after_help = EXAMPLE)]
 pub struct Arguments {

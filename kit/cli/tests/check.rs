@@ -253,8 +253,8 @@ fn proposal_that_some_proxies_lack_and_large_memory_are_reported() {
         &[
             "error: it needs the proposal reference-types (V8 9.6), so these releases reject \
              it: Envoy 1.20 and older, Istio 1.12 and older, and every release of Maistra with \
-             ServiceMeshExtension; to run it there, encode it again without long table indexes, as \
-             cargo proxy-wasm shrink and wasm-opt do (rejected by maistra)",
+             ServiceMeshExtension; to run it there, encode it again with the short form of \
+             call_indirect, as cargo proxy-wasm shrink and wasm-opt do (rejected by maistra)",
         ],
     );
     assert_module(

@@ -213,7 +213,7 @@ impl Proxy {
     /// Queues").
     ///
     /// VMs with the same VM ID share their queues. If `vm_id` is the module's own, `proxy_on_queue_ready` is
-    /// not called for the queue until the plugin registers it again.
+    /// not called for the queue until the plugin registers it after this call.
     pub fn register_queue(&self, vm_id: &str, queue: impl AsRef<[u8]>) {
         let mut core = self.core.borrow_mut();
         let queue = queue.as_ref().to_vec();

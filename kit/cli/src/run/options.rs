@@ -57,8 +57,8 @@ pub struct RunOptions {
     /// Your own bootstrap configuration for Envoy, in YAML or JSON: for example deploy/envoy.yaml.
     /// Changes of its static listeners are applied on each save. Each Wasm filter whose
     /// vm_config.code.local.filename ends in the file name of manifest.yaml's module loads the built
-    /// module. If there is none, and the filters name only one .wasm file, the built module replaces that
-    /// file. For a Wasm filter with config_discovery, the configuration is read from the file of its
+    /// module. If there is none, and the filters name only one .wasm file, they load the built module
+    /// instead. For a Wasm filter with config_discovery, the configuration is read from the file of its
     /// path_config_source
     #[arg(long, env = "ENVOY_CONFIG", value_name = "FILE")]
     pub envoy_config: Option<PathBuf>,
