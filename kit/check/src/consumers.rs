@@ -13,7 +13,7 @@ pub struct Consumer {
     pub name: &'static str,
     /// Its name in messages.
     pub title: &'static str,
-    /// Whether it is a mesh, which reads images. Envoy is a proxy.
+    /// Whether it is a mesh, which reads images: here also Envoy Gateway. Envoy is a proxy.
     pub is_mesh: bool,
     /// What it reads from an image.
     pub reads: ModuleSource,

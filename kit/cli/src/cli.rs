@@ -99,7 +99,7 @@ pub enum Command {
         #[arg(long)]
         manifest: Option<PathBuf>,
         /// Fail unless all of these proxies and meshes accept the image or module [default: at least one
-        /// mesh]
+        /// of istio, envoy-gateway and maistra]
         #[arg(
             long = "for",
             value_name = "NAME,…",
@@ -210,7 +210,8 @@ pub struct Packaging {
     /// The manifest.yaml of that module [default: manifest.yaml in the current directory]
     #[arg(long, value_name = "FILE", requires = "module")]
     pub manifest: Option<PathBuf>,
-    /// Fail unless all of these proxies and meshes accept the image [default: every mesh]
+    /// Fail unless all of these proxies and meshes accept the image [default: istio, envoy-gateway and
+    /// maistra]
     #[arg(
         long = "for",
         value_name = "NAME,…",

@@ -40,7 +40,7 @@ pub struct Renamed {
 ///
 /// # Errors
 ///
-/// If the name is not valid, or would be ambiguous in a file; if a section about the template has
+/// If the name is not valid, or the rename could not be undone in a file; if a section about the template has
 /// no end; and, without `force`, if there are uncommitted changes. Then nothing is changed.
 pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
     ensure_valid(to)?;
@@ -162,7 +162,7 @@ fn rename_text(path: &str, text: &str, from: &str, to: &str) -> Result<String> {
                 let new = replace(line, from, to);
                 if replace(&new, to, from) != line {
                     bail!(
-                        "{path}:{number}: {to} would be ambiguous in `{shown}`; choose another name"
+                        "{path}:{number}: renaming to {to} could not be undone in `{shown}`; choose another name"
                     );
                 }
                 renamed += &new;

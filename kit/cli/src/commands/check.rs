@@ -59,10 +59,10 @@ pub fn print_capabilities(report: &Report) -> Result<()> {
 /// Also fails if the files of the project do not agree.
 pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
     let errors = match report.errors() {
-        0 => format!(
-            "{} not checked",
-            counted(not_checked(report) as u64, "finding")
-        ),
+        0 => match not_checked(report) {
+            1 => "1 part is not checked".to_owned(),
+            parts => format!("{parts} parts are not checked"),
+        },
         errors => counted(errors as u64, "error"),
     };
     if required.is_empty() {
