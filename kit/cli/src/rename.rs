@@ -40,8 +40,8 @@ pub struct Renamed {
 ///
 /// # Errors
 ///
-/// If the name is not valid, or the rename could not be undone in a file; if a section about the template has
-/// no end; and, without `force`, if there are uncommitted changes. Then nothing is changed.
+/// If the name is not valid, or renaming back would not restore a file; if a section about the
+/// template has no end; and, without `force`, if there are uncommitted changes. Then nothing is changed.
 pub fn rename(root: &Path, to: &str, force: bool) -> Result<Renamed> {
     ensure_valid(to)?;
     let from = package_name(root)?;
@@ -162,7 +162,7 @@ fn rename_text(path: &str, text: &str, from: &str, to: &str) -> Result<String> {
                 let new = replace(line, from, to);
                 if replace(&new, to, from) != line {
                     bail!(
-                        "{path}:{number}: renaming to {to} could not be undone in `{shown}`; choose another name"
+                        "{path}:{number}: nothing is changed: after renaming to {to}, renaming back would not restore `{shown}`; choose another name"
                     );
                 }
                 renamed += &new;
