@@ -12,7 +12,8 @@ const EXAMPLE: &str = "\
 Example:
   cargo make bench --headers 1 other.wasm
 
-This compares the extension with another module, for one header. It takes about three minutes.";
+This compares the extension with another module, for one header. It takes about three minutes.
+kit/docs/performance.md describes the filters in the table.";
 
 /// Count the instructions that the extension, and other filters that append the same headers, add to
 /// a request in Envoy

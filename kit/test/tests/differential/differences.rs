@@ -211,7 +211,7 @@ pub const DIFFERENCES: &[Difference] = &[
         scenarios: &["rare.start_section_writes_nowhere"],
         lines: &["*"],
         embedded: "A module whose start section makes a host call does not load.",
-        envoy: "it crashes, unless the call fails early.",
+        envoy: "it crashes, unless the host call returns an error before it uses the context.",
         reason: "a test fails where production would.",
     },
     Difference {
