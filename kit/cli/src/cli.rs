@@ -175,7 +175,8 @@ pub struct Deploy {
 #[cfg(feature = "trial")]
 #[derive(Args)]
 pub struct TrialOptions {
-    /// Configure the module with this text, and fail if it rejects it
+    /// Configure the module with this text in the embedded proxy, an interpreter in this command, and
+    /// fail if the module rejects it
     #[arg(
         long,
         value_name = "TEXT",

@@ -64,7 +64,7 @@ fn problem(module: &[u8], interpreter: WasmFeatures) -> Error {
     let plural = if needed.len() > 1 { "s" } else { "" };
     Error::Unsupported(format!(
         "it needs the WebAssembly proposal{plural} {}, which Envoy has and the interpreter of the \
-         embedded proxy does not; test it in a real Envoy (the module `envoy`)",
+         embedded proxy does not; test it in a real Envoy",
         needed.join(" and ")
     ))
 }
