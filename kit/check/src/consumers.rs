@@ -21,8 +21,9 @@ pub struct Consumer {
     pub max_module_length: Option<u64>,
     /// The known releases that run modules, oldest first.
     pub releases: &'static [Release],
-    /// The last release that reads modules in this way. `None` if newer releases do, too.
-    pub until: Option<&'static str>,
+    /// The kind of its resource, if only the known releases have it. Newer ones do not run modules in
+    /// this way.
+    pub resource: Option<&'static str>,
 }
 
 /// A minor release of a consumer.
@@ -84,7 +85,7 @@ pub static CONSUMERS: [Consumer; 4] = [
             release("1.39", 39),
             release("1.40", 40),
         ],
-        until: None,
+        resource: None,
     },
     Consumer {
         name: "istio",
@@ -115,7 +116,7 @@ pub static CONSUMERS: [Consumer; 4] = [
             release("1.29", 37),
             release("1.30", 38),
         ],
-        until: None,
+        resource: None,
     },
     Consumer {
         name: "envoy-gateway",
@@ -136,7 +137,7 @@ pub static CONSUMERS: [Consumer; 4] = [
             release("1.8", 38),
             release("1.9", 39),
         ],
-        until: None,
+        resource: None,
     },
     Consumer {
         name: "maistra",
@@ -144,10 +145,9 @@ pub static CONSUMERS: [Consumer; 4] = [
         is_mesh: true,
         reads: ModuleSource::Manifest,
         max_module_length: None,
-        // ServiceMeshExtension. Later releases have only Istio's WasmPlugin, so what is said of Istio
-        // holds for them.
+        // Later releases have only Istio's WasmPlugin, so what is said of Istio holds for them.
         releases: &[release("2.1", 17), release("2.2", 20)],
-        until: Some("2.2"),
+        resource: Some("ServiceMeshExtension"),
     },
 ];
 
@@ -190,6 +190,13 @@ impl Consumer {
             .map(|release| release.version)
     }
 
+    /// The last release that runs modules in this way. `None` if newer releases do, too.
+    pub fn until(&self) -> Option<&'static str> {
+        self.resource
+            .and(self.releases.last())
+            .map(|release| release.version)
+    }
+
     /// Its releases with an older Envoy, as text: `Maistra 2.2 and older`. `None` if it has none.
     pub fn before(&self, envoy: EnvoyVersion) -> Option<String> {
         let older = self
@@ -198,11 +205,9 @@ impl Consumer {
             .rev()
             .find(|release| release.envoy < envoy)?;
         Some(if self.since(envoy).is_none() {
-            match self.reads {
-                ModuleSource::Manifest => {
-                    format!("every release of {} with ServiceMeshExtension", self.title)
-                }
-                _ => format!("every release of {}", self.title),
+            match self.resource {
+                Some(resource) => format!("every release of {} with {resource}", self.title),
+                None => format!("every release of {}", self.title),
             }
         } else {
             format!("{} {} and older", self.title, older.version)

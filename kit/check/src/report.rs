@@ -274,7 +274,7 @@ impl Report {
             name: consumer.name,
             accepts: since.is_some(),
             since,
-            until: since.and(consumer.until),
+            until: since.and(consumer.until()),
             reads: read.map(|(_, path, _)| path.clone()),
             reasons,
         }
@@ -298,7 +298,12 @@ impl Report {
             .count()
     }
 
-    pub(crate) fn count(&self, severity: Severity) -> usize {
+    /// The number of findings about parts that the check does not read.
+    pub fn unchecked(&self) -> usize {
+        self.count(Severity::NotChecked)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
         self.findings
             .iter()
             .filter(|finding| finding.severity == severity)

@@ -42,7 +42,7 @@ impl fmt::Display for Report {
             counted(self.errors(), "error"),
             counted(self.warnings(), "warning")
         )?;
-        match self.count(Severity::NotChecked) {
+        match self.unchecked() {
             0 => Ok(()),
             count => write!(formatter, ", {count} not checked"),
         }

@@ -154,7 +154,7 @@ fn failed(
                     "return true for every VM configuration",
                 )
             };
-            (log, what.to_owned(), how)
+            (log, what.to_owned(), how.to_owned())
         }
         Error::Load(reason) => {
             // Some reasons already say what to do.
@@ -177,7 +177,7 @@ fn failed(
     Some(TrialProblem {
         is_error: true,
         what,
-        how: how.to_owned(),
+        how,
     })
 }
 
@@ -208,22 +208,19 @@ fn without_root_id(trial: &mut Trial, trap: Trap) -> TrialProblem {
     TrialProblem {
         is_error: false,
         what: format!("without a root ID, {what}{}", quote_log(&log)),
-        how: how.to_owned(),
+        how,
     }
 }
 
-fn trap_problem(trap: Trap) -> (Vec<LogLine>, String, &'static str) {
-    let how = match (trap.callback.as_str(), trap.log.is_empty()) {
-        ("proxy_on_context_create", true) => {
-            "load it in a test with proxy-wasm-test, whose error has a backtrace; if it needs its \
-             root ID, pass --root-id"
-        }
-        ("proxy_on_context_create", false) => {
-            "fix the error in its log; if it needs its root ID, pass --root-id"
-        }
-        (_, true) => INVESTIGATE,
-        (_, false) => "fix the error in its log",
+fn trap_problem(trap: Trap) -> (Vec<LogLine>, String, String) {
+    let mut how = if trap.log.is_empty() {
+        INVESTIGATE.to_owned()
+    } else {
+        "fix the error in its log".to_owned()
     };
+    if trap.callback == "proxy_on_context_create" {
+        how += "; if it needs its root ID, pass --root-id";
+    }
     let what = format!("the module's {} traps: {}", trap.callback, trap.reason);
     (trap.log, what, how)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use proxy_wasm_check::{self as check, Report, Severity};
+use proxy_wasm_check::{self as check, Report};
 
 use crate::cli::CheckFormat;
 #[cfg(feature = "trial")]
@@ -59,7 +59,7 @@ pub fn print_capabilities(report: &Report) -> Result<()> {
 /// Also fails if the files of the project do not agree.
 pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
     let errors = match report.errors() {
-        0 => match not_checked(report) {
+        0 => match report.unchecked() {
             1 => "1 part is not checked".to_owned(),
             parts => format!("{parts} parts are not checked"),
         },
@@ -86,12 +86,4 @@ pub fn require_acceptance(report: &Report, required: &[String]) -> Result<()> {
         "check failed: the project's files do not agree: {errors}"
     );
     Ok(())
-}
-
-/// The number of findings about what the check does not read.
-fn not_checked(report: &Report) -> usize {
-    let severities = report.findings.iter().map(|finding| finding.severity);
-    severities
-        .filter(|severity| *severity == Severity::NotChecked)
-        .count()
 }

@@ -150,9 +150,13 @@ impl Settings {
                     has_direct_response: false,
                     allow_on_headers_stop_iteration: *allow_on_headers_stop_iteration,
                 };
-                let address = recorder.as_ref().map(Recorder::upstream_address);
-                let host = address.map_or(upstream.host.clone(), |it| it.ip().to_string());
-                let port = address.map_or(upstream.port, |it| it.port());
+                let (host, port) = match recorder {
+                    Some(recorder) => {
+                        let address = recorder.upstream_address();
+                        (address.ip().to_string(), address.port())
+                    }
+                    None => (upstream.host.clone(), upstream.port),
+                };
                 let upstream = (host.as_str(), port);
                 Ok(Resources {
                     bootstrap: resources::bootstrap(files.listeners, self.admin_port, upstream),

@@ -163,13 +163,15 @@ impl RealEnvoy {
     fn disconnect_upstream(&mut self, scenario: &Scenario) -> Result<()> {
         self.upstream.disconnect();
         let deadline = Instant::now() + TIMEOUT;
-        self.wait_until_idle(scenario, &mut [])?;
-        while self.upstream.is_connected() {
+        loop {
+            self.wait_until_idle(scenario, &mut [])?;
+            if !self.upstream.is_connected() {
+                break;
+            }
             ensure!(
                 Instant::now() < deadline,
                 "Envoy does not close a connection that the upstream has ended"
             );
-            self.wait_until_idle(scenario, &mut [])?;
         }
         self.upstream.clear_requests();
         Ok(())
