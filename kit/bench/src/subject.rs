@@ -19,7 +19,7 @@ pub const EXT_PROC: &str = "ext_proc, without the service";
 /// The name of the dynamic module in the report.
 pub const DYNAMIC_MODULE: &str = "dynamic module";
 
-/// The name of this extension in the report. It is measured as it is in the image.
+/// The name of this extension in the report. Its module is that of the image.
 pub const THIS_EXTENSION: &str = "this extension";
 
 /// The cluster of the external service.

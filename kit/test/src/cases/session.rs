@@ -10,7 +10,7 @@ use super::json::CaseConfiguration;
 use super::observed::{ObservedExchange, ObservedGrpcCall, ObservedMetrics, ObservedRequest};
 use crate::records::LogLine;
 
-/// Why a case cannot continue as it is written.
+/// Why a case cannot continue.
 #[derive(Clone, Debug)]
 pub enum Stop {
     /// The extension rejects the configuration, and has logged this.

@@ -42,7 +42,7 @@ pub fn take_calls(service: &mut Server, id: &str) -> Vec<Received> {
     calls.into_iter().map(without_frames).collect()
 }
 
-/// A call as it is compared: of a gRPC call, only the path and the metadata that the module has set.
+/// What is compared of a call: for gRPC, only the path and the metadata that the module has set.
 fn without_frames(mut call: Received) -> Received {
     if call.fields.iter().any(|(name, _)| name == CALLER) {
         call.fields.retain(|(name, _)| name.starts_with("x-"));
